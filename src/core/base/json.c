@@ -1,0 +1,124 @@
+/*
+ * json.c - text that is safe inside a JSON string (RFC 8259, 7).
+ *
+ * Bytes that are not UTF-8 become \u00HH: what peers send may be anything, and
+ * a reader of JSON may refuse the whole document for one of them (8.1).
+ */
+#include "core/base/json.h"
+
+/* The escape letter of a byte, 'u' for \u00HH, 0 for none. */
+static char
+letter(unsigned char c)
+{
+	switch (c) {
+	case '"':
+	case '\\':
+		return (char)c;
+	case '\b':
+		return 'b';
+	case '\f':
+		return 'f';
+	case '\n':
+		return 'n';
+	case '\r':
+		return 'r';
+	case '\t':
+		return 't';
+	}
+	return c < 0x20 || c == 0x7f ? 'u' : 0;
+}
+
+/*
+ * How many bytes at the front of `s` are one character beyond ASCII, 0 when
+ * they are not UTF-8 (RFC 3629, 4: shortest form, no surrogates, up to 10FFFF).
+ */
+static size_t
+utf8_len(const char *s, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	size_t		     len, i;
+	unsigned char	     lo = 0x80, hi = 0xbf;
+
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		len = 2;
+	else if (p[0] >= 0xe0 && p[0] <= 0xef)
+		len = 3;
+	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+		len = 4;
+	else
+		return 0;
+	if (p[0] == 0xe0)
+		lo = 0xa0;
+	else if (p[0] == 0xed)
+		hi = 0x9f;
+	else if (p[0] == 0xf0)
+		lo = 0x90;
+	else if (p[0] == 0xf4)
+		hi = 0x8f;
+	if (n < len || p[1] < lo || p[1] > hi)
+		return 0;
+	for (i = 2; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
+/*
+ * The next unit of `s` at `i`: how many bytes of it stay as they are (and 0 in
+ * *esc), or 1 and the letter of the escape.
+ */
+static size_t
+unit(struct weir_str s, size_t i, char *esc)
+{
+	unsigned char	c = (unsigned char)s.p[i];
+	size_t		n;
+
+	if (c < 0x80) {
+		*esc = letter(c);
+		return 1;
+	}
+	n = utf8_len(s.p + i, s.n - i);
+	*esc = n != 0 ? 0 : 'u';
+	return n != 0 ? n : 1;
+}
+
+size_t
+json_escaped(struct weir_str s)
+{
+	size_t	i, n, len = 0;
+	char	esc;
+
+	for (i = 0; i < s.n; i += n) {
+		n = unit(s, i, &esc);
+		len += esc == 0 ? n : esc == 'u' ? 6 : 2;
+	}
+	return len;
+}
+
+char *
+json_escape(char *to, struct weir_str s)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t		  i, n;
+	char		  esc;
+
+	for (i = 0; i < s.n; i += n) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		n = unit(s, i, &esc);
+		if (esc == 0) {
+			memcpy(to, s.p + i, n);
+			to += n;
+			continue;
+		}
+		*to++ = '\\';
+		*to++ = esc;
+		if (esc == 'u') {
+			*to++ = '0';
+			*to++ = '0';
+			*to++ = hex[c >> 4];
+			*to++ = hex[c & 15];
+		}
+	}
+	return to;
+}

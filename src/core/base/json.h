@@ -1,0 +1,14 @@
+/*
+ * json.h - text that is safe inside a JSON string (RFC 8259, 7).
+ */
+#ifndef WEIR_BASE_JSON_H
+#define WEIR_BASE_JSON_H
+
+#include "core/base/str.h"
+
+/* How many bytes json_escape() will write for `s`. */
+size_t	json_escaped(struct weir_str s);
+/* Writes `s` with quotes, backslashes and control characters escaped; returns the end. */
+char	*json_escape(char *to, struct weir_str s);
+
+#endif

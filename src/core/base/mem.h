@@ -1,0 +1,48 @@
+/*
+ * mem.h - where memory comes from.
+ *
+ * A small allocation that fails must hurt one client and nobody else.  So
+ * none of these returns NULL: when the system has no memory, they fall back to
+ * a reserve that mem_reserve() set aside at start, and raise mem_low().  Who
+ * begins something new (accept, a request) asks mem_low() first and refuses
+ * with 503 or a close; what already runs can finish on the reserve.  Only when
+ * that is used up too does the process abort, and the master starts another.
+ *
+ * Anything whose size a peer decides must be bounded by its owner first.
+ */
+#ifndef WEIR_BASE_MEM_H
+#define WEIR_BASE_MEM_H
+
+#include "core/base/defs.h"
+
+void	*mem_alloc(size_t) __attribute__((malloc, alloc_size(1)));
+void	*mem_zalloc(size_t) __attribute__((malloc, alloc_size(1)));
+void	*mem_realloc(void *, size_t old, size_t size);
+void	 mem_free(void *);		/* NULL is fine */
+
+/* Set `size` bytes aside for bad times.  Called once in each process. */
+void	 mem_reserve(size_t size);
+/* An allocation failed recently, and memory has not been seen to come back. */
+bool	 mem_low(void);
+
+/* For tests: the nth allocation from now on fails, and `count` after it. */
+void	 mem_fail_at(unsigned nth, unsigned count);
+
+/*
+ * A free list of equal objects, for what comes and goes with every request.
+ * Blocks of objects are taken from the system and never given back singly;
+ * objects are not cleared.
+ */
+struct weir_slab {
+	const char	*name;
+	size_t		 size;		/* of an object, at least a pointer */
+	void		*free;
+	unsigned	 in_use, total;
+};
+
+#define WEIR_SLAB(type)	{ .name = #type, .size = sizeof(struct type) }
+
+void	*slab_take(struct weir_slab *);
+void	 slab_give(struct weir_slab *, void *);
+
+#endif
