@@ -63,21 +63,22 @@ sip_round(uint64_t v[4])
 static inline uint64_t
 sip(const void *data, size_t n, bool nocase)
 {
-	const unsigned char	*p = data, *end = p + (n & ~(size_t)7);
+	const unsigned char	*p = data;
+	size_t			 i;
 	unsigned char		 tail[8] = { 0 };
 	uint64_t		 w, v[4] = {
 		key0 ^ 0x736f6d6570736575, key1 ^ 0x646f72616e646f6d,
 		key0 ^ 0x6c7967656e657261, key1 ^ 0x7465646279746573,
 	};
 
-	for (; p != end; p += 8) {
+	for (i = n; i >= 8; i -= 8, p += 8) {
 		w = nocase ? lower8(load8(p)) : load8(p);
 		v[3] ^= w;
 		sip_round(v);
 		v[0] ^= w;
 	}
-	if ((n & 7) != 0)
-		memcpy(tail, p, n & 7);
+	if (i != 0)
+		memcpy(tail, p, i);
 	w = nocase ? lower8(load8(tail)) : load8(tail);
 	w |= (uint64_t)n << 56;
 	v[3] ^= w;

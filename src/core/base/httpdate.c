@@ -193,6 +193,8 @@ read_850(struct weir_str s, struct weir_civil *c)
 	    !take_month(&s, c) || !take(&s, STR("-")) || !take_num(&s, 2, &yy) ||
 	    !take(&s, STR(" ")) || !take_time(&s, c) || !take(&s, STR(" GMT")))
 		return false;
+	if (weir_wall_ms == 0)
+		clock_update();
 	civil_of(&now, (int64_t)(weir_wall_ms / 1000));
 	c->year = now.year / 100 * 100 + yy;
 	if (c->year > now.year + 50)

@@ -43,7 +43,9 @@ str_eq(struct weir_str a, struct weir_str b)
 static inline struct weir_str
 str_from(struct weir_str s, size_t from)
 {
-	return from < s.n ? str_of(s.p + from, s.n - from) : str_of(s.p + s.n, 0);
+	if (from > s.n)
+		from = s.n;
+	return from != 0 ? str_of(s.p + from, s.n - from) : s;	/* nothing is added to NULL */
 }
 
 static inline unsigned char
