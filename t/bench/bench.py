@@ -1,0 +1,341 @@
+#!/usr/bin/env python3
+"""Compares weir with nginx and haproxy: CPU time for each unit of work.
+
+  t/bench/bench.py [--weir objs/weir] [--peer NAME=BINARY ...] [--case NAME ...]
+                   [--rounds 3] [--seconds 4]
+
+Every server runs with one worker on CPU 0; the clients and the origin share
+CPU 1.  What counts is the time that the server's processes spent on a CPU, as
+the kernel's scheduler has it, divided by the work done: throughput depends on
+what else the machine does, this hardly.  Rounds of the servers alternate, the
+median of each is printed, and the ratio peer / weir: above 1.00 weir is cheaper.
+
+  ret       a response that the proxy makes itself
+  h1        proxied, 128 bytes, 64 connections that stay open
+  h1-16k    proxied, 16 KiB
+  h1-close  proxied, 128 bytes, a connection for each request
+  bulk      proxied, 256 MiB a response
+  idle-h1   memory of an open connection between requests (4,000 of them)
+  idle-ws   memory of an open WebSocket (2,000 of them)
+
+Needs wrk, curl, taskset and a C compiler; nginx and haproxy where they are compared.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BULK = 256 * 1024 * 1024
+
+# nginx's language, so that weir and nginx read the same text.  nginx wants to be
+# told that an Upgrade may pass; weir needs no telling.
+NGINX_LANGUAGE = """
+user {user};
+worker_processes 1;
+daemon off;
+pid {dir}/pid;
+error_log {dir}/error.log error;
+worker_rlimit_nofile 20000;
+events {{ worker_connections 9500; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    keepalive_timeout 3600s;
+    client_body_temp_path {dir}/body;
+    proxy_temp_path {dir}/proxy;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    upstream origin {{
+        server 127.0.0.1:{origin};
+        keepalive 256;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{ proxy_pass http://origin; }}
+        location = /ret {{ return 200 "ok"; }}
+        location /ws {{
+            proxy_pass http://origin;
+            proxy_read_timeout 3600s;
+            {upgrade}
+        }}
+    }}
+}}
+"""
+UPGRADE = 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";'
+
+HAPROXY_LANGUAGE = """
+global
+    nbthread 1
+    maxconn 9500
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 3600s
+    timeout server 3600s
+    timeout tunnel 3600s
+    http-reuse always
+frontend front
+    bind 127.0.0.1:{port} backlog 4096
+    http-request return status 200 content-type text/plain string ok if {{ path /ret }}
+    default_backend origin
+backend origin
+    server origin 127.0.0.1:{origin}
+"""
+
+
+# ---- what a tree of processes has used -------------------------------------
+
+def tree(pid):
+    pids = [pid]
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            for child in f.read().split():
+                pids += tree(int(child))
+    except OSError:
+        pass
+    return pids
+
+
+def cpu_seconds(pid):
+    total = 0
+    for p in tree(pid):
+        for task in os.listdir(f"/proc/{p}/task"):
+            with open(f"/proc/{p}/task/{task}/schedstat") as f:
+                total += int(f.read().split()[0])
+    return total / 1e9
+
+
+def memory_bytes(pid):
+    total = 0
+    for p in tree(pid):
+        with open(f"/proc/{p}/smaps_rollup") as f:
+            total += 1024 * sum(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+    return total
+
+
+# ---- servers ---------------------------------------------------------------
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_until_open(port, proc):
+    end = time.monotonic() + 10
+    while time.monotonic() < end and proc.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return True
+        except OSError:
+            time.sleep(0.02)
+    return False
+
+
+def stop(proc):
+    proc.send_signal(signal.SIGTERM)
+    try:
+        proc.wait(10)
+    except subprocess.TimeoutExpired:
+        proc.kill()
+        proc.wait()
+
+
+class Server:
+    def __init__(self, name, binary, work, origin):
+        self.name, self.binary = name, os.path.abspath(binary)
+        self.dir = os.path.join(work, name)
+        os.mkdir(self.dir)
+        self.origin = origin
+
+    def version(self):
+        r = subprocess.run([self.binary, "-v"], capture_output=True, text=True)
+        return (r.stdout + r.stderr).strip().splitlines()[0]
+
+    def start(self):
+        self.port = free_port()
+        conf = os.path.join(self.dir, "conf")
+        if self.name.startswith("haproxy"):
+            language, cmd = HAPROXY_LANGUAGE, ["-db", "-f", conf]
+        else:
+            language, cmd = NGINX_LANGUAGE, ["-p", self.dir, "-c", conf]
+        with open(conf, "w") as f:
+            f.write(language.format(
+                dir=self.dir, port=self.port, origin=self.origin,
+                user="root" if os.getuid() == 0 else "nobody",
+                upgrade="" if self.name == "weir" else UPGRADE))
+        with open(os.path.join(self.dir, "out"), "w") as out:
+            self.proc = subprocess.Popen(["taskset", "-c", "0", self.binary] + cmd, stdout=out, stderr=out)
+        if not wait_until_open(self.port, self.proc):
+            self.stop()
+            with open(os.path.join(self.dir, "out")) as out:
+                sys.exit(f"{self.name} does not start:\n{out.read()}")
+        self.pid = self.proc.pid
+
+    def stop(self):
+        stop(self.proc)
+
+
+# ---- cases: each gives (figure, what else to say) ----------------------------
+
+def client(*cmd):
+    return subprocess.run(["taskset", "-c", "1", *cmd], capture_output=True, text=True, timeout=300).stdout
+
+
+def wrk(url, seconds, headers):
+    args = [x for h in headers for x in ("-H", h)]
+    out = client("wrk", "-t1", "-c64", f"-d{seconds}s", *args, url)
+    done = re.search(r"(\d+) requests in", out)
+    if done is None or "Non-2xx" in out or "Socket errors" in out:
+        raise RuntimeError(out.strip())
+    return int(done.group(1))
+
+
+def requests(path, *headers):
+    def run(server, seconds):
+        url = f"http://127.0.0.1:{server.port}{path}"
+        wrk(url, 1, headers)
+        cpu, clock = cpu_seconds(server.pid), time.monotonic()
+        n = wrk(url, seconds, headers)
+        cpu, clock = cpu_seconds(server.pid) - cpu, time.monotonic() - clock
+        return cpu / n * 1e6, f"{n / clock:.0f} requests/s"
+    return run, "us a request"
+
+
+def bulk(server, seconds):
+    def fetch():
+        url = f"http://127.0.0.1:{server.port}/{BULK}"
+        got = client("curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{size_download}", url)
+        if got != f"200 {BULK}":
+            raise RuntimeError(f"curl: {got}")
+    fetch()
+    cpu, clock = cpu_seconds(server.pid), time.monotonic()
+    times = 0
+    while times < 2 or time.monotonic() - clock < seconds / 2:
+        fetch()
+        times += 1
+    cpu, clock = cpu_seconds(server.pid) - cpu, time.monotonic() - clock
+    return cpu / (times * BULK / 1e9), f"{times * BULK / 1e9 / clock:.2f} GB/s"
+
+
+def settled(pid):
+    """Memory once it has stopped to change."""
+    last = memory_bytes(pid)
+    for _ in range(50):
+        time.sleep(0.1)
+        now = memory_bytes(pid)
+        if now == last:
+            break
+        last = now
+    return last
+
+
+def idle(count, request, status):
+    def run(server, seconds):
+        before = settled(server.pid)
+        socks = []
+        try:
+            for _ in range(count):
+                s = socket.create_connection(("127.0.0.1", server.port), 10)
+                socks.append(s)
+                s.sendall(request)
+            for s in socks:
+                if not s.recv(4096).startswith(b"HTTP/1.1 " + status):
+                    raise RuntimeError("a connection was not answered")
+            after = settled(server.pid)
+        finally:
+            for s in socks:
+                s.close()
+        return (after - before) / count, f"{after / 2**20:.1f} MiB in all"
+    return run, "bytes each"
+
+
+UPGRADE_REQUEST = (b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                   b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+
+CASES = {
+    "ret": requests("/ret"),
+    "h1": requests("/128"),
+    "h1-16k": requests("/16384"),
+    "h1-close": requests("/128", "Connection: close"),
+    "bulk": (bulk, "s a GB"),
+    "idle-h1": idle(4000, b"GET /ret HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
+    "idle-ws": idle(2000, UPGRADE_REQUEST, b"101"),
+}
+
+
+# ---- rounds ----------------------------------------------------------------
+
+def one_round(case, server, seconds):
+    server.start()
+    try:
+        return CASES[case][0](server, seconds)
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as e:
+        print(f"{case}: {server.name}: {e}", file=sys.stderr)
+        return None
+    finally:
+        server.stop()
+
+
+def compare(case, servers, rounds, seconds):
+    results = {s.name: [] for s in servers}
+    for _ in range(rounds):
+        for s in servers:
+            results[s.name].append(one_round(case, s, seconds))
+    ok, base = True, None
+    for s in servers:
+        if None in results[s.name]:
+            print(f"{case:9} {s.name:8} FAILED", flush=True)
+            ok = False
+            continue
+        figures = sorted(f for f, _ in results[s.name])
+        figure = statistics.median(figures)
+        base = figure if s.name == "weir" else base
+        ratio = f"{figure / base:6.2f}" if base and base > 0 else "     -"
+        print(f"{case:9} {s.name:8} {figure:9.4g} {CASES[case][1]:13} {ratio}   "
+              f"{figures[0]:.4g} .. {figures[-1]:.4g}, {results[s.name][-1][1]}", flush=True)
+    return ok
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--weir", default="objs/weir")
+    ap.add_argument("--peer", action="append", metavar="NAME=BINARY")
+    ap.add_argument("--case", action="append", choices=CASES)
+    ap.add_argument("--rounds", type=int, default=3)
+    ap.add_argument("--seconds", type=int, default=4)
+    a = ap.parse_args()
+
+    binaries = [("weir", a.weir)] + [p.split("=", 1) for p in a.peer or
+                                     ["nginx=/usr/sbin/nginx", "haproxy=/usr/sbin/haproxy"]]
+    work = tempfile.mkdtemp(prefix="weir-bench-")
+    os.chmod(work, 0o755)
+    subprocess.run([os.environ.get("CC", "cc"), "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-o",
+                    f"{work}/origin", f"{HERE}/origin.c"], check=True)
+    port = free_port()
+    origin = subprocess.Popen(["taskset", "-c", "1", f"{work}/origin", str(port)])
+    try:
+        wait_until_open(port, origin)
+        servers = [Server(n, b, work, port) for n, b in binaries if os.path.exists(b)]
+        for s in servers:
+            print(f"# {s.name}: {s.version()}")
+        print("#                  median                 peer/weir   least .. most, rate", flush=True)
+        ok = [compare(c, servers, a.rounds, a.seconds) for c in a.case or CASES]
+    finally:
+        stop(origin)
+        shutil.rmtree(work, ignore_errors=True)
+    sys.exit(0 if all(ok) else 1)
+
+
+if __name__ == "__main__":
+    main()
