@@ -326,6 +326,12 @@ def main():
     origin = subprocess.Popen(["taskset", "-c", "1", f"{work}/origin", str(port)])
     try:
         wait_until_open(port, origin)
+        for name, binary in binaries:
+            if os.path.exists(binary):
+                continue
+            if name == "weir" or a.peer:
+                sys.exit(f"{name}: there is no {binary}")
+            print(f"# {name}: not installed")
         servers = [Server(n, b, work, port) for n, b in binaries if os.path.exists(b)]
         for s in servers:
             print(f"# {s.name}: {s.version()}")
