@@ -99,6 +99,22 @@ test_made_once_a_second(void **state)
 	assert_str(clock_log_time(), "21/Nov/2026:01:02:14 +0000");
 }
 
+static void
+test_from_a_handler(void **state)
+{
+	char a[CLOCK_ERR_LEN + 1] = "", b[CLOCK_ERR_LEN + 1] = "";
+
+	(void)state;
+	zone("XXX-5:30");
+	do {
+		clock_update();
+		memcpy(a, clock_err_time().p, CLOCK_ERR_LEN);
+		clock_err_time_put(b);
+	} while ((uint64_t)time(NULL) != weir_wall_ms / 1000);
+	assert_int_equal(clock_err_time().n, CLOCK_ERR_LEN);
+	assert_string_equal(a, b);
+}
+
 int
 main(void)
 {
@@ -108,6 +124,7 @@ main(void)
 		cmocka_unit_test(test_zones),
 		cmocka_unit_test(test_summer_time),
 		cmocka_unit_test(test_made_once_a_second),
+		cmocka_unit_test(test_from_a_handler),
 	};
 
 	return RUN(tests);

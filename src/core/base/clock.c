@@ -156,6 +156,17 @@ clock_err_time(void)
 	return text(&t, put_err);
 }
 
+void
+clock_err_time_put(char to[CLOCK_ERR_LEN])
+{
+	struct weir_civil c;
+	char		  tmp[CLOCK_ERR_LEN + 1];
+
+	civil_of(&c, (int64_t)(read_ms(CLOCK_REALTIME) / 1000) + offset_sec);
+	put_err(tmp, &c);
+	memcpy(to, tmp, CLOCK_ERR_LEN);
+}
+
 struct weir_str
 clock_http_date(void)
 {

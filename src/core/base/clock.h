@@ -22,6 +22,13 @@ struct weir_str clock_log_time(void);		/* 06/Nov/1994:08:49:37 +0000 */
 struct weir_str clock_iso8601(void);		/* 1994-11-06T08:49:37+00:00 */
 struct weir_str clock_err_time(void);		/* 1994/11/06 08:49:37 */
 
+/*
+ * The current second as clock_err_time() says it, for signal handlers: reads the
+ * clock itself, uses the offset of local time that was last known, keeps no state.
+ */
+#define CLOCK_ERR_LEN 19
+void	 clock_err_time_put(char to[CLOCK_ERR_LEN]);
+
 /* A second since 1970 as a date, without time zones: what gmtime(3) gives, cheaper. */
 struct weir_civil {
 	int64_t	 year;
