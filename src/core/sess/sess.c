@@ -1,0 +1,71 @@
+/*
+ * sess.c - what modules keep for a session, and the lists of their hooks.
+ */
+#include "core/base/mem.h"
+#include "core/sess/sess.h"
+
+typedef enum weir_next (*hook_fn)(struct weir_sess *);
+
+static hook_fn *lists[N_PHASES];
+
+void *
+sess_ctx(struct weir_sess *s, unsigned module)
+{
+	return s->ctx != NULL ? s->ctx[module] : NULL;
+}
+
+void *
+sess_ctx_make(struct weir_sess *s, unsigned module, size_t size)
+{
+	assert(module < weir_n_modules);
+	if (s->ctx == NULL)
+		s->ctx = pool_zalloc(s->pool, weir_n_modules * sizeof(*s->ctx));
+	if (s->ctx[module] == NULL)
+		s->ctx[module] = pool_zalloc(s->pool, size);
+	return s->ctx[module];
+}
+
+struct weir_str
+sess_capture(const struct weir_captures *c, unsigned n)
+{
+	uint32_t from, to;
+
+	if (n >= c->n)
+		return STR_NONE;
+	from = c->offs[2 * n];
+	to = c->offs[2 * n + 1];
+	/* A group that took no part in the match has neither begin nor end. */
+	if (from > to || to > c->subject.n)
+		return STR_NONE;
+	return str_of(c->subject.p + from, to - from);
+}
+
+/* Writes the hooks of a phase, if `to` is not NULL; returns how many there are. */
+static size_t
+gather(enum weir_phase at, hook_fn *to)
+{
+	const struct weir_module *const *m;
+	const struct weir_hook		*h;
+	size_t				 n = 0;
+
+	for (m = weir_modules; *m != NULL; m++)
+		for (h = (*m)->hooks; h != NULL && h->fn != NULL; h++) {
+			if (h->at != at)
+				continue;
+			if (to != NULL)
+				to[n] = h->fn;
+			n++;
+		}
+	return n;
+}
+
+weir_hook_list
+sess_hooks(enum weir_phase at)
+{
+	assert(at < N_PHASES);
+	if (lists[at] == NULL) {
+		lists[at] = mem_zalloc((gather(at, NULL) + 1) * sizeof(hook_fn));
+		gather(at, lists[at]);
+	}
+	return (weir_hook_list)lists[at];
+}
