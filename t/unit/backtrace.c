@@ -59,12 +59,12 @@ test_long_line(void **state)
 }
 
 #if !WEIR_ASAN
+volatile int *volatile nowhere;
+
 static void
 crashes_by_itself(void)
 {
 	backtrace_on_crash(child_report);
-	int *volatile nowhere = NULL;
-
 	*nowhere = 1;
 }
 
