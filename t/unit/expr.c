@@ -39,7 +39,7 @@ static const struct weir_var vars[] = {
 	{ "none", get_none, NULL, 0, NULL, NULL },
 	{ "args", get_name, NULL, VAR_CHANGEABLE, "a=b", NULL },
 	{ "arg_", get_rest, NULL, VAR_PREFIX, NULL, NULL },
-	{ "arg_x_", get_name, NULL, VAR_PREFIX, "longer", NULL },
+	{ "arg_x_", get_rest, NULL, VAR_PREFIX, NULL, NULL },
 	{ "protocol", get_name, NULL, VAR_STREAM | VAR_NOT_HTTP, "TCP", NULL },
 	{ .name = NULL }
 };
@@ -119,7 +119,7 @@ test_values(void **state)
 	    "example.orgexample.orgexample.orgexample.orgexample.orgexample.orgexample.org"
 	    "example.orgexample.orgexample.orgexample.orgexample.orgexample.org");
 	assert_str(value("$arg_Foo"), "foo");
-	assert_str(value("$arg_x_y"), "longer");
+	assert_str(value("$arg_x_y"), "y");
 	assert_str(value("$1"), "");
 	assert_str(value("$10"), "0");
 }

@@ -168,22 +168,49 @@ test_explosion(void **state)
 	for (i = 0; i < WEIR_COUNT(patterns); i++)
 		for (jit = 0; jit < 2; jit++) {
 			re = compiled(patterns[i], false);
-			re->fast = re->fast && jit;
+			re->jit = re->jit && jit;
 			began = now_ms();
-			if (jit)
-				rc = regex_test(re, str_c(subject));
-			else {
-				make_room(re->groups + 1);
-				rc = pcre2_match(re->code, (PCRE2_SPTR)subject, sizeof(subject) - 1, 0,
-				    PCRE2_NO_JIT, found, limits);
-				rc = rc == PCRE2_ERROR_NOMATCH ? WEIR_AGAIN : rc > 0 ? WEIR_OK : WEIR_FAIL;
-			}
+			rc = regex_test(re, str_c(subject));
 			assert_int_not_equal(rc, WEIR_OK);
 			if (getenv("WEIR_UNIT_TIMES"))
 				fprintf(stderr, "%s jit %u: %d, %u ms\n", patterns[i], jit, rc,
 				    (unsigned)(now_ms() - began));
 			assert_true(now_ms() - began < 1000 * (WEIR_ASAN ? 10 : 1));
 		}
+}
+
+/* The same results without JIT. */
+static void
+test_interpreter(void **state)
+{
+	static const struct { const char *pattern, *subject; } t[] = {
+		{ "^a", "ab" }, { "", "" }, { "b$", "0123456789abcde0123456789abcde0b" },
+		{ "(x)(y)?", "0123456789abcdefx" }, { "(?<=f)x", "0123456789abcdefx" },
+		{ "x", "0123456789abcdef" }, { "\\bx", "0123456789abcde x" },
+		{ "^x", "0123456789abcdef0123456789abcdefx" }, { "f(.+)f", "0123456789abcdef01f" },
+		{ "(*UTF)^.{16}x", "0123456789abcde\xc3\xa4" "0x" },
+		{ "(*UTF)\xc3\xa4", "0123456789abcde\xc3\xa4" "0x" },
+		{ "(*UTF)x", "0123456789abcde\xc3\xa4" "0x" }, { "(*UTF)x", "0123456789abcdef0x\xc3" },
+	};
+	struct weir_regex	*re;
+	PCRE2_SIZE		*at, v[6];
+	unsigned		 i, g;
+	int			 rc;
+	(void)state;
+
+	for (i = 0; i < WEIR_COUNT(t); i++) {
+		re = compiled(t[i].pattern, false);
+		assert_true(re->jit);
+		rc = regex_test(re, str_c(t[i].subject));
+		at = pcre2_get_ovector_pointer(found);
+		for (g = 0; g < 2 * (re->groups + 1); g++)
+			v[g] = at[g];
+		re->jit = false;
+		assert_int_equal(regex_test(re, str_c(t[i].subject)), rc);
+		at = pcre2_get_ovector_pointer(found);
+		for (g = 0; rc == WEIR_OK && g < 2 * (re->groups + 1); g++)
+			assert_int_equal(at[g], v[g]);
+	}
 }
 
 /* Ordinary patterns are not hurt by the limits. */
@@ -221,6 +248,7 @@ main(void)
 		TEST(test_groups),
 		TEST(test_many_groups),
 		TEST(test_explosion),
+		TEST(test_interpreter),
 		TEST(test_long_subject),
 		TEST(test_utf),
 	};

@@ -2,16 +2,20 @@
  * regex.c - regular expressions by PCRE2, 8 bit, with JIT where the system lets us.
  *
  * One match block, context and JIT stack serve the whole process: matching never
- * waits and never nests.  The work of a match is bounded three times: by the number
- * of backtracks, by the JIT's own stack, and, without JIT, by the memory of the interpreter;
- * PCRE2 never recurses on the C stack (S-190).
+ * waits and never nests.  The work of a match is bounded (S-190): with JIT by the number of
+ * backtracks and by the JIT's own stack.  PCRE2's interpreter, which works where the system
+ * forbids JIT, counts anew for each place where a match might begin, so there the
+ * places are tried a few at a time, with an eye on the clock.  Neither recurses on the C stack.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+#include <time.h>
 
 #include "core/sess/regex.h"
 
-#define MATCH_LIMIT	500000		/* backtracks; some ten milliseconds */
+#define MATCH_LIMIT	1000000		/* backtracks: 3 ms with JIT, 40 without */
+#define AT_A_TIME	16		/* without JIT: beginnings between two looks at the clock */
+#define MOST_MS		100
 #define HEAP_LIMIT_KB	8192
 #define JIT_STACK_MIN	(32u << 10)
 #define JIT_STACK_MAX	(1u << 20)
@@ -27,7 +31,8 @@ struct weir_regex {
 	unsigned	 groups;
 	unsigned	 n_named;
 	struct named	*named;
-	bool		 fast;		/* compiled to machine code, subjects need no check */
+	bool		 jit;		/* compiled to machine code */
+	bool		 utf;		/* (*UTF): subjects must be checked */
 };
 
 static pcre2_match_data		*found;		/* of the process */
@@ -98,15 +103,16 @@ regex_compile(struct weir_conf *cf, const struct weir_node *node, unsigned w, st
 	if (pattern.n > PATTERN_MAX)
 		return conf_error(cf, node, w, "the regex is longer than %d bytes", PATTERN_MAX);
 	re->pattern = pool_str(cf->pool, pattern);
-	re->code = pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n, nocase ? PCRE2_CASELESS : 0, &err,
-	    &at, NULL);
+	re->code = pcre2_compile((PCRE2_SPTR)re->pattern.p, pattern.n,
+	    PCRE2_USE_OFFSET_LIMIT | (nocase ? PCRE2_CASELESS : 0), &err, &at, NULL);
 	if (re->code == NULL)
 		return compile_error(cf, node, w, err, at, pattern);
 	pool_on_free(cf->pool, regex_free, re);
 	pcre2_pattern_info(re->code, PCRE2_INFO_CAPTURECOUNT, &groups);
 	pcre2_pattern_info(re->code, PCRE2_INFO_ALLOPTIONS, &options);
 	re->groups = groups;
-	re->fast = pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE) == 0 && !(options & PCRE2_UTF);
+	re->utf = (options & PCRE2_UTF) != 0;
+	re->jit = pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE) == 0;
 	*to = re;
 	return define_names(cf, node, w, re);
 }
@@ -162,6 +168,42 @@ failed(struct weir_log *log, const struct weir_regex *re, struct weir_str subjec
 	return WEIR_FAIL;
 }
 
+static uint64_t
+clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Without JIT.  As pcre2_match(), but for patterns that look back to where matching began (\G). */
+static int
+interpret(const struct weir_regex *re, PCRE2_SPTR p, size_t n)
+{
+	uint64_t	began = 0;
+	size_t		at;
+	int		rc;
+
+	for (at = 0; ; at += AT_A_TIME) {
+		while (re->utf && at < n && (p[at] & 0xc0) == 0x80)
+			at++;		/* a beginning must be one of a character */
+		pcre2_set_offset_limit(limits, at + AT_A_TIME - 1);
+		rc = pcre2_match(re->code, p, n, at, PCRE2_NO_JIT | (at != 0 ? PCRE2_NO_UTF_CHECK : 0),
+		    found, limits);
+		if (rc != PCRE2_ERROR_NOMATCH || n - at < AT_A_TIME)
+			break;
+		if (began == 0)
+			began = clock_ms();
+		else if (clock_ms() - began > MOST_MS)
+			rc = PCRE2_ERROR_MATCHLIMIT;
+		if (rc != PCRE2_ERROR_NOMATCH)
+			break;
+	}
+	pcre2_set_offset_limit(limits, PCRE2_UNSET);
+	return rc;
+}
+
 static int
 match(struct weir_log *log, const struct weir_regex *re, struct weir_str subject)
 {
@@ -170,10 +212,12 @@ match(struct weir_log *log, const struct weir_regex *re, struct weir_str subject
 
 	if (!make_room(re->groups + 1))
 		return failed(log, re, subject, PCRE2_ERROR_NOMEMORY);
-	if (re->fast)
-		rc = pcre2_jit_match(re->code, p, subject.n, 0, 0, found, limits);
-	else
+	if (!re->jit)
+		rc = interpret(re, p, subject.n);
+	else if (re->utf)
 		rc = pcre2_match(re->code, p, subject.n, 0, 0, found, limits);
+	else
+		rc = pcre2_jit_match(re->code, p, subject.n, 0, 0, found, limits);
 	if (rc == PCRE2_ERROR_NOMATCH)
 		return WEIR_AGAIN;
 	return rc > 0 ? WEIR_OK : failed(log, re, subject, rc);
