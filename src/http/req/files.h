@@ -1,0 +1,33 @@
+/*
+ * files.h - which file does a request mean, and which media type has it?
+ */
+#ifndef WEIR_HTTP_REQ_FILES_H
+#define WEIR_HTTP_REQ_FILES_H
+
+#include "http/req/req.h"
+
+/*
+ * The path that `uri` has under root or alias of the request's place, in the request's pool
+ * and NUL-terminated.  0, or the status to answer: 404 where the path would leave an alias, 500
+ * where an alias does not fit a rewritten URI; both are logged.
+ */
+int	req_path(struct weir_req *, struct weir_str uri, struct weir_str *path);
+/*
+ * root or alias itself, absolute and NUL-terminated: $document_root.
+ */
+struct weir_str req_root(struct weir_req *);
+/*
+ * The media type of the request's URI by its extension, or default_type.
+ */
+struct weir_str req_type(struct weir_req *);
+/*
+ * The status for a file that cannot be opened, by errno: 404, 403 or 500.  Logs `what` with the path
+ * as nginx does, a missing file only when log_not_found is on.
+ */
+int	req_file_error(struct weir_req *, const char *what, struct weir_str path);
+
+/* For the tables of directives: root and alias. */
+int	conf_root(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
+int	conf_alias(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
+
+#endif

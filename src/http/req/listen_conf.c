@@ -1,0 +1,467 @@
+/*
+ * listen_conf.c - listen and server_name: who listens where, under which names.
+ */
+#include <limits.h>
+#include <unistd.h>
+
+#include "core/base/num.h"
+#include "http/req/core.h"
+
+/* What listen_get() begins with, as nginx has it. */
+static const struct weir_listen_opts plain = { .backlog = 511, .ipv6only = 1, .keepalive = -1 };
+
+/* ---- the parameters of listen ---- */
+
+/* One `listen` line while it is read. */
+struct line {
+	struct weir_conf *cf;
+	const struct weir_node *node;
+	struct weir_http_listen *to;
+	unsigned	 w;		/* the word */
+	struct weir_str	 value;		/* of name=value */
+};
+
+static int
+to_int(const struct line *l, int64_t min, int64_t max, int *to)
+{
+	uint64_t	n;
+
+	if (conf_u64(l->cf, l->node, l->w, l->value, min, max, &n) != WEIR_OK)
+		return WEIR_FAIL;
+	*to = (int)n;
+	return WEIR_OK;
+}
+
+static int
+to_buffer(const struct line *l, int *to)
+{
+	uint64_t	n;
+
+	if (conf_size(l->cf, l->node, l->w, l->value, &n) != WEIR_OK)
+		return WEIR_FAIL;
+	if (n == 0 || n > INT_MAX / 2)
+		return conf_error(l->cf, l->node, l->w, "a socket's buffer cannot have this size");
+	*to = (int)n;
+	return WEIR_OK;
+}
+
+static int
+set_default(struct line *l)
+{
+	l->to->dflt = true;
+	return WEIR_OK;
+}
+
+/* weir's sockets are always bound by themselves and always in a reuseport group. */
+static int
+set_given(struct line *l)
+{
+	l->to->given = true;
+	return WEIR_OK;
+}
+
+static int
+set_deferred(struct line *l)
+{
+	l->to->given = l->to->deferred = true;
+	return WEIR_OK;
+}
+
+static int
+set_backlog(struct line *l)
+{
+	l->to->given = true;
+	if (str_eq(l->value, STR("-1")))	/* as listen(2) has it: as many as the system lets */
+		l->to->opts.backlog = INT_MAX;
+	else
+		return to_int(l, 1, INT_MAX, &l->to->opts.backlog);
+	return WEIR_OK;
+}
+
+static int
+set_rcvbuf(struct line *l)
+{
+	l->to->given = true;
+	return to_buffer(l, &l->to->opts.rcvbuf);
+}
+
+static int
+set_sndbuf(struct line *l)
+{
+	l->to->given = true;
+	return to_buffer(l, &l->to->opts.sndbuf);
+}
+
+static int
+set_fastopen(struct line *l)
+{
+	l->to->given = true;
+	return to_int(l, 0, INT_MAX, &l->to->opts.fastopen);
+}
+
+static int
+set_ipv6only(struct line *l)
+{
+	bool	on;
+
+	l->to->given = true;
+	if (conf_flag(l->cf, l->node, l->w, l->value, &on) != WEIR_OK)
+		return WEIR_FAIL;
+	l->to->opts.ipv6only = on;
+	return WEIR_OK;
+}
+
+/* One of the three parts of so_keepalive=idle:interval:count; empty: the system's. */
+static int
+keep_part(const struct line *l, struct weir_str part, bool seconds, int *to)
+{
+	uint64_t	n;
+
+	if (part.n == 0)
+		return WEIR_OK;
+	if (seconds) {
+		if (num_msec(part, &n) != WEIR_OK || (n /= 1000) == 0 || n > 32767)
+			return conf_error(l->cf, l->node, l->w, "\"%.*s\" is no time from 1 to "
+			    "32767 seconds", STR_ARG(part));
+	} else if (num_u64(part, &n) != WEIR_OK || n == 0 || n > 127) {
+		return conf_error(l->cf, l->node, l->w, "\"%.*s\" is no number of probes from 1 "
+		    "to 127", STR_ARG(part));
+	}
+	*to = (int)n;
+	return WEIR_OK;
+}
+
+static int
+set_keepalive(struct line *l)
+{
+	struct weir_listen_opts	*o = &l->to->opts;
+	struct weir_str		 s = l->value, part[3];
+	unsigned		 i;
+	ssize_t			 colon;
+
+	l->to->given = true;
+	o->keepalive = !str_eq(s, STR("off"));
+	if (str_eq(s, STR("on")) || str_eq(s, STR("off")))
+		return WEIR_OK;
+	for (i = 0; i < 3; i++) {
+		colon = str_chr(s, ':');
+		if ((colon < 0) != (i == 2))
+			break;
+		part[i] = colon < 0 ? s : str_of(s.p, (size_t)colon);
+		s = colon < 0 ? s : str_from(s, (size_t)colon + 1);
+	}
+	if (i < 3 || l->value.n == 2)
+		return conf_error(l->cf, l->node, l->w, "invalid so_keepalive value: \"%.*s\", "
+		    "it is on, off or idle:interval:count", STR_ARG(l->value));
+	if (keep_part(l, part[0], true, &o->keepidle) != WEIR_OK ||
+	    keep_part(l, part[1], true, &o->keepintvl) != WEIR_OK)
+		return WEIR_FAIL;
+	return keep_part(l, part[2], false, &o->keepcnt);
+}
+
+static int
+needs_module(struct line *l)
+{
+	struct weir_str	word = l->node->w[l->w].s;
+
+	return conf_error(l->cf, l->node, l->w, "the parameter \"%.*s\" needs the %.*s module, "
+	    "which is not built yet", STR_ARG(word), STR_ARG(word));
+}
+
+static int
+not_here(struct line *l)
+{
+	return conf_error(l->cf, l->node, l->w, "\"%.*s\" is not supported on Linux",
+	    STR_ARG(l->node->w[l->w].s));
+}
+
+static const struct listen_param {
+	const char	*name;
+	bool		 value;		/* name=value */
+	int		(*set)(struct line *);
+} params[] = {
+	{ "default_server", false, set_default },
+	{ "default", false, set_default },
+	{ "bind", false, set_given },
+	{ "reuseport", false, set_given },
+	{ "deferred", false, set_deferred },
+	{ "backlog", true, set_backlog },
+	{ "rcvbuf", true, set_rcvbuf },
+	{ "sndbuf", true, set_sndbuf },
+	{ "fastopen", true, set_fastopen },
+	{ "ipv6only", true, set_ipv6only },
+	{ "so_keepalive", true, set_keepalive },
+	{ "ssl", false, needs_module },
+	{ "http2", false, needs_module },
+	{ "quic", false, needs_module },
+	{ "proxy_protocol", false, needs_module },
+	{ "setfib", true, not_here },
+	{ "accept_filter", true, not_here },
+};
+
+static const char *const param_names[] = {
+	"default_server", "bind", "reuseport", "deferred", "backlog=", "rcvbuf=", "sndbuf=",
+	"fastopen=", "ipv6only=", "so_keepalive=", NULL
+};
+
+static int
+read_param(struct line *l)
+{
+	unsigned	i;
+
+	for (i = 0; i < WEIR_COUNT(params); i++) {
+		if (params[i].value ? conf_param(l->node, l->w, params[i].name, &l->value)
+		    : str_eq(l->node->w[l->w].s, str_c(params[i].name)))
+			return params[i].set(l);
+	}
+	return conf_bad_param(l->cf, l->node, l->w, param_names);
+}
+
+/* ---- the address of listen ---- */
+
+static int
+add_listen(struct weir_conf *cf, struct weir_http_server *server,
+    const struct weir_http_listen *like, const struct weir_addr *addr)
+{
+	struct weir_http_listen	*l;
+	char			 text[ADDR_TEXT_MAX];
+
+	for (l = server->listens; l != NULL; l = l->next)
+		if (addr_eq(&l->addr, addr))
+			return conf_error(cf, like->node, 1, "a duplicate listen %.*s",
+			    (int)addr_put(text, addr), text);
+	l = pool_dup(cf->pool, like, sizeof(*l));
+	l->addr = *addr;
+	if (server->listens_tail == NULL)
+		server->listens_tail = &server->listens;
+	*server->listens_tail = l;
+	server->listens_tail = &l->next;
+	return WEIR_OK;
+}
+
+/* All addresses of a name. */
+static int
+add_named(struct weir_conf *cf, struct weir_http_server *server,
+    const struct weir_http_listen *like, struct weir_str host, unsigned port)
+{
+	struct weir_addr	*v;
+	const char		*err = "host not found";
+	unsigned		 i, n;
+
+	v = addr_lookup(cf->pool, host, port, &n, &err);
+	if (v == NULL)
+		return conf_error(cf, like->node, 1, "%s in \"%.*s\" of the \"listen\" directive",
+		    err, STR_ARG(host));
+	for (i = 0; i < n; i++)
+		if (add_listen(cf, server, like, &v[i]) != WEIR_OK)
+			return WEIR_FAIL;
+	return WEIR_OK;
+}
+
+static int
+add_text(struct weir_conf *cf, struct weir_http_server *server,
+    const struct weir_http_listen *like, struct weir_str text)
+{
+	struct weir_addr	 addr;
+	struct weir_str		 host;
+	unsigned		 port;
+
+	switch (addr_parse(cf->pool, text, 80, &addr, &host, &port)) {
+	case WEIR_OK:
+		return add_listen(cf, server, like, &addr);
+	case WEIR_AGAIN:
+		return add_named(cf, server, like, host, port);
+	default:
+		return conf_error(cf, like->node, 1, "invalid address or port in \"%.*s\" of the "
+		    "\"listen\" directive", STR_ARG(text));
+	}
+}
+
+/* "127.0.0.1:8080-8090": where its first port begins, and both ports; false: it is no range. */
+static bool
+port_range(struct weir_str s, size_t *at, uint64_t *first, uint64_t *last)
+{
+	ssize_t	dash = str_rchr(s, '-'), colon = str_rchr(s, ':');
+
+	if (dash < 0 || dash < colon || str_begins(s, STR("unix:")))
+		return false;
+	*at = (size_t)(colon + 1);
+	return num_u64(str_of(s.p + *at, (size_t)dash - *at), first) == WEIR_OK &&
+	    num_u64(str_from(s, (size_t)dash + 1), last) == WEIR_OK;
+}
+
+int
+conf_listen(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	struct weir_http_server	*server = scope->owner;
+	struct weir_http_listen	 like = { .node = node, .opts = plain };
+	struct line		 line = { .cf = cf, .node = node, .to = &like };
+	struct weir_str		 text = node->w[1].s;
+	uint64_t		 first, last;
+	size_t			 at;
+
+	(void)conf;
+	for (line.w = 2; line.w < node->n; line.w++)
+		if (read_param(&line) != WEIR_OK)
+			return WEIR_FAIL;
+	if (!port_range(text, &at, &first, &last))
+		return add_text(cf, server, &like, text);
+	if (first == 0 || last < first || last > 65535)
+		return conf_error(cf, node, 1, "invalid port range in \"%.*s\"", STR_ARG(text));
+	for (; first <= last; first++)
+		if (add_text(cf, server, &like, pool_printf(cf->pool, "%.*s%u", (int)at, text.p,
+		    (unsigned)first)) != WEIR_OK)
+			return WEIR_FAIL;
+	return WEIR_OK;
+}
+
+/* ---- server_name ---- */
+
+int
+conf_server_name(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node,
+    void *conf)
+{
+	struct weir_http_server	*server = scope->owner;
+	struct { struct weir_server_name *v; unsigned n, room; } names = {
+		server->names, server->n_names, server->names_room
+	};
+	struct weir_server_name	*name;
+	unsigned		 w;
+
+	(void)conf;
+	for (w = 1; w < node->n; w++) {
+		name = POOL_PUSH(cf->pool, &names);
+		if (names_parse(cf, node, w, name) != WEIR_OK)
+			return WEIR_FAIL;
+	}
+	server->names = names.v;
+	server->n_names = names.n;
+	server->names_room = names.room;
+	server->name = server->names[0].name;
+	if (server->name.n > 1 && server->name.p[0] == '.')
+		server->name = str_from(server->name, 1);
+	return WEIR_OK;
+}
+
+/* ---- both together ---- */
+
+static void
+on_conn(struct weir_conn *c)
+{
+	http_on_conn(c);
+}
+
+/* nginx's choice for a server without listen: 8000 for those who may not have port 80. */
+static void
+listen_default(struct weir_conf *cf, struct weir_http_server *server)
+{
+	struct weir_http_listen	like = { .node = server->node, .opts = plain };
+	struct weir_addr	addr = { .in.sin_family = AF_INET };
+	int			rc;
+
+	addr_set_port(&addr, geteuid() == 0 ? 80 : 8000);
+	rc = add_listen(cf, server, &like, &addr);
+	assert(rc == WEIR_OK);
+}
+
+static struct weir_http_addr *
+addr_new(struct weir_conf *cf, struct weir_listen *l)
+{
+	struct weir_http_addr	*a = POOL_NEW(cf->pool, weir_http_addr);
+
+	a->listen = l;
+	names_init(&a->names, cf->pool);
+	l->owner = a;
+	l->on_conn = on_conn;
+	return a;
+}
+
+static int
+take_options(struct weir_conf *cf, struct weir_http_addr *a, const struct weir_http_listen *by)
+{
+	if (!by->given)
+		return WEIR_OK;
+	if (a->options != NULL)
+		return conf_error(cf, by->node, 1, "duplicate listen options for %s, the first are in "
+		    "%s:%u", a->listen->text, a->options->node->file->path,
+		    a->options->node->w[0].line);
+	if (by->opts.ipv6only != plain.ipv6only && by->addr.sa.sa_family != AF_INET6)
+		return conf_error(cf, by->node, 1, "ipv6only is not supported on addr \"%s\"",
+		    a->listen->text);
+	a->options = by;
+	a->listen->opts = by->opts;
+	return WEIR_OK;
+}
+
+static int
+take_default(struct weir_conf *cf, struct weir_http_addr *a, const struct weir_http_listen *by,
+    struct weir_http_server *server)
+{
+	if (by->dflt && a->dflt_given)
+		return conf_error(cf, by->node, 1, "a duplicate default server for %s",
+		    a->listen->text);
+	if (by->dflt || a->dflt == NULL)
+		a->dflt = server;
+	a->dflt_given |= by->dflt;
+	return WEIR_OK;
+}
+
+static void
+take_names(struct weir_conf *cf, struct weir_http_addr *a, struct weir_http_server *server)
+{
+	unsigned	i;
+
+	for (i = 0; i < server->n_names; i++)
+		if (names_add(&a->names, &server->names[i], server) != WEIR_OK)
+			conf_warn(cf, server->names[i].node, server->names[i].word,
+			    "conflicting server name \"%.*s\" on %s, ignored",
+			    STR_ARG(server->names[i].name), a->listen->text);
+}
+
+static int
+take(struct weir_conf *cf, struct weir_http_listen *by, struct weir_http_server *server)
+{
+	struct weir_listen	*l = listen_get(&cycle_of(cf)->listeners, cf->pool, &by->addr,
+				    SOCK_STREAM);
+	struct weir_http_addr	*a = l->owner;
+
+	if (l->on_conn != NULL && l->on_conn != on_conn)
+		return conf_error(cf, by->node, 1, "%s is listened on by a stream server already",
+		    l->text);
+	if (a == NULL)
+		a = addr_new(cf, l);
+	a->n_servers++;
+	if (take_options(cf, a, by) != WEIR_OK || take_default(cf, a, by, server) != WEIR_OK)
+		return WEIR_FAIL;
+	take_names(cf, a, server);
+	return WEIR_OK;
+}
+
+/* A server that says no name has the empty one, which a request without Host means. */
+static void
+name_default(struct weir_conf *cf, struct weir_http_server *server)
+{
+	server->names = POOL_NEW(cf->pool, weir_server_name);
+	server->names->node = server->node;
+	server->n_names = 1;
+}
+
+int
+listen_server(struct weir_conf *cf, struct weir_http_server *server)
+{
+	struct weir_http_listen		*l;
+	const struct weir_http_conf	*c = conf_of(server->scope, &http_module);
+	int				 rc = WEIR_OK;
+
+	if (server->listens == NULL)
+		listen_default(cf, server);
+	if (server->n_names == 0)
+		name_default(cf, server);
+	for (l = server->listens; l != NULL; l = l->next) {
+		if (l->deferred)
+			l->opts.defer_accept = (int)WEIR_MAX(c->client_header_ms / 1000, 1u);
+		if (take(cf, l, server) != WEIR_OK)
+			rc = WEIR_FAIL;
+	}
+	return rc;
+}

@@ -1,0 +1,49 @@
+/*
+ * route.c - from a connection and a Host to a server, from a path to a location.
+ */
+#include "http/req/core.h"
+#include "http/req/locations.h"
+
+static const struct weir_http_addr *
+addr_of(const struct weir_listen *l)
+{
+	const struct weir_http_addr	*a = l->owner;
+
+	assert(a != NULL && a->listen == l);
+	return a;
+}
+
+struct weir_http_server *
+route_default(struct weir_listen *l)
+{
+	return addr_of(l)->dflt;
+}
+
+struct weir_http_server *
+route_server(struct weir_listen *l, struct weir_sess *s, struct weir_str host)
+{
+	const struct weir_http_addr	*a = addr_of(l);
+	struct weir_http_server		*server;
+
+	/* With one server every name means it; a regex is still asked for its captures. */
+	if (a->n_servers == 1 && a->names.n == 0)
+		return a->dflt;
+	switch (names_find(&a->names, s, host, &server)) {
+	case WEIR_OK:
+		return server;
+	case WEIR_AGAIN:
+		return a->dflt;
+	default:
+		return NULL;
+	}
+}
+
+int
+route_location(struct weir_http_server *server, struct weir_sess *s, struct weir_str path,
+    struct weir_location **found)
+{
+	*found = NULL;
+	if (server->locations == NULL)
+		return WEIR_OK;
+	return locations_find(server->locations, s, path, found);
+}
