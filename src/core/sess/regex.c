@@ -251,6 +251,8 @@ regex_match(struct weir_sess *s, struct weir_regex *re, struct weir_str subject)
 	unsigned	i;
 	int		rc;
 
+	if (subject.p == NULL)
+		subject = STR("");
 	if (subject.n >= UINT32_MAX - 1)
 		return failed(&s->log, re, subject, PCRE2_ERROR_BADOFFSET);
 	if ((rc = match(&s->log, re, subject)) != WEIR_OK)
