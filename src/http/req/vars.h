@@ -1,0 +1,20 @@
+/*
+ * vars.h - what logs and rewrites share with the variables of a request.
+ */
+#ifndef WEIR_HTTP_REQ_VARS_H
+#define WEIR_HTTP_REQ_VARS_H
+
+#include "http/req/req.h"
+
+/* $request_length: bytes of the request so far, head and body. */
+uint64_t req_length(const struct weir_req *);
+/* $status: three digits. */
+#define REQ_STATUS_LEN 3
+void	req_put_status(char to[REQ_STATUS_LEN], const struct weir_req *);
+/*
+ * Arguments as they may stand in a request line: spaces and control characters are escaped, so that
+ * what a configuration makes of a request never splits another (S-204).  No copy when they are clean.
+ */
+struct weir_str req_clean_args(struct weir_req *, struct weir_str);
+
+#endif
