@@ -141,39 +141,49 @@ make_room(struct h1_reader *r, struct weir_fields *to)
 	to->v = pool_alloc(r->pool, to->room * sizeof(*to->v));
 }
 
+/* The line at r->p, which is not the empty one; r->p moves to the next. */
+static inline struct h1_verdict
+read_line(struct h1_reader *r, struct line *l, struct weir_str *value)
+{
+	const char		*begin, *stop, *next;
+	struct h1_verdict	 v = read_name(r, l);
+
+	if (unlikely(v.status != 0))
+		return v;
+	begin = l->value;
+	while (begin < r->end && blank(*begin))
+		begin++;
+	stop = scan_break(begin, r->end);
+	if (unlikely((next = line_end(r, stop)) == NULL))
+		return bad_end(r, stop);
+	if (unlikely((size_t)(stop - r->p) > r->limits->line))
+		return h1_bad(431, "field line too long");
+	while (stop > begin && blank(stop[-1]))
+		stop--;
+	*value = str_of(begin, (size_t)(stop - begin));
+	r->p = next;
+	return h1_fine;
+}
+
 struct h1_verdict
 h1_fields(struct h1_reader *r, struct weir_fields *to, struct h1_seen *seen)
 {
-	uint32_t count = 0;
+	const char	*end;
+	uint32_t	 count = 0;
+	struct weir_str	 value;
+	struct line	 l;
 
 	*seen = (struct h1_seen){ 0, 0 };
 	make_room(r, to);
-	for (;;) {
-		const char		*begin, *stop, *next;
-		struct line		 l;
-		struct h1_verdict	 v;
+	while ((end = line_end(r, r->p)) == NULL) {
+		struct h1_verdict v = read_line(r, &l, &value);
 
-		if ((next = line_end(r, r->p)) != NULL)
-			break;
-		v = read_name(r, &l);
 		if (unlikely(v.status != 0))
 			return v;
-		begin = l.value;
-		while (begin < r->end && blank(*begin))
-			begin++;
-		stop = scan_break(begin, r->end);
-		if (unlikely((next = line_end(r, stop)) == NULL))
-			return bad_end(r, stop);
-		if (unlikely((size_t)(stop - r->p) > r->limits->line))
-			return h1_bad(431, "field line too long");
 		if (unlikely(++count > r->limits->fields))
 			return h1_bad(431, "too many fields");
-		while (stop > begin && blank(stop[-1]))
-			stop--;
 		if (likely(!dropped(r, &l)))
-			keep(r, to, seen, l.name, str_of(begin, (size_t)(stop - begin)));
-		r->p = next;
+			keep(r, to, seen, l.name, value);
 	}
-	r->p = next;
-	return next == r->end ? h1_fine : h1_bad(400, "line ends are mixed");
+	return end == r->end ? h1_fine : h1_bad(400, "bytes behind the head");
 }
