@@ -404,6 +404,14 @@ move_all(struct weir_bufq *to, struct weir_bufq *from)
 	return n;
 }
 
+void
+bufq_share(struct weir_bufq *to, const struct weir_bufq *from)
+{
+	for (const struct weir_ref *r = from->head; r != NULL; r = r->next)
+		if (r->len != 0)
+			append(to, ref_new(r->seg, r->off, r->len));
+}
+
 /* The first k bytes of r, which stays. */
 static void
 share(struct weir_bufq *to, struct weir_ref *r, uint64_t k)

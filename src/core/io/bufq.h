@@ -91,6 +91,8 @@ void	 bufq_fill_done(struct weir_bufq *, struct weir_fill *, size_t got);
  * a few bytes may be copied where that costs less than a reference: addresses do not last.
  */
 uint64_t bufq_move(struct weir_bufq *to, struct weir_bufq *from, uint64_t n);
+/* Append references to all that `from` holds, which keeps its own. */
+void	 bufq_share(struct weir_bufq *to, const struct weir_bufq *from);
 void	 bufq_drop(struct weir_bufq *, uint64_t n);
 /* Copies and drops up to `n` bytes of memory (a file part ends it); returns how many. */
 size_t	 bufq_take(struct weir_bufq *, void *, size_t n);

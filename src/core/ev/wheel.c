@@ -1,0 +1,169 @@
+/*
+ * wheel.c - timers, in a hierarchical wheel.
+ *
+ * Six levels of 64 slots; a slot of level n spans 64^n milliseconds, so the wheel
+ * reaches over two years and setting a timer is one list insertion.  A bitmap
+ * for each level finds the next slot that may hold something without looking
+ * at the empty ones.  A bit may be stale (the timer was taken off); it is
+ * cleared when somebody looks.
+ *
+ * `turned` is the time up to which the wheel has been turned.  A timer lies at level
+ * n when it is due in less than 64^(n+1) ms after `turned`; its slot is reached
+ * when `turned` gets to the slot's begin, and is then dealt out to lower levels.
+ */
+#include "core/base/clock.h"
+#include "core/ev/wheel.h"
+
+enum { LEVELS = 6, BITS = 6, SLOTS = 1 << BITS };
+
+static struct weir_list slots[LEVELS][SLOTS];
+static uint64_t used[LEVELS];
+static uint64_t turned;
+
+void
+wheel_init(void)
+{
+	for (int l = 0; l < LEVELS; l++) {
+		for (int s = 0; s < SLOTS; s++)
+			list_init(&slots[l][s]);
+		used[l] = 0;
+	}
+	turned = weir_now_ms;
+}
+
+static void
+insert(struct weir_timer *t)
+{
+	uint64_t at = t->at > turned ? t->at : turned;
+	uint64_t ahead = at - turned;
+	unsigned level = ahead < SLOTS ? 0 : (63u - (unsigned)__builtin_clzll(ahead)) / BITS;
+	unsigned slot;
+
+	if (level >= LEVELS) {		/* beyond the rim: as far as it goes, then again */
+		level = LEVELS - 1;
+		at = turned + (1ull << (LEVELS * BITS)) - 1;
+	}
+	slot = (at >> (level * BITS)) & (SLOTS - 1);
+	t->queued = at;
+	list_append(&slots[level][slot], &t->node);
+	used[level] |= 1ull << slot;
+}
+
+void
+timer_init(struct weir_timer *t, void (*fn)(struct weir_timer *))
+{
+	list_init(&t->node);
+	t->at = t->queued = 0;
+	t->fn = fn;
+}
+
+void
+timer_set(struct weir_timer *t, uint64_t ms)
+{
+	t->at = weir_now_ms + ms;
+	if (t->queued != 0) {
+		if (t->queued <= t->at)
+			return;		/* moved when its old time comes */
+		list_remove(&t->node);
+	}
+	insert(t);
+}
+
+void
+timer_off(struct weir_timer *t)
+{
+	if (t->queued != 0)
+		list_remove(&t->node);
+	t->at = t->queued = 0;
+}
+
+/*
+ * How many slots after `from` the next used one of a level lies: 0 to 63, or -1.
+ */
+static int
+next_used(unsigned level, unsigned from)
+{
+	while (used[level] != 0) {
+		uint64_t turn = used[level] >> from;
+
+		if (from != 0)
+			turn |= used[level] << (SLOTS - from);
+		unsigned ahead = (unsigned)__builtin_ctzll(turn);
+		unsigned slot = (from + ahead) & (SLOTS - 1);
+
+		if (!list_empty(&slots[level][slot]))
+			return (int)ahead;
+		used[level] &= ~(1ull << slot);
+	}
+	return -1;
+}
+
+/* When the next slot is reached, and which; UINT64_MAX when all are empty. */
+static uint64_t
+next_slot(unsigned *level, unsigned *slot)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (unsigned l = 0; l < LEVELS; l++) {
+		uint64_t here = turned >> (l * BITS);
+		/* at level 0 this very slot counts, above it was already dealt out */
+		unsigned first = l == 0 ? 0 : 1;
+		unsigned from = (unsigned)(here + first) & (SLOTS - 1);
+		int ahead = next_used(l, from);
+
+		if (ahead < 0)
+			continue;
+		uint64_t at = (here + first + (unsigned)ahead) << (l * BITS);
+		if (at < best) {
+			best = at;
+			*level = l;
+			*slot = (from + (unsigned)ahead) & (SLOTS - 1);
+		}
+	}
+	return best;
+}
+
+void
+wheel_run(void)
+{
+	unsigned level = 0, slot = 0;
+	uint64_t at;
+
+	while ((at = next_slot(&level, &slot)) <= weir_now_ms) {
+		struct weir_list due, *head = &slots[level][slot];
+
+		if (at > turned)
+			turned = at;
+		list_init(&due);
+		due.next = head->next;
+		due.prev = head->prev;
+		due.next->prev = due.prev->next = &due;
+		list_init(head);
+		used[level] &= ~(1ull << slot);
+		while (!list_empty(&due)) {
+			struct weir_timer *t = list_first(&due, struct weir_timer, node);
+
+			list_remove(&t->node);
+			if (t->at > turned) {	/* a higher level's, or set to later meanwhile */
+				insert(t);
+				continue;
+			}
+			t->at = t->queued = 0;
+			t->fn(t);
+		}
+	}
+	turned = weir_now_ms;
+}
+
+int
+wheel_wait(void)
+{
+	unsigned level, slot;
+	uint64_t at = next_slot(&level, &slot);
+
+	if (at == UINT64_MAX)
+		return -1;
+	if (at <= weir_now_ms)
+		return 0;
+	return at - weir_now_ms > 3600000 ? 3600000 : (int)(at - weir_now_ms);
+}

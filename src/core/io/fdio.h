@@ -1,0 +1,41 @@
+/*
+ * fdio.h - the io of a stream socket.
+ */
+#ifndef WEIR_IO_FDIO_H
+#define WEIR_IO_FDIO_H
+
+#include "core/ev/loop.h"
+#include "core/io/io.h"
+
+struct weir_fdio {
+	struct weir_io	 io;
+	struct weir_fd	 ev;
+	uint8_t		 rd_want, wr_want;
+	uint8_t		 eof, broken, wr_broken;	/* broken: errno is in err_no */
+	uint8_t		 shut;		/* our direction was ended */
+	uint8_t		 greed;		/* how many large segments a read asks for */
+	int		 err_no;
+	struct weir_task notice;	/* `ready` wanted though no event will come */
+	/* The peer ended or reset while nobody was reading; may be NULL. */
+	void		(*on_gone)(void *);
+	void		*gone_arg;
+	uint64_t	 got, put;	/* bytes, for logs */
+};
+
+/* Takes over a nonblocking, connected (or connecting) descriptor and watches it. */
+int	fdio_init(struct weir_fdio *, int fd) WEIR_MUST_USE;
+/* Ends it: closes the descriptor.  `reset`: SO_LINGER 0 first. */
+void	fdio_end(struct weir_fdio *, bool reset);
+/* Has the peer ended its direction, or is the connection broken?  Reads nothing. */
+bool	fdio_gone(const struct weir_fdio *);
+/* Was it a reset rather than an orderly end? */
+static inline bool
+fdio_reset(const struct weir_fdio *f)
+{
+	return f->broken || f->wr_broken || (f->ev.ready & EV_ERR);
+}
+
+extern const struct weir_src_ops fdio_src_ops;
+extern const struct weir_sink_ops fdio_sink_ops;
+
+#endif

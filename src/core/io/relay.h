@@ -1,0 +1,35 @@
+/*
+ * relay.h - join two ios until both directions have ended.
+ *
+ * CONNECT, WebSocket, SOCKS5, Shadowsocks and passthrough all end up here.  One
+ * direction ending is passed on as a half-close and the other goes on; an
+ * error in either ends both.  One idle timer runs for both, reset by bytes in either.
+ */
+#ifndef WEIR_IO_RELAY_H
+#define WEIR_IO_RELAY_H
+
+#include "core/io/pump.h"
+
+enum weir_relay_end { RELAY_EOF, RELAY_A_FAIL, RELAY_B_FAIL, RELAY_IDLE };
+
+struct weir_relay {
+	struct weir_io	*a, *b;
+	struct weir_pump ab, ba;
+	struct weir_timer idle;
+	uint64_t	 idle_ms;
+	int		 open;		/* directions still running */
+	void		(*done)(struct weir_relay *, enum weir_relay_end);
+	void		*owner;
+};
+
+/*
+ * Does not own the ios.  done() is called once and last, after which both ios have been
+ * finished or aborted.  idle_ms 0: no limit.
+ */
+void	relay_start(struct weir_relay *, struct weir_io *a, struct weir_io *b, size_t cap,
+	    uint64_t idle_ms);
+/* Bytes that were read before the relay began, to go to b, or to a. */
+void	relay_preload(struct weir_relay *, struct weir_bufq *to_b, struct weir_bufq *to_a);
+void	relay_off(struct weir_relay *);
+
+#endif

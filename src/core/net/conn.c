@@ -1,0 +1,81 @@
+/*
+ * conn.c - connections: making, closing, freeing.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/net/conn_new.h"
+
+static struct weir_slab slab = WEIR_SLAB(weir_conn);
+static uint64_t last_id;
+
+static void
+on_free(struct weir_task *t)
+{
+	struct weir_conn *c = WEIR_OF(t, struct weir_conn, free);
+
+	c->magic = 0;
+	slab_give(&slab, c);
+}
+
+struct weir_conn *
+conn_new(int fd)
+{
+	struct weir_conn *c = slab_take(&slab);
+
+	c->magic = WEIR_CONN_MAGIC;
+	c->flags = 0;
+	c->from = NULL;
+	c->on_drain = NULL;
+	c->owner = NULL;
+	c->id = ++last_id;
+	c->began_ms = weir_now_ms;
+	c->io = &c->tcp.io;
+	list_init(&c->all);
+	task_init(&c->free, on_free);
+	if (fdio_init(&c->tcp, fd) != WEIR_OK) {
+		c->tcp.ev.fd = -1;
+		slab_give(&slab, c);
+		return NULL;
+	}
+	return c;
+}
+
+static void
+end(struct weir_conn *c, bool reset)
+{
+	if (c->tcp.ev.fd < 0)
+		return;
+	fdio_end(&c->tcp, reset);
+	c->tcp.io.in.ready = c->tcp.io.out.ready = NULL;
+	c->tcp.on_gone = NULL;
+	if (c->from != NULL)
+		conn_left(c);
+	task_post(&c->free);
+}
+
+void
+conn_close(struct weir_conn *c)
+{
+	end(c, false);
+}
+
+void
+conn_abort(struct weir_conn *c)
+{
+	end(c, true);
+}
+
+const struct weir_addr *
+conn_local(struct weir_conn *c, struct weir_addr *to)
+{
+	union weir_sockaddr sa;
+	socklen_t n = sizeof sa;
+
+	memset(to, 0, sizeof *to);
+	if (c->tcp.ev.fd >= 0 && getsockname(c->tcp.ev.fd, &sa.sa, &n) == 0)
+		addr_from_kernel(to, &sa, n, NULL);
+	return to;
+}

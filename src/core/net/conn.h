@@ -1,0 +1,86 @@
+/*
+ * conn.h - a TCP (or unix) connection, accepted or dialled.
+ *
+ * conn->io is the topmost io: the socket, later perhaps TLS over it.  An idle
+ * connection holds no buffer.
+ */
+#ifndef WEIR_NET_CONN_H
+#define WEIR_NET_CONN_H
+
+#include "core/ev/loop.h"
+#include "core/io/fdio.h"
+#include "core/net/listen.h"
+
+#define WEIR_CONN_MAGIC 0x636f6e6eu
+
+struct weir_conn {
+	uint32_t		 magic;
+	uint32_t		 flags;
+	struct weir_io		*io;		/* topmost */
+	struct weir_fdio	 tcp;
+	struct weir_addr	 peer;
+	struct weir_listen	*from;		/* NULL: we dialled */
+	uint64_t		 id;		/* for logs: *id */
+	uint64_t		 began_ms;	/* weir_now_ms at accept or connect */
+	struct weir_list	 all;		/* on the worker's list of accepted connections */
+	/* The owner is asked to end an idle connection (worker retires, pressure). */
+	void			(*on_drain)(struct weir_conn *, bool now);
+	void			*owner;
+	struct weir_task	 free;
+};
+
+/* Start and stop accepting on the sockets of this worker. */
+int	accept_start(struct weir_listeners *, unsigned worker, unsigned workers,
+	    unsigned max_conns, bool multi) WEIR_MUST_USE;
+void	accept_stop(void);
+/*
+ * Tell every accepted connection that the worker wants to go: calls on_drain of each.  `now`: idle ones
+ * close at once (quit); else they get a moment for a request that may be on its way (reload).
+ */
+void	accept_drain(bool now);
+/* Accepted connections alive. */
+unsigned accept_count(void);
+/*
+ * What this worker counts: cumulative, and how many are what now.  One writer, so plain
+ * stores; proc lets it point into shared memory, where others add up and read.
+ */
+struct weir_accept_stats {
+	uint64_t accepted, handled, requests;
+	int64_t	 active, reading, writing, waiting;
+};
+extern struct weir_accept_stats *accept_stats;	/* never NULL */
+/* Called when the last accepted connection has gone. */
+extern void (*accept_on_empty)(void);
+
+/* The local address of a connection (getsockname, once). */
+const struct weir_addr *conn_local(struct weir_conn *, struct weir_addr *to);
+
+/*
+ * Closes now, and frees at the end of the turn.  conn_abort() makes the peer see a
+ * reset instead of an orderly end.
+ */
+void	conn_close(struct weir_conn *);
+void	conn_abort(struct weir_conn *);
+
+/*
+ * Connect to an address.  done() is called once, never from inside dial(), with the connection,
+ * or with NULL and errno.  dial_cancel(): done will not be called.
+ */
+struct weir_dial {
+	struct weir_conn *conn;
+	struct weir_timer timer;
+	struct weir_task task;
+	int		 err;
+	void		(*done)(struct weir_dial *, struct weir_conn *, int err);
+};
+struct weir_dial_opts {
+	const struct weir_addr *bind;	/* NULL: any */
+	bool		 bind_port;	/* the port of bind counts too */
+	bool		 transparent;
+	bool		 keepalive;	/* SO_KEEPALIVE */
+	uint64_t	 timeout_ms;
+};
+void	dial_start(struct weir_dial *, const struct weir_addr *, const struct weir_dial_opts *);
+void	dial_cancel(struct weir_dial *);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * dial.c - connect to an address.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/net/conn_new.h"
+
+static void
+finish(struct weir_dial *d, int err)
+{
+	struct weir_conn *c = d->conn;
+
+	timer_off(&d->timer);
+	task_off(&d->task);
+	d->conn = NULL;
+	if (c != NULL && err != 0) {
+		conn_close(c);
+		c = NULL;
+	} else if (c != NULL) {
+		c->tcp.on_gone = NULL;
+		sink_on_ready(&c->tcp.io.out, NULL, NULL);
+		c->tcp.wr_want = 0;
+	}
+	d->done(d, c, err);
+}
+
+static void
+on_connected(void *arg)
+{
+	struct weir_dial *d = arg;
+	int err = 0;
+	socklen_t n = sizeof err;
+
+	if (getsockopt(d->conn->tcp.ev.fd, SOL_SOCKET, SO_ERROR, &err, &n) != 0)
+		err = errno;
+	finish(d, err);
+}
+
+static void
+on_timeout(struct weir_timer *t)
+{
+	finish(WEIR_OF(t, struct weir_dial, timer), ETIMEDOUT);
+}
+
+static void
+on_task(struct weir_task *t)
+{
+	struct weir_dial *d = WEIR_OF(t, struct weir_dial, task);
+
+	finish(d, d->err);
+}
+
+static int
+set_options(int fd, const struct weir_addr *to, const struct weir_dial_opts *o)
+{
+	union weir_sockaddr sa;
+	int one = 1;
+
+	if (to->sa.sa_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	if (o->keepalive)
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	if (o->bind == NULL || to->sa.sa_family == AF_UNIX ||
+	    o->bind->sa.sa_family != to->sa.sa_family)
+		return 0;
+	if (o->transparent && setsockopt(fd, SOL_IP, IP_TRANSPARENT, &one, sizeof one) != 0)
+		return errno;
+	if (!o->bind_port)	/* the kernel picks the port at connect(), so more fit */
+		setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+	else
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	socklen_t n = addr_to_kernel(o->bind, &sa);
+	return bind(fd, &sa.sa, n) == 0 ? 0 : errno;
+}
+
+/* 0, or errno; then the descriptor is closed again. */
+static int
+begin(struct weir_dial *d, const struct weir_addr *to, const struct weir_dial_opts *o)
+{
+	union weir_sockaddr sa;
+	socklen_t n = addr_to_kernel(to, &sa);
+	int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int err;
+
+	if (fd < 0)
+		return errno;
+	err = set_options(fd, to, o);
+	if (err == 0 && connect(fd, &sa.sa, n) != 0 && errno != EINPROGRESS)
+		err = errno;
+	if (err == 0 && (d->conn = conn_new(fd)) == NULL)
+		err = errno;
+	if (err != 0) {
+		close(fd);
+		return err;
+	}
+	d->conn->peer = *to;
+	return 0;
+}
+
+void
+dial_start(struct weir_dial *d, const struct weir_addr *to, const struct weir_dial_opts *o)
+{
+	d->conn = NULL;
+	timer_init(&d->timer, on_timeout);
+	task_init(&d->task, on_task);
+	d->err = begin(d, to, o);
+	if (d->err != 0) {
+		task_post(&d->task);
+		return;
+	}
+	sink_on_ready(&d->conn->tcp.io.out, on_connected, d);
+	d->conn->tcp.wr_want = 1;	/* the edge of being connected comes as an event */
+	timer_set(&d->timer, o->timeout_ms);
+}
+
+void
+dial_cancel(struct weir_dial *d)
+{
+	timer_off(&d->timer);
+	task_off(&d->task);
+	if (d->conn != NULL)
+		conn_close(d->conn);
+	d->conn = NULL;
+}

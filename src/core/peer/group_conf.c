@@ -1,0 +1,331 @@
+/*
+ * group_conf.c - the upstream block, and groups that a proxy_pass makes by itself.
+ */
+#include "core/peer/peer.h"
+
+struct peer_list { struct weir_peer *v; unsigned n, room; };
+
+struct upstream_conf {			/* the module's struct: of an upstream block */
+	struct weir_group *group;	/* NULL outside of one */
+	struct peer_list main, backup;
+	uint64_t	 keepalive_ms, keepalive_time_ms;
+	int64_t		 keepalive, keepalive_requests;
+};
+
+/* A name that was used before any upstream block of that name: settled at the end. */
+struct pending {
+	struct pending	*next;
+	struct weir_group *group;
+	const struct weir_node *node;
+	unsigned	 w, port;
+};
+
+/* Defined by the configuration that is being read, and then used by this process. */
+static struct weir_hash groups;
+static struct weir_pool *groups_pool;
+static struct pending *pendings;
+
+enum { DEFAULT_KEEPALIVE = 32, DEFAULT_REQUESTS = 1000 };
+
+static struct weir_hash *
+groups_of(struct weir_conf *cf)
+{
+	if (groups_pool != cf->pool) {
+		groups_pool = cf->pool;
+		pendings = NULL;
+		hash_init(&groups, cf->pool, true);
+	}
+	return &groups;
+}
+
+static void
+fill_peer(struct weir_conf *cf, struct weir_peer *p, const struct weir_addr *a, struct weir_str name)
+{
+	char text[ADDR_TEXT_MAX];
+
+	p->addr = *a;
+	p->name = name;
+	p->text = pool_str(cf->pool, str_of(text, addr_put(text, a)));
+	p->weight = 1;
+	p->max_fails = 1;
+	p->fail_timeout_ms = 10000;
+}
+
+/* The addresses of "host:port", "unix:/path"; at word w. */
+static struct weir_addr *
+resolve(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir_str s, unsigned port,
+    unsigned *count)
+{
+	struct weir_addr *a = POOL_NEW(cf->pool, weir_addr);
+	struct weir_str host;
+	unsigned real_port = port;
+	const char *err = NULL;
+	int r = addr_parse(cf->pool, s, port, a, &host, &real_port);
+
+	*count = 1;
+	if (r == WEIR_OK && !(a->sa.sa_family == AF_UNIX && a->path[0] == '\0'))
+		return a;
+	if (r != WEIR_AGAIN) {
+		conf_error(cf, n, w, "invalid address \"%.*s\"", STR_ARG(s));
+		return NULL;
+	}
+	a = addr_lookup(cf->pool, host, real_port, count, &err);
+	if (a == NULL || *count == 0) {
+		conf_error(cf, n, w, "host not found in upstream \"%.*s\"%s%s", STR_ARG(host),
+		    err != NULL ? ": " : "", err != NULL ? err : "");
+		return NULL;
+	}
+	return a;
+}
+
+static int
+server_params(struct weir_conf *cf, struct weir_node *n, struct weir_peer *p)
+{
+	static const char *const known[] = { "weight=", "max_fails=", "fail_timeout=", "max_conns=",
+		"down", "backup", NULL };
+	struct weir_str v;
+	uint64_t num;
+
+	for (unsigned w = 2; w < n->n; w++) {
+		if (conf_param(n, w, "weight", &v)) {
+			if (conf_u64(cf, n, w, v, 1, 65535, &num) != WEIR_OK)
+				return WEIR_FAIL;
+			p->weight = (unsigned)num;
+		} else if (conf_param(n, w, "max_fails", &v)) {
+			if (conf_u64(cf, n, w, v, 0, 1000000, &num) != WEIR_OK)
+				return WEIR_FAIL;
+			p->max_fails = (unsigned)num;
+		} else if (conf_param(n, w, "max_conns", &v)) {
+			if (conf_u64(cf, n, w, v, 0, 1000000, &num) != WEIR_OK)
+				return WEIR_FAIL;
+			p->max_conns = (unsigned)num;
+		} else if (conf_param(n, w, "fail_timeout", &v)) {
+			if (conf_msec(cf, n, w, v, &p->fail_timeout_ms) != WEIR_OK)
+				return WEIR_FAIL;
+		} else if (str_eq(n->w[w].s, STR("down"))) {
+			p->down = true;
+		} else if (str_eq(n->w[w].s, STR("backup"))) {
+			p->backup = true;
+		} else {
+			return conf_bad_param(cf, n, w, known);
+		}
+	}
+	return WEIR_OK;
+}
+
+static int
+set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct upstream_conf *u = conf;
+	struct weir_peer like;
+	struct weir_addr *a;
+	unsigned count;
+
+	(void)s;
+	memset(&like, 0, sizeof like);
+	a = resolve(cf, n, 1, n->w[1].s, 80, &count);
+	if (a == NULL)
+		return WEIR_FAIL;
+	fill_peer(cf, &like, a, n->w[1].s);
+	if (server_params(cf, n, &like) != WEIR_OK)
+		return WEIR_FAIL;
+	for (unsigned i = 0; i < count; i++) {
+		struct peer_list *l = like.backup ? &u->backup : &u->main;
+		struct weir_peer *p = POOL_PUSH(cf->pool, l);
+		char text[ADDR_TEXT_MAX];
+
+		*p = like;
+		p->addr = a[i];
+		p->text = pool_str(cf->pool, str_of(text, addr_put(text, &a[i])));
+	}
+	return WEIR_OK;
+}
+
+static void
+finish(struct weir_group *g)
+{
+	for (unsigned i = 0; i < g->n; i++) {
+		g->peers[i].number = i;
+		g->peers[i].effective = (int)g->peers[i].weight;
+	}
+}
+
+/* The group that a proxy_pass above has made in the hope of this block. */
+static struct weir_group *
+claim(struct weir_str name)
+{
+	for (struct pending *p = pendings; p != NULL; p = p->next)
+		if (p->group->n == 0 && str_ieq(p->group->host, name))
+			return p->group;
+	return NULL;
+}
+
+static int
+set_upstream(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct weir_hash *h = groups_of(cf);
+	struct weir_group *g = hash_get(h, n->w[1].s);
+	struct weir_scope *inner;
+
+	(void)conf;
+	if (g != NULL)
+		return conf_error(cf, n, 1, "duplicate upstream \"%.*s\", the first is at %s:%u",
+		    STR_ARG(n->w[1].s), g->node->file->path, g->node->w[0].line);
+	g = claim(n->w[1].s);
+	if (g == NULL)
+		g = POOL_NEW(cf->pool, weir_group);
+	g->name = g->host = n->w[1].s;
+	g->node = n;
+	hash_put(h, g->name, g);
+	inner = conf_block(cf, s, n, IN_UPSTREAM, g);
+	return inner != NULL ? WEIR_OK : WEIR_FAIL;
+}
+
+int
+group_get(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir_str host,
+    unsigned port, struct weir_group **to)
+{
+	struct weir_hash *h = groups_of(cf);
+	struct weir_group *g = hash_get(h, host);
+	struct pending *p;
+	struct weir_str key;
+
+	if (g != NULL && g->node != NULL) {
+		*to = g;
+		return WEIR_OK;
+	}
+	/* without a name: a group of its own for each host and port */
+	key = pool_printf(cf->pool, "%.*s|%u", STR_ARG(host), port);
+	g = hash_get(h, key);
+	if (g != NULL) {
+		*to = g;
+		return WEIR_OK;
+	}
+	g = POOL_NEW(cf->pool, weir_group);
+	g->name = g->host = host;
+	hash_put(h, key, g);
+	p = POOL_NEW(cf->pool, pending);
+	*p = (struct pending){ pendings, g, n, w, port };
+	pendings = p;
+	*to = g;
+	return WEIR_OK;
+}
+
+/* No block came: it is a host. */
+static int
+settle(struct weir_conf *cf, struct pending *p)
+{
+	struct weir_group *g = p->group;
+	struct weir_addr *a;
+	unsigned count;
+
+	if (g->node != NULL || g->n != 0)
+		return WEIR_OK;
+	a = resolve(cf, p->node, p->w, g->host, p->port, &count);
+	if (a == NULL)
+		return WEIR_FAIL;
+	g->n = count;
+	g->peers = pool_zalloc(cf->pool, count * sizeof *g->peers);
+	for (unsigned i = 0; i < count; i++)
+		fill_peer(cf, &g->peers[i], &a[i], g->host);
+	g->keepalive = DEFAULT_KEEPALIVE;
+	g->keepalive_requests = DEFAULT_REQUESTS;
+	g->keepalive_ms = 60000;
+	g->keepalive_time_ms = 3600000;
+	finish(g);
+	return WEIR_OK;
+}
+
+static int
+settle_all(struct weir_conf *cf)
+{
+	int r = WEIR_OK;
+
+	groups_of(cf);
+	for (struct pending *p = pendings; p != NULL; p = p->next)
+		if (settle(cf, p) != WEIR_OK)
+			r = WEIR_FAIL;
+	return r;
+}
+
+/* At the end of an upstream block: its servers become the group's. */
+static int
+done(struct weir_conf *cf, struct weir_scope *s, void *conf)
+{
+	struct upstream_conf *u = conf;
+	struct weir_group *g = s->owner;
+
+	if (s->in == IN_MAIN)
+		return settle_all(cf);
+	if (s->in != IN_UPSTREAM)
+		return WEIR_OK;
+	if (u->main.n == 0)
+		return conf_error(cf, s->node, 0, "no servers are inside upstream");
+	g->n = u->main.n + u->backup.n;
+	g->n_backup = u->backup.n;
+	g->peers = pool_alloc(cf->pool, g->n * sizeof *g->peers);
+	memcpy(g->peers, u->main.v, u->main.n * sizeof *g->peers);
+	if (u->backup.n != 0)
+		memcpy(g->peers + u->main.n, u->backup.v, u->backup.n * sizeof *g->peers);
+	g->keepalive = (unsigned)u->keepalive;
+	g->keepalive_requests = (unsigned)u->keepalive_requests;
+	g->keepalive_ms = u->keepalive_ms;
+	g->keepalive_time_ms = u->keepalive_time_ms;
+	finish(g);
+	return WEIR_OK;
+}
+
+struct weir_group *
+group_find(struct weir_str name)
+{
+	struct weir_group *g = groups.pool != NULL ? hash_get(&groups, name) : NULL;
+
+	return g != NULL && g->node != NULL ? g : NULL;
+}
+
+struct weir_group *
+group_of_addr(struct weir_pool *pool, const struct weir_addr *a, struct weir_str text)
+{
+	struct weir_group *g = POOL_NEW(pool, weir_group);
+
+	g->name = g->host = text;
+	g->n = 1;
+	g->peers = POOL_NEW(pool, weir_peer);
+	g->peers[0].addr = *a;
+	g->peers[0].text = g->peers[0].name = text;
+	g->peers[0].weight = g->peers[0].max_fails = 1;
+	g->peers[0].fail_timeout_ms = 10000;
+	finish(g);
+	return g;
+}
+
+static const struct weir_cmd cmds[] = {
+	{ "upstream", IN_HTTP, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_upstream,
+	  .flags = CONF_BLOCK | CONF_MULTI, .args = "name { ... }",
+	  .doc = "Defines a group of servers that proxy_pass can name." },
+	{ "server", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_server,
+	  .flags = CONF_MULTI,
+	  .args = "address [weight=n] [max_fails=n] [fail_timeout=time] [max_conns=n] [backup] [down]",
+	  .doc = "A server of the group: a host or address with an optional port (80), or unix:/path. "
+	  "Requests are spread by weight; after max_fails failures (1; 0: never) within fail_timeout "
+	  "(10s) it is left alone for fail_timeout. Backups are asked when all others are out." },
+	{ "keepalive", IN_UPSTREAM, CONF_INT, CONF_AT(upstream_conf, keepalive), .def = "32",
+	  .min = 0, .max = 100000,
+	  .doc = "How many idle connections to the group each worker keeps; 0 keeps none." },
+	{ "keepalive_requests", IN_UPSTREAM, CONF_INT, CONF_AT(upstream_conf, keepalive_requests),
+	  .def = "1000", .min = 1, .max = 4294967295,
+	  .doc = "After so many requests a connection to the group is closed." },
+	{ "keepalive_timeout", IN_UPSTREAM, CONF_MSEC, CONF_AT(upstream_conf, keepalive_ms), .def = "60s",
+	  .doc = "How long an idle connection to the group is kept." },
+	{ "keepalive_time", IN_UPSTREAM, CONF_MSEC, CONF_AT(upstream_conf, keepalive_time_ms), .def = "1h",
+	  .doc = "How old a connection to the group may get before it is no longer kept." },
+	{ 0 }
+};
+
+static unsigned index_;
+
+const struct weir_module upstream_module = {
+	.name = "upstream", .index = &index_, .conf_size = sizeof(struct upstream_conf),
+	.cmds = cmds, .done = done,
+	.doc = "Groups of upstream servers.",
+};

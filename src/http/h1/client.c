@@ -1,0 +1,752 @@
+/*
+ * client.c - HTTP/1 towards upstreams.
+ *
+ * A link carries one exchange at a time.  It is fit for another when the request was
+ * sent whole, the response was read to its end by its own framing, nothing came behind it, and
+ * neither side said close.  Whatever comes on an idle link ends it: an upstream that
+ * speaks unasked must not answer somebody else's request (security row S-45).
+ */
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/base/num.h"
+#include "http/h1/h1.h"
+#include "http/h1/parse.h"
+#include "http/h1/write.h"
+
+enum out_mode { OUT_NOTHING, OUT_LENGTH, OUT_CHUNKED, OUT_TUNNEL };
+enum in_mode { IN_HEAD, IN_NOTHING, IN_LENGTH, IN_CHUNKED, IN_UNTIL_CLOSE, IN_TUNNEL };
+
+enum {
+	READ_STEP	= 65536,
+	MAX_TRAILER	= 16384,
+	MAX_INTERIM	= 20		/* 1xx before the final response (S-47) */
+};
+
+struct h1_link {
+	struct weir_link l;
+	struct exchange	*now;
+	struct weir_bufq in, out;
+	size_t		 scanned;
+	struct weir_task task;
+	bool		 closed;
+};
+
+struct exchange {			/* in the pool that open() was given */
+	struct weir_xchg x;
+	struct h1_link	*k;
+	uint64_t	 in_left, out_left;
+	uint8_t		 in_mode, out_mode;
+	bool		 head_request, sent_head, finished, broken, in_failed, upgrade_asked;
+	unsigned	 interims;
+	struct h1_chunks chunks;
+	struct weir_fields trailers;
+};
+
+static struct weir_slab slab = WEIR_SLAB(h1_link);
+
+static struct exchange *
+of_src(struct weir_src *src)
+{
+	return WEIR_OF(src, struct exchange, x.io.in);
+}
+
+static struct exchange *
+of_sink(struct weir_sink *sink)
+{
+	return WEIR_OF(sink, struct exchange, x.io.out);
+}
+
+static void
+close_link(struct h1_link *k, bool reset)
+{
+	if (k->closed)
+		return;
+	k->closed = true;
+	bufq_clear(&k->in);
+	bufq_clear(&k->out);
+	if (reset)
+		conn_abort(k->l.conn);
+	else
+		conn_close(k->l.conn);
+}
+
+/* ---- writing the request ---- */
+
+static int
+flush(struct h1_link *k)
+{
+	ssize_t n = 0;
+
+	if (k->out.len != 0)
+		n = sink_write(&k->l.conn->io->out, &k->out);
+	if (n == WEIR_FAIL)
+		return WEIR_FAIL;
+	return k->out.len == 0 ? WEIR_OK : WEIR_AGAIN;
+}
+
+static ssize_t
+out_write(struct weir_sink *sink, struct weir_bufq *from)
+{
+	struct exchange *e = of_sink(sink);
+	struct h1_link *k = e->k;
+	uint64_t n = from->len;
+	int r;
+
+	if (k->closed)
+		return WEIR_FAIL;
+	/* a head alone waits for the body that comes with it */
+	if (k->out.len >= SEG_LARGE && (r = flush(k)) != WEIR_OK) {
+		sink->err = k->l.conn->io->out.err;
+		return r;
+	}
+	switch (e->out_mode) {
+	case OUT_LENGTH:
+		if (n > e->out_left) {
+			sink->err = "the request body is longer than its Content-Length";
+			return WEIR_FAIL;
+		}
+		e->out_left -= n;
+		bufq_move(&k->out, from, n);
+		break;
+	case OUT_CHUNKED:
+		if (n == 0)
+			break;
+		h1_put_chunk_size(&k->out, n);
+		bufq_move(&k->out, from, n);
+		bufq_put(&k->out, "\r\n", 2);
+		break;
+	case OUT_NOTHING:
+		bufq_clear(from);
+		break;
+	default:
+		bufq_move(&k->out, from, n);
+	}
+	r = flush(k);
+	if (r == WEIR_FAIL) {
+		sink->err = k->l.conn->io->out.err;
+		return WEIR_FAIL;
+	}
+	return n == 0 ? r : (ssize_t)n;
+}
+
+static int
+out_finish(struct weir_sink *sink)
+{
+	struct exchange *e = of_sink(sink);
+	int r;
+
+	if (e->k->closed)
+		return WEIR_FAIL;
+	if (!e->finished) {
+		if (e->out_mode == OUT_LENGTH && e->out_left != 0) {
+			sink->err = "the request body is shorter than its Content-Length";
+			return WEIR_FAIL;
+		}
+		if (e->out_mode == OUT_CHUNKED)
+			h1_put_last_chunk(&e->k->out, e->trailers.n != 0 ? &e->trailers : NULL);
+		e->finished = true;
+	}
+	r = flush(e->k);
+	if (r == WEIR_FAIL)
+		sink->err = e->k->l.conn->io->out.err;
+	if (r == WEIR_OK && e->out_mode == OUT_TUNNEL)
+		return sink_finish(&e->k->l.conn->io->out);
+	return r;
+}
+
+static void
+out_want(struct weir_sink *sink, bool on)
+{
+	struct exchange *e = of_sink(sink);
+
+	if (e->k->closed)
+		return;
+	if (on && e->k->out.len == 0)
+		task_post(&e->k->task);
+	sink_want(&e->k->l.conn->io->out, on);
+}
+
+static void
+out_abort(struct weir_sink *sink)
+{
+	of_sink(sink)->broken = true;
+}
+
+static int
+out_fd(struct weir_sink *sink, uint64_t *room)
+{
+	struct exchange *e = of_sink(sink);
+	struct weir_sink *below;
+	int fd;
+
+	if (e->k->closed || (e->out_mode != OUT_LENGTH && e->out_mode != OUT_TUNNEL))
+		return -1;
+	below = &e->k->l.conn->io->out;
+	if (below->ops->fd == NULL || flush(e->k) != WEIR_OK)
+		return -1;
+	fd = below->ops->fd(below, room);
+	if (e->out_mode == OUT_LENGTH)
+		*room = e->out_left;
+	return fd;
+}
+
+static void
+out_moved(struct weir_sink *sink, uint64_t n, bool full)
+{
+	struct exchange *e = of_sink(sink);
+	struct weir_sink *below = &e->k->l.conn->io->out;
+
+	if (e->out_mode == OUT_LENGTH)
+		e->out_left -= n;
+	below->ops->moved(below, n, full);
+}
+
+static const struct weir_sink_ops out_ops = {
+	.write = out_write, .finish = out_finish, .want = out_want, .abort = out_abort,
+	.fd = out_fd, .moved = out_moved,
+};
+
+static void
+on_writable(void *arg)
+{
+	struct h1_link *k = arg;
+	struct exchange *e = k->now;
+
+	if (k->closed)
+		return;
+	/* a failure is seen, and named, by whoever reads the response */
+	if (k->out.len != 0 && flush(k) == WEIR_AGAIN)
+		return;
+	if (e != NULL && e->x.io.out.ready != NULL)
+		e->x.io.out.ready(e->x.io.out.arg);
+	else
+		sink_want(&k->l.conn->io->out, false);
+}
+
+/* ---- reading the response ---- */
+
+static ssize_t
+more(struct exchange *e, uint64_t most)
+{
+	struct h1_link *k = e->k;
+	struct weir_src *below = &k->l.conn->io->in;
+	ssize_t n = src_read(below, &k->in, (size_t)WEIR_MIN(most, READ_STEP));
+
+	if (n > 0 || n == WEIR_AGAIN)
+		return n;
+	if (n == WEIR_EOF && e->in_mode == IN_UNTIL_CLOSE)
+		return WEIR_EOF;
+	e->x.io.in.err = n == WEIR_EOF ? "upstream prematurely closed connection" : below->err;
+	e->in_failed = true;
+	return WEIR_FAIL;
+}
+
+static ssize_t
+read_length(struct exchange *e, struct weir_bufq *to, size_t max)
+{
+	uint64_t n;
+
+	if (e->in_left == 0) {
+		e->x.in_eof = 1;
+		return WEIR_EOF;
+	}
+	if (e->k->in.len == 0) {
+		/* ask beyond the end: what comes behind a response must not wait in the kernel unseen */
+		ssize_t r = more(e, e->in_left);
+
+		if (r < 0)
+			return r;
+	}
+	n = bufq_move(to, &e->k->in, WEIR_MIN(e->in_left, max));
+	e->in_left -= n;
+	e->x.received += n;
+	e->x.in_eof = e->in_left == 0;
+	return (ssize_t)n;
+}
+
+static ssize_t
+read_chunked(struct exchange *e, struct weir_bufq *to, size_t max)
+{
+	struct h1_link *k = e->k;
+
+	if (e->x.in_eof)
+		return WEIR_EOF;
+	for (;;) {
+		const char *why = NULL;
+		ssize_t n = h1_chunks_read(&e->chunks, &k->in, to, max, MAX_TRAILER, &why);
+
+		if (n > 0) {
+			e->x.received += (uint64_t)n;
+			return n;
+		}
+		if (n == WEIR_EOF) {
+			struct h1_limits l = { .line = MAX_TRAILER, .total = MAX_TRAILER,
+				.fields = e->x.limits.fields, .ignore_invalid = true, .underscores = true };
+
+			if (h1_chunks_trailers(&e->chunks, e->x.pool, &l, &e->x.msg.trailers,
+			    &why) == WEIR_OK) {
+				e->x.in_eof = 1;
+				return WEIR_EOF;
+			}
+			n = WEIR_FAIL;
+		}
+		if (n == WEIR_FAIL) {
+			e->x.io.in.err = why;
+			e->in_failed = true;
+			return WEIR_FAIL;
+		}
+		n = more(e, READ_STEP);
+		if (n < 0)
+			return n;
+	}
+}
+
+static ssize_t
+read_rest(struct exchange *e, struct weir_bufq *to, size_t max)
+{
+	struct h1_link *k = e->k;
+	ssize_t n;
+
+	if (k->in.len != 0)
+		n = (ssize_t)bufq_move(to, &k->in, max);
+	else
+		n = src_read(&k->l.conn->io->in, to, max);
+	if (n > 0)
+		e->x.received += (uint64_t)n;
+	else if (n == WEIR_EOF)
+		e->x.in_eof = 1;
+	else if (n == WEIR_FAIL)
+		e->x.io.in.err = k->l.conn->io->in.err;
+	return n;
+}
+
+static ssize_t
+body_read(struct weir_src *src, struct weir_bufq *to, size_t max)
+{
+	struct exchange *e = of_src(src);
+
+	if (e->k->closed || e->in_failed)
+		return WEIR_FAIL;
+	switch (e->in_mode) {
+	case IN_LENGTH:
+		return read_length(e, to, max);
+	case IN_CHUNKED:
+		return read_chunked(e, to, max);
+	case IN_UNTIL_CLOSE:
+	case IN_TUNNEL:
+		return read_rest(e, to, max);
+	case IN_NOTHING:
+		e->x.in_eof = 1;
+		return WEIR_EOF;
+	default:
+		return WEIR_AGAIN;
+	}
+}
+
+static void
+body_want(struct weir_src *src, bool on)
+{
+	struct exchange *e = of_src(src);
+
+	if (e->k->closed)
+		return;
+	if (on && e->in_mode != IN_HEAD && (e->k->in.len != 0 || e->x.in_eof || e->in_failed))
+		task_post(&e->k->task);
+	/* while the head is awaited we listen in any case */
+	src_want(&e->k->l.conn->io->in, on || e->in_mode == IN_HEAD);
+}
+
+static void
+body_stop(struct weir_src *src)
+{
+	body_want(src, false);
+}
+
+static int
+body_fd(struct weir_src *src, uint64_t *left)
+{
+	struct exchange *e = of_src(src);
+	struct weir_src *below;
+	int fd;
+
+	if (e->k->closed || e->k->in.len != 0)
+		return -1;
+	if (e->in_mode != IN_LENGTH && e->in_mode != IN_UNTIL_CLOSE && e->in_mode != IN_TUNNEL)
+		return -1;
+	below = &e->k->l.conn->io->in;
+	if (below->ops->fd == NULL)
+		return -1;
+	fd = below->ops->fd(below, left);
+	if (e->in_mode == IN_LENGTH)
+		*left = e->in_left;
+	return fd;
+}
+
+static void
+body_moved(struct weir_src *src, uint64_t n, bool drained)
+{
+	struct exchange *e = of_src(src);
+	struct weir_src *below = &e->k->l.conn->io->in;
+
+	below->ops->moved(below, n, drained);
+	e->x.received += n;
+	if (e->in_mode == IN_LENGTH) {
+		e->in_left -= n;
+		e->x.in_eof = e->in_left == 0;
+	}
+}
+
+static const struct weir_src_ops body_ops = {
+	.read = body_read, .want = body_want, .stop = body_stop, .fd = body_fd, .moved = body_moved,
+};
+
+/* ---- heads ---- */
+
+static void
+gone(struct exchange *e, const char *why)
+{
+	e->broken = true;
+	e->in_failed = true;
+	e->x.io.in.err = why;
+	e->x.gone = 1;
+	src_want(&e->k->l.conn->io->in, false);
+	if (e->x.on_gone != NULL)
+		e->x.on_gone(&e->x, why);
+}
+
+static void
+frame_body(struct exchange *e)
+{
+	const struct weir_msg *m = &e->x.msg;
+
+	if (m->flags & MSG_CHUNKED) {
+		e->in_mode = IN_CHUNKED;
+	} else if (m->flags & MSG_UNTIL_CLOSE) {
+		e->in_mode = IN_UNTIL_CLOSE;
+	} else if (m->length > 0) {
+		e->in_mode = IN_LENGTH;
+		e->in_left = (uint64_t)m->length;
+	} else {
+		e->in_mode = IN_NOTHING;
+		e->x.in_eof = 1;
+	}
+	/* HEAD, 204, 304: a length that was given describes what is not there */
+	if (e->head_request || m->status == 204 || m->status == 304) {
+		e->in_mode = IN_NOTHING;
+		e->x.in_eof = 1;
+	}
+}
+
+/* Parse one head.  True: go on reading, it was an interim one that is dealt with. */
+static bool
+on_head(struct exchange *e, size_t head)
+{
+	struct h1_link *k = e->k;
+	struct h1_limits l = { .line = e->x.limits.line, .total = e->x.limits.total,
+		.fields = e->x.limits.fields, .ignore_invalid = true, .underscores = true };
+	char *text = pool_bytes(e->x.pool, head);
+	struct h1_verdict v;
+
+	bufq_take(&k->in, text, head);
+	k->scanned = 0;
+	memset(&e->x.msg, 0, sizeof e->x.msg);
+	v = h1_parse_response(e->x.pool, text, head, &l, e->head_request, &e->x.msg);
+	if (v.status != 0) {
+		gone(e, v.why);
+		return false;
+	}
+	e->x.version = e->x.msg.version;
+	if (e->x.msg.status == 101) {
+		if (!e->upgrade_asked) {
+			gone(e, "upstream sent an unexpected 101 response");
+			return false;
+		}
+		e->in_mode = IN_TUNNEL;
+		e->out_mode = OUT_TUNNEL;
+	} else if (e->x.msg.status < 200) {
+		if (++e->interims > MAX_INTERIM) {
+			gone(e, "upstream sent too many interim responses");
+			return false;
+		}
+		if (e->x.msg.status != 100) {
+			e->x.on_head(&e->x);
+			return !k->closed && k->now == e && !e->broken;
+		}
+		return true;
+	} else {
+		frame_body(e);
+	}
+	src_want(&k->l.conn->io->in, false);
+	e->x.on_head(&e->x);
+	return false;
+}
+
+static const char *
+gather(struct exchange *e, size_t *n)
+{
+	struct h1_link *k = e->k;
+	struct weir_str first = bufq_first(&k->in);
+
+	if (first.n >= k->in.len) {
+		*n = first.n;
+		return first.p;
+	}
+	*n = (size_t)WEIR_MIN(k->in.len, (uint64_t)e->x.limits.total + 1);
+	char *wide = pool_bytes(e->x.pool, *n);
+	bufq_peek(&k->in, 0, wide, *n);
+	return wide;
+}
+
+static void
+read_head(struct exchange *e)
+{
+	struct h1_link *k = e->k;
+
+	for (;;) {
+		size_t n, head;
+		const char *p;
+		ssize_t r;
+
+		if (k->in.len != 0) {
+			p = gather(e, &n);
+			head = h1_head_end(p, n, &k->scanned);
+			if (head != 0) {
+				if (!on_head(e, head))
+					return;
+				continue;
+			}
+			if (n > e->x.limits.total) {
+				gone(e, "upstream sent too big header");
+				return;
+			}
+			if (n >= 5 && memcmp(p, "HTTP/", 5) != 0 && p[0] != '\r' && p[0] != '\n') {
+				gone(e, "upstream sent no valid HTTP/1.0 header");
+				return;
+			}
+		}
+		r = src_read(&k->l.conn->io->in, &k->in, SEG_LARGE);
+		if (r == WEIR_AGAIN)
+			return;
+		if (r < 0) {
+			gone(e, r == WEIR_EOF ?
+			    "upstream prematurely closed connection while reading response header "
+			    "from upstream" : k->l.conn->io->in.err);
+			return;
+		}
+	}
+}
+
+static void
+on_state(struct h1_link *k, enum weir_link_state state)
+{
+	k->l.state = state;
+	if (k->l.on_state != NULL)
+		k->l.on_state(&k->l);
+}
+
+static void
+on_readable(void *arg)
+{
+	struct h1_link *k = arg;
+	struct exchange *e = k->now;
+
+	if (k->closed)
+		return;
+	if (e == NULL) {
+		/* idle: bytes or an end, either way it is of no more use */
+		on_state(k, LINK_DEAD);
+		return;
+	}
+	if (e->in_mode == IN_HEAD && e->sent_head)
+		read_head(e);
+	else if (e->x.io.in.ready != NULL)
+		e->x.io.in.ready(e->x.io.in.arg);
+}
+
+static void
+on_conn_gone(void *arg)
+{
+	struct h1_link *k = arg;
+
+	if (k->closed)
+		return;
+	if (k->now == NULL)
+		on_state(k, LINK_DEAD);
+	else if (k->now->x.on_gone != NULL && fdio_reset(&k->l.conn->tcp) && k->now->in_mode != IN_HEAD)
+		gone(k->now, "connection reset by upstream");
+}
+
+static void
+on_task(struct weir_task *t)
+{
+	struct h1_link *k = WEIR_OF(t, struct h1_link, task);
+	struct exchange *e = k->now;
+
+	if (k->closed || e == NULL)
+		return;
+	if (e->in_mode != IN_HEAD && e->x.io.in.ready != NULL &&
+	    (k->in.len != 0 || e->x.in_eof || e->in_failed))
+		e->x.io.in.ready(e->x.io.in.arg);
+	if (!k->closed && k->now == e && k->out.len == 0 && e->x.io.out.ready != NULL)
+		e->x.io.out.ready(e->x.io.out.arg);
+}
+
+/* ---- the exchange ---- */
+
+static int
+x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
+{
+	struct exchange *e = WEIR_OF(x, struct exchange, x);
+	struct h1_link *k = e->k;
+	char extra[96], *p = extra;
+
+	if (k->closed)
+		return WEIR_FAIL;
+	e->head_request = m->method_id == M_HEAD;
+	e->upgrade_asked = (flags & HEAD_TUNNEL) != 0;
+	if (m->length > 0 || (m->length == 0 && (m->flags & MSG_HAS_LENGTH))) {
+		p = mempcpy(p, "Content-Length: ", 16);
+		p = num_put(p, (uint64_t)m->length);
+		p = mempcpy(p, "\r\n", 2);
+		e->out_mode = m->length > 0 ? OUT_LENGTH : OUT_NOTHING;
+		e->out_left = (uint64_t)m->length;
+	} else if (m->length < 0) {
+		p = mempcpy(p, "Transfer-Encoding: chunked\r\n", 28);
+		e->out_mode = OUT_CHUNKED;
+	} else {
+		e->out_mode = OUT_NOTHING;
+	}
+	if (e->upgrade_asked)
+		p = mempcpy(p, "Connection: Upgrade\r\n", 21);
+	else if (flags & HEAD_CLOSE)
+		p = mempcpy(p, "Connection: close\r\n", 19);
+	else if (m->version == 0x100)
+		p = mempcpy(p, "Connection: keep-alive\r\n", 24);
+	h1_put_request(&k->out, m, str_of(extra, (size_t)(p - extra)));
+	e->sent_head = true;
+	src_want(&k->l.conn->io->in, true);
+	return WEIR_OK;
+}
+
+static int
+x_trailers(struct weir_xchg *x, const struct weir_fields *t)
+{
+	struct exchange *e = WEIR_OF(x, struct exchange, x);
+
+	e->trailers = *t;
+	return WEIR_OK;
+}
+
+static void
+x_cancel(struct weir_xchg *x, enum weir_cancel why)
+{
+	(void)why;
+	WEIR_OF(x, struct exchange, x)->broken = true;
+}
+
+/* May somebody else use the link after this exchange? */
+static bool
+fit(const struct exchange *e)
+{
+	const struct h1_link *k = e->k;
+
+	if (e->broken || e->in_failed || !e->finished || !e->x.in_eof || k->in.len != 0 ||
+	    k->out.len != 0 || e->in_mode == IN_TUNNEL || e->in_mode == IN_UNTIL_CLOSE ||
+	    e->in_mode == IN_HEAD)
+		return false;
+	return !(e->x.msg.flags & MSG_CLOSE) && !fdio_gone(&k->l.conn->tcp);
+}
+
+static void
+x_release(struct weir_xchg *x)
+{
+	struct exchange *e = WEIR_OF(x, struct exchange, x);
+	struct h1_link *k = e->k;
+	bool ok = fit(e);
+
+	h1_chunks_clear(&e->chunks);
+	k->now = NULL;
+	task_off(&k->task);
+	if (k->closed)
+		return;
+	bufq_clear(&k->in);
+	bufq_clear(&k->out);
+	if (!ok) {
+		on_state(k, LINK_DEAD);
+		return;
+	}
+	sink_want(&k->l.conn->io->out, false);
+	src_want(&k->l.conn->io->in, true);
+	k->l.idle_since_ms = weir_now_ms;
+	on_state(k, LINK_IDLE);
+}
+
+static const struct weir_xchg_ops xchg_ops = {
+	.head = x_head, .trailers = x_trailers, .cancel = x_cancel, .release = x_release,
+};
+
+struct weir_xchg *
+h1_open(struct weir_link *l, struct weir_pool *pool)
+{
+	struct h1_link *k = WEIR_OF(l, struct h1_link, l);
+	struct exchange *e;
+
+	if (k->now != NULL || k->closed)
+		return NULL;
+	e = POOL_NEW(pool, exchange);
+	e->k = k;
+	e->x.magic = WEIR_XCHG_MAGIC;
+	e->x.version = 0x101;
+	e->x.io.in.ops = &body_ops;
+	e->x.io.out.ops = &out_ops;
+	e->x.ops = &xchg_ops;
+	e->x.conn = l->conn;
+	e->x.pool = pool;
+	e->x.number = ++l->requests;
+	h1_chunks_init(&e->chunks);
+	k->now = e;
+	k->scanned = 0;
+	l->state = LINK_BUSY;
+	return &e->x;
+}
+
+struct weir_link *
+h1_link(struct weir_conn *c)
+{
+	struct h1_link *k = slab_take(&slab);
+
+	memset(k, 0, sizeof *k);
+	k->l.magic = WEIR_LINK_MAGIC;
+	k->l.codec = &h1_codec;
+	k->l.conn = c;
+	list_init(&k->l.node);
+	task_init(&k->task, on_task);
+	c->owner = k;
+	c->tcp.on_gone = on_conn_gone;
+	c->tcp.gone_arg = k;
+	src_on_ready(&c->io->in, on_readable, k);
+	sink_on_ready(&c->io->out, on_writable, k);
+	return &k->l;
+}
+
+static void
+on_free(struct weir_task *t)
+{
+	struct h1_link *k = WEIR_OF(t, struct h1_link, task);
+
+	k->l.magic = 0;
+	slab_give(&slab, k);
+}
+
+void
+h1_end(struct weir_link *l)
+{
+	struct h1_link *k = WEIR_OF(l, struct h1_link, l);
+
+	assert(k->now == NULL);
+	list_remove(&l->node);
+	close_link(k, false);
+	task_off(&k->task);
+	task_init(&k->task, on_free);
+	task_post(&k->task);
+}

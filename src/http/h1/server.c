@@ -1,0 +1,1006 @@
+/*
+ * server.c - HTTP/1 towards clients.
+ *
+ * A connection goes round in these states:
+ *
+ *	IDLE	between requests, nothing of the next one is here	-> HEAD, closed
+ *	HEAD	part of a head is here					-> BUSY, closed
+ *	BUSY	an exchange is under way; its owner reads the body	-> IDLE, LINGER, closed
+ *	LINGER	our direction is shut; what still comes is thrown away,
+ *		so that no reset overtakes the response (RFC 9112, 9.6)	-> closed
+ *
+ * The exchange lives in its own pool and only while BUSY; an idle connection is
+ * a struct weir_conn and a struct h1_server.
+ */
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/base/num.h"
+#include "core/proc/cycle.h"
+#include "http/h1/h1.h"
+#include "http/h1/parse.h"
+#include "http/h1/write.h"
+
+enum state { IDLE, HEAD, BUSY, LINGER, CLOSED };
+enum out_mode { OUT_NOTHING, OUT_LENGTH, OUT_CHUNKED, OUT_UNTIL_CLOSE, OUT_TUNNEL };
+enum in_mode { IN_NOTHING, IN_LENGTH, IN_CHUNKED, IN_TUNNEL };
+
+enum {
+	POOL_FIRST	= 4096,		/* of an exchange: request and head fit in */
+	READ_STEP	= 65536,	/* asked of a connection for a body */
+	MAX_TRAILER	= 16384,
+	DRAIN_GRACE_MS	= 2000		/* an idle connection of a retiring worker may send one more */
+};
+
+#define H1_SERVER_MAGIC 0x68317376u
+
+struct exchange {			/* in the exchange's pool */
+	struct weir_xchg x;
+	struct h1_server *s;
+	uint64_t	 in_left, out_left, put_before;
+	uint8_t		 in_mode, out_mode;
+	bool		 expects;	/* the client waits for 100 */
+	bool		 head_done, finished, broken, in_failed;
+	struct h1_chunks chunks;
+	struct weir_fields trailers;
+};
+
+struct h1_server {
+	uint32_t	 magic;
+	uint8_t		 state;
+	bool		 keep, draining, blocked;
+	struct weir_conn *conn;
+	const struct weir_serve *opts;
+	struct exchange	*now;
+	struct weir_bufq in, out;
+	size_t		 scanned;
+	unsigned	 requests;
+	uint64_t	 discarded_until;	/* LINGER: when patience ends */
+	struct weir_after after;
+	struct weir_timer rtimer, wtimer;
+	struct weir_task task;		/* the next request, a notice of the body, the end */
+};
+
+static struct weir_slab slab = WEIR_SLAB(h1_server);
+
+static struct exchange *
+of_src(struct weir_src *src)
+{
+	return WEIR_OF(src, struct exchange, x.io.in);
+}
+
+static struct exchange *
+of_sink(struct weir_sink *sink)
+{
+	return WEIR_OF(sink, struct exchange, x.io.out);
+}
+
+/* ---- the end of a connection ---- */
+
+static void
+on_free(struct weir_task *t)
+{
+	struct h1_server *s = WEIR_OF(t, struct h1_server, task);
+
+	assert(s->now == NULL);
+	s->magic = 0;
+	slab_give(&slab, s);
+}
+
+static void
+close_conn(struct h1_server *s, bool reset)
+{
+	if (s->state == CLOSED)
+		return;
+	if (s->state == IDLE)
+		accept_stats->waiting--;
+	else if (s->state == HEAD)
+		accept_stats->reading--;
+	s->state = CLOSED;
+	timer_off(&s->rtimer);
+	timer_off(&s->wtimer);
+	bufq_clear(&s->in);
+	bufq_clear(&s->out);
+	s->conn->on_drain = NULL;
+	if (reset)
+		conn_abort(s->conn);
+	else
+		conn_close(s->conn);
+	if (s->now == NULL) {	/* else release() comes and frees */
+		task_off(&s->task);
+		task_init(&s->task, on_free);
+		task_post(&s->task);
+	}
+}
+
+/* ---- writing ---- */
+
+/* Send what is held.  WEIR_AGAIN: some of it is still held. */
+static int
+flush(struct h1_server *s)
+{
+	ssize_t n = 0;
+
+	if (s->out.len != 0)
+		n = sink_write(&s->conn->io->out, &s->out);
+	if (n == WEIR_FAIL)
+		return WEIR_FAIL;
+	if (s->out.len == 0) {
+		if (s->blocked) {
+			s->blocked = false;
+			timer_off(&s->wtimer);
+		}
+		return WEIR_OK;
+	}
+	if (!s->blocked || n > 0) {
+		s->blocked = true;
+		timer_set(&s->wtimer, s->now != NULL ? s->now->x.send_ms : s->after.linger_each_ms);
+	}
+	return WEIR_AGAIN;
+}
+
+static ssize_t
+out_write(struct weir_sink *sink, struct weir_bufq *from)
+{
+	struct exchange *e = of_sink(sink);
+	struct h1_server *s = e->s;
+	uint64_t n = from->len;
+
+	if (s->state == CLOSED)
+		return WEIR_FAIL;
+	if (s->blocked) {
+		int r = flush(s);
+
+		if (r != WEIR_OK)
+			return r;
+	}
+	switch (e->out_mode) {
+	case OUT_NOTHING:
+		bufq_clear(from);
+		break;
+	case OUT_LENGTH:
+		if (n > e->out_left) {
+			sink->err = "the body is longer than its Content-Length";
+			return WEIR_FAIL;
+		}
+		e->out_left -= n;
+		bufq_move(&s->out, from, n);
+		break;
+	case OUT_CHUNKED:
+		if (n == 0)
+			break;
+		h1_put_chunk_size(&s->out, n);
+		bufq_move(&s->out, from, n);
+		bufq_put(&s->out, "\r\n", 2);
+		break;
+	default:
+		bufq_move(&s->out, from, n);
+	}
+	int r = flush(s);
+	if (r == WEIR_FAIL) {
+		sink->err = s->conn->io->out.err;
+		return WEIR_FAIL;
+	}
+	if (n == 0)
+		return r;
+	return (ssize_t)n;
+}
+
+static int
+out_finish(struct weir_sink *sink)
+{
+	struct exchange *e = of_sink(sink);
+	struct h1_server *s = e->s;
+
+	if (s->state == CLOSED)
+		return WEIR_FAIL;
+	if (!e->finished) {
+		if (e->out_mode == OUT_LENGTH && e->out_left != 0) {
+			sink->err = "the body is shorter than its Content-Length";
+			return WEIR_FAIL;
+		}
+		if (e->out_mode == OUT_CHUNKED)
+			h1_put_last_chunk(&s->out, e->trailers.n != 0 ? &e->trailers : NULL);
+		e->finished = true;
+	}
+	int r = flush(s);
+	if (r == WEIR_OK && e->out_mode == OUT_TUNNEL)
+		return sink_finish(&s->conn->io->out);
+	return r;
+}
+
+static void
+out_want(struct weir_sink *sink, bool on)
+{
+	struct exchange *e = of_sink(sink);
+
+	if (e->s->state == CLOSED)
+		return;
+	if (on && !e->s->blocked)
+		task_post(&e->s->task);
+	sink_want(&e->s->conn->io->out, on || e->s->blocked);
+}
+
+static void
+out_abort(struct weir_sink *sink)
+{
+	struct exchange *e = of_sink(sink);
+
+	e->broken = true;
+}
+
+/* The kernel may put body bytes behind what we sent, when nothing is held and no framing is due. */
+static int
+out_fd(struct weir_sink *sink, uint64_t *room)
+{
+	struct exchange *e = of_sink(sink);
+	struct weir_sink *below = &e->s->conn->io->out;
+
+	if (e->s->state == CLOSED || below->ops->fd == NULL)
+		return -1;
+	if (e->out_mode == OUT_CHUNKED || e->out_mode == OUT_NOTHING || flush(e->s) != WEIR_OK)
+		return -1;
+	int fd = below->ops->fd(below, room);
+	if (e->out_mode == OUT_LENGTH)
+		*room = e->out_left;
+	return fd;
+}
+
+static void
+out_moved(struct weir_sink *sink, uint64_t n, bool full)
+{
+	struct exchange *e = of_sink(sink);
+	struct weir_sink *below = &e->s->conn->io->out;
+
+	if (e->out_mode == OUT_LENGTH)
+		e->out_left -= n;
+	below->ops->moved(below, n, full);
+	if (full)
+		timer_set(&e->s->wtimer, e->x.send_ms);
+	else if (n != 0)
+		timer_off(&e->s->wtimer);
+}
+
+static const struct weir_sink_ops out_ops = {
+	.write = out_write, .finish = out_finish, .want = out_want, .abort = out_abort,
+	.fd = out_fd, .moved = out_moved,
+};
+
+/* The connection can take more: first what is held, then the exchange. */
+static void
+on_writable(void *arg)
+{
+	struct h1_server *s = arg;
+
+	if (s->state == CLOSED)
+		return;
+	if (s->out.len != 0) {
+		int r = flush(s);
+
+		if (r == WEIR_AGAIN)
+			return;
+		if (r == WEIR_FAIL && s->now == NULL) {
+			close_conn(s, false);
+			return;
+		}
+	}
+	if (s->now != NULL && s->now->x.io.out.ready != NULL)
+		s->now->x.io.out.ready(s->now->x.io.out.arg);
+	else if (s->now == NULL)
+		sink_want(&s->conn->io->out, false);
+}
+
+/* ---- reading the body ---- */
+
+static void
+send_continue(struct exchange *e)
+{
+	if (!e->expects)
+		return;
+	e->expects = false;
+	if (e->head_done || e->s->in.len != 0)
+		return;		/* it has begun, or the final answer is out */
+	bufq_put(&e->s->out, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+	(void)flush(e->s);
+}
+
+static ssize_t
+more(struct exchange *e, uint64_t most)
+{
+	struct h1_server *s = e->s;
+	struct weir_src *below = &s->conn->io->in;
+	ssize_t n;
+
+	send_continue(e);
+	n = src_read(below, &s->in, (size_t)WEIR_MIN(most, READ_STEP));
+	if (n > 0) {
+		if (s->state == BUSY && e->in_mode != IN_TUNNEL)
+			timer_set(&s->rtimer, e->x.recv_ms);
+		return n;
+	}
+	if (n == WEIR_AGAIN) {
+		if (s->state == BUSY && e->in_mode != IN_TUNNEL && s->rtimer.at == 0)
+			timer_set(&s->rtimer, e->x.recv_ms);
+		return WEIR_AGAIN;
+	}
+	if (e->in_mode == IN_TUNNEL)
+		return n;
+	e->x.io.in.err = n == WEIR_EOF ? "client closed the connection within the body" : below->err;
+	e->in_failed = true;
+	return WEIR_FAIL;
+}
+
+static ssize_t
+in_end(struct exchange *e)
+{
+	if (!e->x.in_eof) {
+		e->x.in_eof = 1;
+		timer_off(&e->s->rtimer);
+	}
+	return WEIR_EOF;
+}
+
+static ssize_t
+read_length(struct exchange *e, struct weir_bufq *to, size_t max)
+{
+	struct h1_server *s = e->s;
+	uint64_t n;
+
+	if (e->in_left == 0)
+		return in_end(e);
+	if (s->in.len == 0) {
+		ssize_t r = more(e, e->in_left);
+
+		if (r < 0)
+			return r;
+	}
+	n = bufq_move(to, &s->in, WEIR_MIN(e->in_left, max));
+	e->in_left -= n;
+	e->x.received += n;
+	if (e->in_left == 0)
+		in_end(e);
+	return (ssize_t)n;
+}
+
+static ssize_t
+read_chunked(struct exchange *e, struct weir_bufq *to, size_t max)
+{
+	struct h1_server *s = e->s;
+
+	if (e->x.in_eof)
+		return WEIR_EOF;
+	if (e->in_failed)
+		return WEIR_FAIL;
+	for (;;) {
+		const char *why = NULL;
+		ssize_t n = h1_chunks_read(&e->chunks, &s->in, to, max, MAX_TRAILER, &why);
+
+		if (n > 0) {
+			e->x.received += (uint64_t)n;
+			return n;
+		}
+		if (n == WEIR_EOF) {
+			struct h1_limits l = {
+				.line = s->opts->line, .total = MAX_TRAILER, .fields = s->opts->fields,
+				.ignore_invalid = s->opts->ignore_invalid, .underscores = s->opts->underscores
+			};
+
+			if (h1_chunks_trailers(&e->chunks, e->x.pool, &l, &e->x.msg.trailers, &why) == WEIR_OK)
+				return in_end(e);
+			n = WEIR_FAIL;
+		}
+		if (n == WEIR_FAIL) {
+			e->x.io.in.err = why;
+			e->in_failed = true;
+			return WEIR_FAIL;
+		}
+		n = more(e, READ_STEP);
+		if (n < 0)
+			return n;
+	}
+}
+
+static ssize_t
+body_read(struct weir_src *src, struct weir_bufq *to, size_t max)
+{
+	struct exchange *e = of_src(src);
+	struct h1_server *s = e->s;
+
+	if (s->state == CLOSED || e->in_failed)
+		return WEIR_FAIL;
+	switch (e->in_mode) {
+	case IN_LENGTH:
+		return read_length(e, to, max);
+	case IN_CHUNKED:
+		return read_chunked(e, to, max);
+	case IN_TUNNEL:
+		if (s->in.len != 0)
+			return (ssize_t)bufq_move(to, &s->in, max);
+		return src_read(&s->conn->io->in, to, max);
+	default:
+		return in_end(e);
+	}
+}
+
+static void
+body_want(struct weir_src *src, bool on)
+{
+	struct exchange *e = of_src(src);
+	struct h1_server *s = e->s;
+
+	if (s->state == CLOSED)
+		return;
+	if (on && (s->in.len != 0 || e->x.in_eof || e->in_failed || e->in_mode == IN_NOTHING))
+		task_post(&s->task);
+	if (on)
+		send_continue(e);
+	else if (!e->x.in_eof && e->in_mode != IN_TUNNEL)
+		timer_off(&s->rtimer);	/* it is us who do not read */
+	src_want(&s->conn->io->in, on);
+}
+
+static void
+body_stop(struct weir_src *src)
+{
+	struct exchange *e = of_src(src);
+
+	if (e->s->state != CLOSED)
+		src_want(&e->s->conn->io->in, false);
+	timer_off(&e->s->rtimer);
+}
+
+static int
+body_fd(struct weir_src *src, uint64_t *left)
+{
+	struct exchange *e = of_src(src);
+	struct weir_src *below = &e->s->conn->io->in;
+
+	if (e->s->state == CLOSED || e->s->in.len != 0 || below->ops->fd == NULL || e->expects)
+		return -1;
+	if (e->in_mode != IN_LENGTH && e->in_mode != IN_TUNNEL)
+		return -1;
+	int fd = below->ops->fd(below, left);
+	if (e->in_mode == IN_LENGTH)
+		*left = e->in_left;
+	return fd;
+}
+
+static void
+body_moved(struct weir_src *src, uint64_t n, bool drained)
+{
+	struct exchange *e = of_src(src);
+	struct weir_src *below = &e->s->conn->io->in;
+
+	below->ops->moved(below, n, drained);
+	if (e->in_mode != IN_LENGTH)
+		return;
+	e->in_left -= n;
+	e->x.received += n;
+	if (e->in_left == 0)
+		in_end(e);
+	else
+		timer_set(&e->s->rtimer, e->x.recv_ms);
+}
+
+static const struct weir_src_ops body_ops = {
+	.read = body_read, .want = body_want, .stop = body_stop, .fd = body_fd, .moved = body_moved,
+};
+
+/* ---- the exchange ---- */
+
+static bool
+has_no_body(const struct exchange *e, int status)
+{
+	return e->x.msg.method_id == M_HEAD || status < 200 || status == 204 || status == 304;
+}
+
+/* The lines that frame a final response; decides out_mode and whether the connection lives on. */
+static struct weir_str
+framing(struct exchange *e, const struct weir_msg *m, unsigned flags, char *to)
+{
+	struct h1_server *s = e->s;
+	bool old = e->x.version < 0x101, none = has_no_body(e, m->status);
+	char *p = to;
+
+	if ((flags & HEAD_CLOSE) || s->draining || weir_retiring)
+		s->keep = false;
+	e->out_mode = OUT_NOTHING;
+	e->out_left = 0;
+	if (m->length >= 0 && m->status != 204 && m->status >= 200) {
+		if (!none) {
+			e->out_mode = OUT_LENGTH;
+			e->out_left = (uint64_t)m->length;
+		}
+		if (!none || m->length > 0 || e->x.msg.method_id == M_HEAD) {
+			p = mempcpy(p, "Content-Length: ", 16);
+			p = num_put(p, (uint64_t)m->length);
+			p = mempcpy(p, "\r\n", 2);
+		}
+	} else if (!none) {
+		if (!old && (flags & HEAD_CHUNKED)) {
+			e->out_mode = OUT_CHUNKED;
+			p = mempcpy(p, "Transfer-Encoding: chunked\r\n", 28);
+		} else {
+			e->out_mode = OUT_UNTIL_CLOSE;
+			s->keep = false;
+		}
+	} else if (m->length < 0 && e->x.msg.method_id == M_HEAD && m->status != 204 &&
+	    m->status != 304 && !old && (flags & HEAD_CHUNKED)) {
+		p = mempcpy(p, "Transfer-Encoding: chunked\r\n", 28);
+	}
+	if (s->keep) {
+		p = mempcpy(p, "Connection: keep-alive\r\n", 24);
+		if (e->x.after.keepalive_header_ms != 0) {
+			p = mempcpy(p, "Keep-Alive: timeout=", 20);
+			p = num_put(p, e->x.after.keepalive_header_ms / 1000);
+			p = mempcpy(p, "\r\n", 2);
+		}
+	} else {
+		p = mempcpy(p, "Connection: close\r\n", 19);
+	}
+	return str_of(to, (size_t)(p - to));
+}
+
+static int
+x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
+{
+	struct exchange *e = WEIR_OF(x, struct exchange, x);
+	struct h1_server *s = e->s;
+	char extra[160];
+
+	if (s->state == CLOSED)
+		return WEIR_FAIL;
+	if (flags & HEAD_TUNNEL) {
+		e->head_done = true;
+		s->keep = false;
+		h1_put_response(&s->out, m, m->status == 101 ? STR("Connection: upgrade\r\n") : STR(""));
+		e->in_mode = IN_TUNNEL;
+		e->out_mode = OUT_TUNNEL;
+		timer_off(&s->rtimer);
+		return flush(s) == WEIR_FAIL ? WEIR_FAIL : WEIR_OK;
+	}
+	if (m->status < 200) {
+		if (e->x.version < 0x101)
+			return WEIR_OK;		/* RFC 9110, 15.2: never to a 1.0 client */
+		if (m->status == 100)
+			e->expects = false;
+		h1_put_response(&s->out, m, STR(""));
+		return flush(s) == WEIR_FAIL ? WEIR_FAIL : WEIR_OK;
+	}
+	if (e->expects && !e->x.in_eof) {
+		/*
+		 * The client was never told to send its body, and may or may not do so: what
+		 * comes next cannot be told apart from a request (RFC 9110, 10.1.1).
+		 */
+		s->keep = false;
+	}
+	e->head_done = true;
+	h1_put_response(&s->out, m, framing(e, m, flags, extra));
+	return WEIR_OK;
+}
+
+static int
+x_trailers(struct weir_xchg *x, const struct weir_fields *t)
+{
+	struct exchange *e = WEIR_OF(x, struct exchange, x);
+
+	if (e->out_mode == OUT_CHUNKED)
+		e->trailers = *t;
+	return WEIR_OK;
+}
+
+static void
+x_cancel(struct weir_xchg *x, enum weir_cancel why)
+{
+	struct exchange *e = WEIR_OF(x, struct exchange, x);
+
+	(void)why;
+	e->broken = true;
+}
+
+static void
+x_want_body(struct weir_xchg *x)
+{
+	send_continue(WEIR_OF(x, struct exchange, x));
+}
+
+static void
+go_idle(struct h1_server *s)
+{
+	s->state = IDLE;
+	accept_stats->waiting++;
+	timer_off(&s->wtimer);
+	if (s->in.len != 0) {
+		task_post(&s->task);
+		return;
+	}
+	timer_set(&s->rtimer, s->after.keepalive_ms);
+	src_want(&s->conn->io->in, true);
+}
+
+static void
+go_linger(struct h1_server *s)
+{
+	if (s->state != LINGER)
+		s->discarded_until = weir_now_ms + s->after.linger_ms;
+	s->state = LINGER;
+	bufq_clear(&s->in);
+	if (s->out.len == 0)
+		sink_finish(&s->conn->io->out);
+	timer_set(&s->rtimer, s->after.linger_each_ms);
+	src_want(&s->conn->io->in, true);
+}
+
+static void
+x_release(struct weir_xchg *x)
+{
+	struct exchange *e = WEIR_OF(x, struct exchange, x);
+	struct h1_server *s = e->s;
+	bool whole = e->head_done && e->finished && !e->broken;
+	bool body_done = x->in_eof || e->in_mode == IN_NOTHING ||
+	    (e->in_mode == IN_LENGTH && e->in_left == 0);
+	uint8_t linger = x->after.linger;
+
+	accept_stats->writing--;
+	s->after = x->after;
+	s->now = NULL;
+	h1_chunks_clear(&e->chunks);
+	timer_off(&s->rtimer);
+	if (s->state == CLOSED) {	/* closed before the owner let go */
+		task_off(&s->task);
+		task_init(&s->task, on_free);
+		task_post(&s->task);
+		return;
+	}
+	if (!whole || e->out_mode == OUT_TUNNEL) {
+		/* only a reset tells a client that waits for the close that something is missing */
+		close_conn(s, !whole && e->head_done &&
+		    (e->out_mode == OUT_UNTIL_CLOSE || x->after.reset));
+		return;
+	}
+	if (s->keep && body_done && !e->in_failed && s->after.keepalive_ms != 0) {
+		go_idle(s);
+		return;
+	}
+	if (linger != 0 && !x->gone && (linger == 2 || !body_done || s->in.len != 0 ||
+	    (s->conn->tcp.ev.ready & EV_READ))) {
+		go_linger(s);
+		return;
+	}
+	close_conn(s, false);
+}
+
+static const struct weir_xchg_ops xchg_ops = {
+	.head = x_head, .trailers = x_trailers, .cancel = x_cancel, .release = x_release,
+	.want_body = x_want_body,
+};
+
+static struct exchange *
+exchange_new(struct h1_server *s, struct weir_pool *pool)
+{
+	struct exchange *e = POOL_NEW(pool, exchange);
+
+	e->s = s;
+	e->x.magic = WEIR_XCHG_MAGIC;
+	e->x.version = 0x101;
+	e->x.io.in.ops = &body_ops;
+	e->x.io.out.ops = &out_ops;
+	e->x.ops = &xchg_ops;
+	e->x.conn = s->conn;
+	e->x.pool = pool;
+	e->x.number = ++s->requests;
+	e->x.send_ms = e->x.recv_ms = s->opts->header_ms;
+	e->x.after.linger_ms = 30000;
+	e->x.after.linger_each_ms = 5000;
+	e->x.after.linger = 1;
+	h1_chunks_init(&e->chunks);
+	s->now = e;
+	if (s->state == IDLE)
+		accept_stats->waiting--;
+	else if (s->state == HEAD)
+		accept_stats->reading--;
+	accept_stats->writing++;
+	s->state = BUSY;
+	return e;
+}
+
+/* ---- heads ---- */
+
+static void
+refuse(struct h1_server *s, struct weir_pool *pool, int status, const char *why)
+{
+	struct exchange *e = s->now;
+
+	if (e == NULL) {
+		if (pool == NULL)
+			pool = pool_new(POOL_FIRST);
+		e = exchange_new(s, pool);
+	}
+	s->keep = false;
+	e->in_mode = IN_NOTHING;
+	src_want(&s->conn->io->in, false);
+	timer_off(&s->rtimer);
+	s->opts->on_bad(&e->x, status, why);
+}
+
+static void
+begin(struct h1_server *s, size_t head)
+{
+	struct h1_limits l = {
+		.line = s->opts->line, .total = s->opts->total, .fields = s->opts->fields,
+		.ignore_invalid = s->opts->ignore_invalid, .underscores = s->opts->underscores
+	};
+	struct weir_pool *pool = pool_new(POOL_FIRST);
+	char *text = pool_bytes(pool, head);
+	struct exchange *e;
+	struct h1_verdict v;
+
+	bufq_take(&s->in, text, head);
+	s->scanned = 0;
+	e = exchange_new(s, pool);
+	v = h1_parse_request(pool, text, head, &l, &e->x.msg);
+	if (e->x.msg.version != 0)
+		e->x.version = e->x.msg.version;
+	if (v.status != 0) {
+		refuse(s, pool, v.status, v.why);
+		return;
+	}
+	accept_stats->requests++;
+	e->expects = (e->x.msg.flags & MSG_EXPECT) != 0;
+	s->keep = !(e->x.msg.flags & MSG_CLOSE);
+	if (e->x.msg.flags & MSG_CHUNKED) {
+		e->in_mode = IN_CHUNKED;
+	} else if (e->x.msg.length > 0) {
+		e->in_mode = IN_LENGTH;
+		e->in_left = (uint64_t)e->x.msg.length;
+	} else {
+		e->x.in_eof = 1;
+		e->expects = false;
+	}
+	/* nobody reads: only the client's leaving is of interest */
+	src_want(&s->conn->io->in, false);
+	timer_off(&s->rtimer);
+	s->opts->on_xchg(&e->x);
+	if (s->state == BUSY && s->in.len != 0)
+		bufq_pack(&s->in);
+}
+
+/* All of `in` in one piece; heads of more than a segment are gathered. */
+static const char *
+gather(struct h1_server *s, size_t *n)
+{
+	static char *wide;
+	static size_t wide_size;
+	struct weir_str first = bufq_first(&s->in);
+	size_t want = (size_t)WEIR_MIN(s->in.len, (uint64_t)s->opts->total + 1);
+
+	if (first.n >= s->in.len) {
+		*n = first.n;
+		return first.p;
+	}
+	if (wide_size < want) {
+		mem_free(wide);
+		wide_size = (size_t)s->opts->total + 1;
+		wide = mem_alloc(wide_size);
+	}
+	*n = bufq_peek(&s->in, 0, wide, want);
+	return wide;
+}
+
+/* Look for a whole head in what came. */
+static void
+on_head_bytes(struct h1_server *s)
+{
+	struct h1_limits l = {
+		.line = s->opts->line, .total = s->opts->total, .fields = s->opts->fields
+	};
+	size_t n, head;
+	const char *p = gather(s, &n);
+	struct h1_verdict v;
+
+	head = h1_head_end(p, n, &s->scanned);
+	if (head != 0) {
+		begin(s, head);
+		return;
+	}
+	v = h1_check_request_start(p, n, &l);
+	if (v.status != 0) {
+		size_t line = 0;
+		struct weir_pool *pool = pool_new(POOL_FIRST);
+		struct exchange *e = exchange_new(s, pool);
+
+		while (line < n && line < 1024 && p[line] != '\r' && p[line] != '\n')
+			line++;
+		e->x.msg.line = pool_str(pool, str_of(p, line));
+		bufq_clear(&s->in);
+		refuse(s, pool, v.status, v.why);
+		return;
+	}
+	if (s->state == IDLE) {
+		s->state = HEAD;
+		accept_stats->waiting--;
+		accept_stats->reading++;
+		timer_set(&s->rtimer, s->opts->header_ms);
+	}
+	bufq_pack(&s->in);
+	src_want(&s->conn->io->in, true);
+}
+
+static void
+read_head(struct h1_server *s)
+{
+	for (;;) {
+		ssize_t n = src_read(&s->conn->io->in, &s->in, SEG_LARGE);
+
+		if (n == WEIR_AGAIN)
+			return;
+		if (n < 0) {
+			if (s->state == HEAD)
+				log_info(weir_log, "*%lu client closed connection while sending its "
+				    "request head", (unsigned long)s->conn->id);
+			close_conn(s, false);
+			return;
+		}
+		on_head_bytes(s);
+		if (s->state != IDLE && s->state != HEAD)
+			return;
+	}
+}
+
+static void
+throw_away(struct h1_server *s)
+{
+	for (;;) {
+		ssize_t n = src_read(&s->conn->io->in, &s->in, SEG_LARGE);
+
+		bufq_clear(&s->in);
+		if (n == WEIR_AGAIN)
+			return;
+		if (n < 0 || weir_now_ms >= s->discarded_until) {
+			close_conn(s, false);
+			return;
+		}
+		timer_set(&s->rtimer, s->after.linger_each_ms);
+	}
+}
+
+static void
+on_readable(void *arg)
+{
+	struct h1_server *s = arg;
+
+	switch (s->state) {
+	case IDLE:
+	case HEAD:
+		read_head(s);
+		break;
+	case BUSY:
+		if (s->now->x.io.in.ready != NULL)
+			s->now->x.io.in.ready(s->now->x.io.in.arg);
+		break;
+	case LINGER:
+		throw_away(s);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Bytes of a body that are here already, a sink that could go on, or the next request. */
+static void
+on_task(struct weir_task *t)
+{
+	struct h1_server *s = WEIR_OF(t, struct h1_server, task);
+
+	if (s->state == BUSY) {
+		struct exchange *e = s->now;
+
+		if (e->x.io.in.ready != NULL && (s->in.len != 0 || e->x.in_eof || e->in_failed))
+			e->x.io.in.ready(e->x.io.in.arg);
+		if (s->state == BUSY && s->now == e && !s->blocked && e->x.io.out.ready != NULL)
+			e->x.io.out.ready(e->x.io.out.arg);
+	} else if (s->state == IDLE && s->in.len != 0) {
+		on_head_bytes(s);
+		if (s->state == HEAD || s->state == IDLE)
+			read_head(s);
+	}
+}
+
+static void
+tell_gone(struct h1_server *s, const char *why)
+{
+	struct exchange *e = s->now;
+
+	e->x.gone = 1;
+	if (e->x.on_gone != NULL)
+		e->x.on_gone(&e->x, why);
+}
+
+static void
+on_gone(void *arg)
+{
+	struct h1_server *s = arg;
+
+	if (s->state == BUSY && s->now != NULL && !s->now->x.gone)
+		tell_gone(s, fdio_reset(&s->conn->tcp) ? "connection reset by client" :
+		    "client closed connection");
+}
+
+static void
+on_rtimer(struct weir_timer *t)
+{
+	struct h1_server *s = WEIR_OF(t, struct h1_server, rtimer);
+
+	switch (s->state) {
+	case HEAD:
+		log_info(weir_log, "*%lu client timed out while sending its request head",
+		    (unsigned long)s->conn->id);
+		bufq_clear(&s->in);
+		refuse(s, NULL, 408, "client timed out while sending its request head");
+		break;
+	case BUSY:
+		s->now->x.io.in.err = "client timed out while sending its body";
+		s->now->in_failed = true;
+		if (s->now->x.io.in.ready != NULL)
+			s->now->x.io.in.ready(s->now->x.io.in.arg);
+		break;
+	default:
+		close_conn(s, false);
+	}
+}
+
+static void
+on_wtimer(struct weir_timer *t)
+{
+	struct h1_server *s = WEIR_OF(t, struct h1_server, wtimer);
+
+	if (s->state == BUSY && s->now != NULL) {
+		s->now->broken = true;
+		s->conn->io->out.err = "client timed out while receiving the response";
+		tell_gone(s, "client timed out while receiving the response");
+	} else {
+		close_conn(s, false);
+	}
+}
+
+static void
+on_drain(struct weir_conn *c, bool now)
+{
+	struct h1_server *s = c->owner;
+
+	s->draining = true;
+	if (s->state != IDLE)
+		return;
+	if (now && !(c->tcp.ev.ready & EV_READ)) {
+		close_conn(s, false);
+		return;
+	}
+	/* a request may be on its way; it is answered with Connection: close */
+	timer_off(&s->rtimer);
+	timer_set(&s->rtimer, DRAIN_GRACE_MS);
+}
+
+void
+h1_serve(struct weir_conn *c, const struct weir_serve *opts)
+{
+	struct h1_server *s = slab_take(&slab);
+
+	memset(s, 0, sizeof *s);
+	s->magic = H1_SERVER_MAGIC;
+	s->conn = c;
+	s->opts = opts;
+	s->after.linger_each_ms = 5000;
+	s->after.linger_ms = 30000;
+	timer_init(&s->rtimer, on_rtimer);
+	timer_init(&s->wtimer, on_wtimer);
+	task_init(&s->task, on_task);
+	c->owner = s;
+	c->on_drain = on_drain;
+	c->tcp.on_gone = on_gone;
+	c->tcp.gone_arg = s;
+	src_on_ready(&c->io->in, on_readable, s);
+	sink_on_ready(&c->io->out, on_writable, s);
+	s->state = IDLE;
+	accept_stats->waiting++;
+	timer_set(&s->rtimer, opts->header_ms);
+	src_want(&c->io->in, true);
+}

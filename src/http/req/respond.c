@@ -1,0 +1,311 @@
+/*
+ * respond.c - the head goes out, the body is pumped, the request ends.
+ */
+#include "core/base/clock.h"
+#include "core/base/num.h"
+#include "core/io/qsrc.h"
+#include "core/proc/cycle.h"
+#include "http/req/rate.h"
+#include "http/req/steps.h"
+
+enum { PUMP_CAP = 65536 };
+
+struct weir_field *
+req_add(struct weir_req *r, const char *name, struct weir_str value)
+{
+	struct weir_str n = str_c(name);
+
+	if (!is_field_value(value)) {
+		log_errorx(&r->s.log, "response field \"%s\" would hold a line end or NUL: dropped", name);
+		return NULL;
+	}
+	struct weir_field *f = fields_add(&r->rsp.fields, r->s.pool, n, value);
+
+	if (f->known == H_LOCATION)
+		r->local_location = true;
+	return f;
+}
+
+/* ---- the head ---- */
+
+static struct weir_str
+server_token(struct weir_req *r, const struct weir_http_conf *c)
+{
+	if (c->server_tokens_expr.set)
+		return expr_eval(&r->s, &c->server_tokens_expr);
+	if (c->server_tokens == 0)
+		return STR("weir");
+	return STR("weir/" WEIR_VERSION);
+}
+
+static bool
+is_default_port(const struct weir_req *r, unsigned port)
+{
+	(void)r;
+	return port == 80;
+}
+
+/* "/x" becomes http://host[:port]/x where absolute_redirect wants it. */
+static void
+absolute_location(struct weir_req *r, const struct weir_http_conf *c)
+{
+	struct weir_field *f = fields_known(&r->rsp.fields, H_LOCATION);
+	struct weir_addr local;
+	char addr[ADDR_TEXT_MAX];
+	struct weir_str host = r->host;
+	unsigned port;
+	bool v6;
+
+	if (!c->absolute_redirect || !r->local_location || f == NULL || f->value.n == 0 ||
+	    f->value.p[0] != '/')
+		return;
+	conn_local(r->s.conn, &local);
+	port = addr_port(&local);
+	if (c->server_name_in_redirect)
+		host = r->server->name;
+	if (host.n == 0)
+		host = pool_str(r->s.pool, str_of(addr, addr_put_ip(addr, &local)));
+	v6 = host.p[0] != '[' && str_chr(host, ':') >= 0;
+	if (c->port_in_redirect && port != 0 && !is_default_port(r, port))
+		f->value = pool_printf(r->s.pool, v6 ? "http://[%.*s]:%u%.*s" : "http://%.*s:%u%.*s",
+		    STR_ARG(host), port, STR_ARG(f->value));
+	else
+		f->value = pool_printf(r->s.pool, v6 ? "http://[%.*s]%.*s" : "http://%.*s%.*s",
+		    STR_ARG(host), STR_ARG(f->value));
+}
+
+static bool
+is_old_msie(const struct weir_req *r)
+{
+	struct weir_str ua = fields_value(&r->msg->fields, H_USER_AGENT);
+
+	return r->msg->method_id == M_POST && str_find(ua, STR("MSIE 6.")) >= 0 &&
+	    str_find(ua, STR("Opera")) < 0;
+}
+
+static bool
+is_safari(const struct weir_req *r)
+{
+	struct weir_str ua = fields_value(&r->msg->fields, H_USER_AGENT);
+
+	return str_find(ua, STR("Mac OS X")) >= 0 && str_find(ua, STR("Safari/")) >= 0 &&
+	    str_find(ua, STR("Chrome/")) < 0;
+}
+
+static void
+decide_keepalive(struct weir_req *r, const struct weir_http_conf *c)
+{
+	struct weir_after *a = &r->x->after;
+
+	a->keepalive_ms = c->keepalive_ms;
+	a->keepalive_header_ms = c->keepalive_header_ms;
+	a->linger = (uint8_t)c->lingering;
+	a->linger_ms = c->linger_ms;
+	a->linger_each_ms = c->linger_each_ms;
+	a->reset = r->timed_out && c->reset_timedout;
+	if (!r->keepalive)
+		return;
+	if (c->keepalive_ms == 0 || r->x->number >= (unsigned)c->keepalive_requests ||
+	    weir_now_ms - r->s.conn->began_ms > c->keepalive_time_ms)
+		r->keepalive = false;
+	else if (((c->keepalive_disable & 1) && is_old_msie(r)) ||
+	    ((c->keepalive_disable & 2) && is_safari(r)))
+		r->keepalive = false;
+	/*
+	 * An error that was sent before the body was read ends the connection: what is still to
+	 * come must not be taken for a request (S-24).
+	 */
+	else if (!r->x->in_eof && r->rsp.status >= 400 && !req_body_skip(r))
+		r->keepalive = false;
+}
+
+void
+req_head_ready(struct weir_req *r)
+{
+	const struct weir_http_conf *c = REQ_CORE(r);
+	struct weir_fields *fs = &r->rsp.fields;
+
+	if (fields_known(fs, H_SERVER) == NULL) {
+		struct weir_str token = server_token(r, c);
+
+		if (token.n != 0)
+			req_add(r, "Server", token);
+	}
+	if (fields_known(fs, H_DATE) == NULL)
+		fields_add(fs, r->s.pool, STR("Date"), clock_http_date());
+	if (r->content_type.n != 0 && fields_known(fs, H_CONTENT_TYPE) == NULL)
+		req_add(r, "Content-Type", r->content_type);
+	absolute_location(r, c);
+}
+
+static void
+run_response_hooks(struct weir_req *r)
+{
+	for (weir_hook_list h = sess_hooks(ON_RESPONSE); *h != NULL; h++)
+		(void)(*h)(&r->s);
+}
+
+/* ---- the body ---- */
+
+/* Tell the maker, who may hold an upstream's connection; once. */
+static void
+body_end(struct weir_req *r, bool whole)
+{
+	void (*fn)(struct weir_req *, bool) = r->body_end;
+
+	r->body_end = NULL;
+	if (fn != NULL)
+		fn(r, whole);
+}
+
+static void
+on_pumped(struct weir_pump *p, enum weir_pump_end how)
+{
+	struct weir_req *r = p->owner;
+
+	r->body_sent = p->moved;
+	if (how == PUMP_EOF) {
+		r->body_whole = true;
+		body_end(r, true);
+		req_finish(r);
+		return;
+	}
+	if (how == PUMP_SRC_FAIL && p->src->err != NULL)
+		log_errorx(&r->s.log, "%s while %s", p->src->err,
+		    r->s.log.doing != NULL ? "sending the response" : "reading the response");
+	else if (how == PUMP_SINK_FAIL)
+		log_info(&r->s.log, "%s while sending to client",
+		    p->sink->err != NULL ? p->sink->err : "connection lost");
+	req_abort(r, NULL);
+}
+
+static void
+send_body(struct weir_req *r)
+{
+	struct weir_sink *out = &r->x->io.out;
+
+	if (r->trailers.n != 0)
+		xchg_trailers(r->x, &r->trailers);
+	r->pump.owner = r;
+	r->pump.done = on_pumped;
+	if (r->header_only || r->body == NULL) {
+		static struct weir_qsrc nothing;
+
+		if (sink_finish(out) == WEIR_OK) {
+			r->body_whole = true;
+			body_end(r, true);
+			req_finish(r);
+			return;
+		}
+		/* the head does not fit yet: let the pump wait with nothing to read */
+		qsrc_init(&nothing);
+		pump_start(&r->pump, &nothing.src, out, PUMP_CAP);
+		return;
+	}
+	r->body = rate_limit(r, r->body);
+	pump_start(&r->pump, r->body, out, PUMP_CAP);
+}
+
+enum weir_next
+req_respond(struct weir_req *r)
+{
+	const struct weir_http_conf *c = REQ_CORE(r);
+	unsigned flags = 0;
+
+	assert(!r->head_sent);
+	if (r->x == NULL || r->finished)
+		return WEIR_DONE;
+	run_response_hooks(r);
+	req_head_ready(r);
+	c = REQ_CORE(r);
+	r->header_only = r->msg->method_id == M_HEAD || r->rsp.status == 204 || r->rsp.status == 304;
+	if (r->rsp.length < 0 && r->body == NULL && !r->header_only)
+		r->rsp.length = 0;
+	if (r->trailers.n != 0 && !r->header_only && r->x->version == 0x101 &&
+	    c->chunked_transfer_encoding)
+		r->rsp.length = -1;	/* trailers need chunks */
+	decide_keepalive(r, c);
+	if (!r->keepalive)
+		flags |= HEAD_CLOSE;
+	if (c->chunked_transfer_encoding)
+		flags |= HEAD_CHUNKED;
+	if (r->rsp.length == 0 || r->header_only)
+		flags |= HEAD_END;
+	r->head_sent = true;
+	if (xchg_head(r->x, &r->rsp, flags) != WEIR_OK) {
+		req_abort(r, NULL);
+		return WEIR_DONE;
+	}
+	send_body(r);
+	return WEIR_DONE;
+}
+
+enum weir_next
+req_respond_text(struct weir_req *r, int status, struct weir_str type, struct weir_str text)
+{
+	struct weir_qsrc *s = POOL_NEW(r->s.pool, weir_qsrc);
+
+	r->rsp.status = status;
+	r->content_type = type;
+	r->rsp.length = (int64_t)text.n;
+	qsrc_init(s);
+	if (text.n != 0)
+		bufq_put_view(&s->q, text.p, text.n);
+	r->body = &s->src;
+	return req_respond(r);
+}
+
+/* ---- the end ---- */
+
+void
+req_abort(struct weir_req *r, const char *why)
+{
+	if (r->finished)
+		return;
+	if (r->pump.src != NULL && !r->pump.over) {
+		r->body_sent = r->pump.moved;
+		pump_off(&r->pump);
+	}
+	(void)why;
+	r->keepalive = false;
+	if (r->x != NULL)
+		xchg_cancel(r->x, CANCEL_INTERNAL);
+	body_end(r, false);
+	req_finish(r);
+}
+
+static void
+free_request(struct weir_task *t)
+{
+	struct weir_req *r = WEIR_OF(t, struct weir_req, end);
+
+	pump_off(&r->pump);
+	if (r->body != NULL)
+		src_stop(r->body);
+	if (r->req_body != NULL)
+		bufq_clear(&r->req_body->q);
+	req_count--;
+	pool_free(r->s.pool);
+}
+
+void
+req_finish(struct weir_req *r)
+{
+	if (r->finished)
+		return;
+	r->finished = true;
+	r->on_client_gone = NULL;
+	body_end(r, r->body_whole);
+	if (r->rsp.status == 0)
+		r->rsp.status = 499;
+	if (r->keepalive && !r->x->in_eof && !req_body_skip(r))
+		r->keepalive = false;
+	r->x->on_gone = NULL;
+	for (weir_hook_list h = sess_hooks(ON_LOG); *h != NULL; h++)
+		(void)(*h)(&r->s);
+	src_on_ready(&r->x->io.in, NULL, NULL);
+	sink_on_ready(&r->x->io.out, NULL, NULL);
+	xchg_release(r->x);
+	task_init(&r->end, free_request);
+	task_post(&r->end);
+}

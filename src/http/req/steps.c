@@ -1,0 +1,390 @@
+/*
+ * steps.c - the life of a request, in order.
+ *
+ * Each step answers NEXT, WAIT or DONE.  WAIT: somebody calls weir_resume() later and the
+ * same hook is asked again.  DONE: a response is on its way.  A redirect sets
+ * r->step back and r->again, and the loop goes on from there.
+ */
+#include "core/base/clock.h"
+#include "core/net/conn.h"
+#include "http/req/req.h"
+#include "http/req/steps.h"
+
+struct step {
+	const char	*name;
+	enum weir_next	(*fn)(struct weir_req *);
+};
+
+unsigned req_count;
+
+static enum weir_next
+hooks(struct weir_req *r, enum weir_phase phase)
+{
+	weir_hook_list list = sess_hooks(phase);
+
+	while (list[r->hook] != NULL) {
+		enum weir_next n = list[r->hook](&r->s);
+
+		if (r->again || n == WEIR_WAIT || n == WEIR_DONE)
+			return n;
+		r->hook++;
+	}
+	return WEIR_NEXT;
+}
+
+static enum weir_next
+server_rewrite(struct weir_req *r)
+{
+	enum weir_next n = hooks(r, ON_SERVER_REWRITE);
+
+	r->uri_rewritten |= r->uri_changed;
+	r->uri_changed = false;		/* the location is still to be found */
+	return n;
+}
+
+/* "/dir" where a location "/dir/" wants it. */
+static enum weir_next
+add_slash(struct weir_req *r)
+{
+	struct weir_str to = uri_escape(r->s.pool, r->uri.path, ESCAPE_URI);
+
+	to = r->uri.has_args ? pool_printf(r->s.pool, "%.*s/?%.*s", STR_ARG(to), STR_ARG(r->uri.args))
+	    : pool_printf(r->s.pool, "%.*s/", STR_ARG(to));
+	req_add(r, "Location", to);
+	return req_error(r, 301);
+}
+
+void
+req_set_location(struct weir_req *r, struct weir_location *loc)
+{
+	const struct weir_http_conf *c;
+
+	r->loc = loc;
+	r->s.conf = loc != NULL ? loc->conf : r->server->conf;
+	c = REQ_CORE(r);
+	if (loc != NULL && loc->limit_except != NULL &&
+	    !(loc->limit_except->methods & (1u << r->method_id))) {
+		r->loc = loc->limit_except->inner;
+		r->s.conf = r->loc->conf;
+		c = REQ_CORE(r);
+	}
+	r->s.log.outs = c->log.outs;
+	r->s.log.level = c->log.level;
+	if (r->x != NULL) {
+		r->x->send_ms = c->send_ms;
+		r->x->recv_ms = c->client_body_ms;
+	}
+}
+
+static enum weir_next
+route(struct weir_req *r)
+{
+	struct weir_location *loc = NULL;
+	int status, rc = route_location(r->server, &r->s, r->uri.path, &loc);
+
+	if (rc == WEIR_FAIL)
+		return req_error(r, 500);
+	req_set_location(r, loc);
+	if (loc != NULL && REQ_CORE(r)->internal && !r->internal)
+		return req_error(r, 404);
+	status = req_body_check(r);
+	if (status != 0) {
+		log_errorx(&r->s.log, "client intended to send too large body: %lld bytes",
+		    (long long)r->msg->length);
+		return req_error(r, status);
+	}
+	return rc == ROUTE_SLASH ? add_slash(r) : WEIR_NEXT;
+}
+
+static enum weir_next
+rewrite(struct weir_req *r)
+{
+	enum weir_next n = hooks(r, ON_REWRITE);
+
+	r->uri_rewritten |= r->uri_changed;
+	if (n != WEIR_NEXT || r->again || !r->uri_changed)
+		return n;
+	r->uri_changed = false;
+	if (++r->redirects > REQ_MAX_REDIRECTS) {
+		log_errorx(&r->s.log, "rewrite or internal redirection cycle while processing \"%.*s\"",
+		    STR_ARG(r->uri.path));
+		return req_error(r, 500);
+	}
+	req_go(r, STEP_ROUTE);
+	return WEIR_DONE;
+}
+
+static enum weir_next
+preaccess(struct weir_req *r)
+{
+	return hooks(r, ON_PREACCESS);
+}
+
+/* satisfy any: refusals are remembered, and count only when nobody vouches. */
+static enum weir_next
+refuse_later(struct weir_sess *s, int status)
+{
+	struct weir_req *r = req_of(s);
+
+	if (r->err_status != 401)
+		r->err_status = status;
+	return WEIR_NEXT;
+}
+
+static enum weir_next refuse_now(struct weir_sess *, int);
+
+static enum weir_next
+access_any(struct weir_req *r)
+{
+	weir_hook_list list = sess_hooks(ON_ACCESS);
+	enum weir_next n = WEIR_NEXT;
+	int refused;
+
+	r->s.refuse = refuse_later;
+	while (list[r->hook] != NULL) {
+		n = list[r->hook](&r->s);
+		if (n != WEIR_NEXT)
+			break;
+		r->hook++;
+	}
+	r->s.refuse = refuse_now;
+	if (n == WEIR_WAIT || r->again || n == WEIR_DONE)
+		return n;
+	refused = r->err_status;
+	r->err_status = 0;
+	return n == WEIR_PASS || refused == 0 ? WEIR_NEXT : req_error(r, refused);
+}
+
+static enum weir_next
+access_step(struct weir_req *r)
+{
+	if (r->x == NULL)
+		return WEIR_NEXT;
+	return REQ_CORE(r)->satisfy == 1 ? access_any(r) : hooks(r, ON_ACCESS);
+}
+
+static enum weir_next
+content(struct weir_req *r)
+{
+	enum weir_next n = hooks(r, ON_CONTENT);
+
+	return n == WEIR_NEXT ? req_error(r, 404) : n;
+}
+
+static const struct step steps[] = {
+	[STEP_SERVER_REWRITE]	= { "server rewrite", server_rewrite },
+	[STEP_ROUTE]		= { "route", route },
+	[STEP_REWRITE]		= { "rewrite", rewrite },
+	[STEP_PREACCESS]	= { "preaccess", preaccess },
+	[STEP_ACCESS]		= { "access", access_step },
+	[STEP_CONTENT]		= { "content", content },
+};
+
+void
+req_go(struct weir_req *r, enum weir_step step)
+{
+	r->step = step;
+	r->hook = 0;
+	r->again = true;
+	if (!r->running)
+		req_run(r);
+}
+
+void
+req_run(struct weir_req *r)
+{
+	if (r->running || r->finished)
+		return;
+	r->running = true;
+	r->again = false;
+	for (;;) {
+		enum weir_next n;
+
+		log_debug(&r->s.log, "step %s, hook %u", steps[r->step].name, r->hook);
+		n = steps[r->step].fn(r);
+		if (r->again) {
+			r->again = false;
+			continue;
+		}
+		if (n == WEIR_WAIT || n == WEIR_DONE)
+			break;
+		r->hook = 0;
+		r->step++;
+		assert(r->step < WEIR_COUNT(steps));
+	}
+	r->running = false;
+}
+
+/* ---- the beginning ---- */
+
+static enum weir_next
+refuse_now(struct weir_sess *s, int status)
+{
+	return req_error(req_of(s), status);
+}
+
+static void
+resume(struct weir_sess *s)
+{
+	req_run(req_of(s));
+}
+
+/* ", client: 1.2.3.4, server: x, request: "GET / HTTP/1.1", upstream: "...", host: "x"" */
+static size_t
+who(void *arg, char *to, size_t room)
+{
+	struct weir_req *r = arg;
+	char addr[ADDR_TEXT_MAX];
+	struct weir_str host = fields_value(&r->msg->fields, H_HOST);
+	struct weir_str ref = fields_value(&r->msg->fields, H_REFERER);
+	size_t n = addr_put_ip(addr, r->s.peer), at = 0;
+	int w;
+
+#define SAY(...) do {							\
+	w = snprintf(to + at, room - at, __VA_ARGS__);			\
+	if (w < 0 || (size_t)w >= room - at)				\
+		return room - 1;					\
+	at += (size_t)w;						\
+} while (0)
+	SAY(", client: %.*s, server: %.*s", (int)n, addr,
+	    STR_ARG(r->server != NULL ? r->server->name : STR("")));
+	if (r->msg->line.n != 0)
+		SAY(", request: \"%.*s\"", STR_ARG(r->msg->line));
+	if (r->upstream_text.n != 0)
+		SAY(", upstream: \"%.*s\"", STR_ARG(r->upstream_text));
+	if (host.n != 0)
+		SAY(", host: \"%.*s\"", STR_ARG(host));
+	if (ref.n != 0)
+		SAY(", referrer: \"%.*s\"", STR_ARG(ref));
+#undef SAY
+	return at;
+}
+
+static void
+on_gone(struct weir_xchg *x, const char *why)
+{
+	struct weir_req *r = x->owner;
+	bool broken = x->gone > 1;
+
+	if (r->finished)
+		return;
+	if (broken && why != NULL && strstr(why, "timed out") != NULL)
+		r->timed_out = true;
+	if (r->on_client_gone != NULL) {
+		r->on_client_gone(r, why, broken);
+		return;
+	}
+	if (broken && r->head_sent) {
+		log_info(&r->s.log, "%s", why);
+		req_abort(r, why);
+	}
+}
+
+static struct weir_req *
+make(struct weir_xchg *x)
+{
+	struct weir_req *r = POOL_NEW(x->pool, weir_req);
+	struct weir_conn *c = x->conn;
+	const struct weir_http_conf *core;
+
+	r->s.magic = WEIR_SESS_MAGIC;
+	r->magic = WEIR_REQ_MAGIC;
+	r->s.is_http = true;
+	r->s.pool = x->pool;
+	r->s.conn = c;
+	r->s.peer = &c->peer;
+	r->s.began_ms = weir_now_ms;
+	r->s.began_wall_ms = weir_wall_ms;
+	r->s.resume = resume;
+	r->s.refuse = refuse_now;
+	r->x = x;
+	r->msg = &x->msg;
+	r->method_id = x->msg.method_id;
+	r->method = x->msg.method;
+	r->keepalive = true;
+	r->rsp.length = -1;
+	x->owner = r;
+	x->on_gone = on_gone;
+	r->server = route_default(c->from);
+	r->s.conf = r->server->conf;
+	core = REQ_CORE(r);
+	r->s.log = (struct weir_log){
+		.outs = core->log.outs, .level = core->log.level, .id = c->id, .who = who, .arg = r
+	};
+	task_init(&r->end, NULL);
+	req_count++;
+	return r;
+}
+
+/* The Host of a request, and with it the server. */
+static bool
+find_server(struct weir_req *r)
+{
+	struct weir_http_server *server;
+
+	if (r->msg->authority.n == 0)
+		return true;		/* HTTP/1.0 may do without */
+	if (!host_parse(r->s.pool, r->msg->authority, &r->host, &r->port))
+		return false;
+	server = route_server(r->s.conn->from, &r->s, r->host);
+	if (server != NULL)
+		r->server = server;
+	return true;
+}
+
+static int
+prepare(struct weir_req *r, const char **why)
+{
+	struct weir_str target = r->msg->target;
+
+	if (!find_server(r)) {
+		*why = "invalid host";
+		return 400;
+	}
+	req_set_location(r, NULL);
+	if (target.n == 1 && target.p[0] == '*') {
+		r->uri.path = STR("*");
+		r->uri.plain = true;
+	} else if (uri_parse(r->s.pool, target, REQ_CORE(r)->merge_slashes, &r->uri, why) != WEIR_OK) {
+		return 400;
+	}
+	if (r->method_id == M_CONNECT || r->method_id == M_TRACE) {
+		*why = "method is not allowed at a reverse proxy";
+		return 405;
+	}
+	return 0;
+}
+
+void
+req_begin(struct weir_xchg *x)
+{
+	struct weir_req *r = make(x);
+	const char *why = "";
+	int status = prepare(r, &why);
+
+	if (status != 0) {
+		log_info(&r->s.log, "client sent a request that is refused: %s", why);
+		r->keepalive = false;
+		req_error(r, status);
+		return;
+	}
+	r->step = STEP_SERVER_REWRITE;
+	req_run(r);
+}
+
+void
+req_begin_bad(struct weir_xchg *x, int status, const char *why)
+{
+	struct weir_req *r = make(x);
+
+	if (x->msg.authority.n != 0)
+		(void)find_server(r);
+	req_set_location(r, NULL);
+	r->keepalive = false;
+	if (r->uri.path.p == NULL)
+		r->uri.path = STR("/");
+	if (status == 408)
+		r->timed_out = true;
+	log_info(&r->s.log, "client sent an invalid request: %s", why);
+	req_error(r, status);
+}

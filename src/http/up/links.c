@@ -1,0 +1,146 @@
+/*
+ * links.c - connections to upstreams, kept for the next request.
+ *
+ * Each peer has a stack of idle links, each group a list of all of its idle links in
+ * order of return, whose oldest gives way when there are too many.  One timer serves a group: it
+ * looks at the oldest.
+ */
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/proc/cycle.h"
+#include "http/up/links.h"
+
+struct weir_links {			/* of a group; peers point at it */
+	struct weir_list idle;		/* newest first */
+	unsigned	 n;
+	struct weir_group *group;
+	struct weir_timer timer;
+	struct weir_list all;		/* of all groups of this worker */
+};
+
+static struct weir_list all = { &all, &all };
+static unsigned n_idle;
+
+static void
+end(struct weir_link *l)
+{
+	struct weir_links *ls = l->keeper;
+
+	if (ls != NULL) {
+		ls->n--;
+		n_idle--;
+	}
+	l->keeper = NULL;
+	l->codec->end(l);
+}
+
+static void
+on_timer(struct weir_timer *t)
+{
+	struct weir_links *ls = WEIR_OF(t, struct weir_links, timer);
+	uint64_t limit = ls->group->keepalive_ms;
+
+	while (!list_empty(&ls->idle)) {
+		struct weir_link *l = list_last(&ls->idle, struct weir_link, node);
+		uint64_t age = weir_now_ms - l->idle_since_ms;
+
+		if (age < limit) {
+			timer_set(&ls->timer, limit - age);
+			return;
+		}
+		end(l);
+	}
+}
+
+static struct weir_links *
+links_of(struct weir_group *g)
+{
+	struct weir_links *ls = g->peers[0].links;
+
+	if (ls != NULL)
+		return ls;
+	ls = mem_zalloc(sizeof *ls);
+	list_init(&ls->idle);
+	ls->group = g;
+	timer_init(&ls->timer, on_timer);
+	list_append(&all, &ls->all);
+	for (unsigned i = 0; i < g->n; i++)
+		g->peers[i].links = ls;
+	return ls;
+}
+
+/* An idle link said something, or was closed by the other side. */
+static void
+on_idle_state(struct weir_link *l)
+{
+	if (l->state == LINK_DEAD)
+		end(l);
+}
+
+struct weir_link *
+links_take(struct weir_group *g, struct weir_peer *p)
+{
+	struct weir_links *ls = p->links;
+	struct weir_list *at;
+
+	if (ls == NULL)
+		return NULL;
+	list_each(at, &ls->idle) {
+		struct weir_link *l = WEIR_OF(at, struct weir_link, node);
+
+		if (g->n > 1 && !addr_eq(&l->conn->peer, &p->addr))
+			continue;
+		list_remove(&l->node);
+		l->keeper = NULL;
+		l->on_state = NULL;
+		ls->n--;
+		n_idle--;
+		return l;
+	}
+	return NULL;
+}
+
+void
+links_return(struct weir_link *l, struct weir_group *g, struct weir_peer *p, bool keep)
+{
+	struct weir_links *ls;
+
+	(void)p;
+	if (l->state != LINK_IDLE || !keep || weir_retiring || g->keepalive == 0 ||
+	    l->requests >= g->keepalive_requests ||
+	    weir_now_ms - l->conn->began_ms > g->keepalive_time_ms) {
+		l->keeper = NULL;
+		l->codec->end(l);
+		return;
+	}
+	ls = links_of(g);
+	l->keeper = ls;
+	l->on_state = on_idle_state;
+	list_push(&ls->idle, &l->node);
+	ls->n++;
+	n_idle++;
+	if (ls->timer.at == 0)
+		timer_set(&ls->timer, g->keepalive_ms);
+	if (ls->n > g->keepalive)
+		end(list_last(&ls->idle, struct weir_link, node));
+}
+
+unsigned
+links_idle(void)
+{
+	return n_idle;
+}
+
+void
+links_end_all(void)
+{
+	struct weir_list *at;
+
+	list_each(at, &all) {
+		struct weir_links *ls = WEIR_OF(at, struct weir_links, all);
+
+		while (!list_empty(&ls->idle))
+			end(list_first(&ls->idle, struct weir_link, node));
+		timer_off(&ls->timer);
+	}
+}

@@ -1,0 +1,123 @@
+/*
+ * request.c - the head that the upstream gets.
+ *
+ * First what proxy_set_header says (and what is always set), then the client's own fields, in
+ * their order, without those that end at this hop and those that were set.
+ */
+#include "http/up/up.h"
+
+static bool
+is_overridden(const struct weir_up_params *p, const struct weir_field *f)
+{
+	if (f->known != H_UNKNOWN)
+		return p->overridden[f->known / 64] >> (f->known % 64) & 1;
+	if (!p->overrides_unknown)
+		return false;
+	for (unsigned i = 0; i < p->n_headers; i++)
+		if (str_ieq(p->headers[i].name, f->name))
+			return true;
+	return false;
+}
+
+static void
+put_set_headers(struct weir_up *u)
+{
+	const struct weir_up_params *p = u->p;
+	struct weir_req *r = u->r;
+
+	for (unsigned i = 0; i < p->n_headers; i++) {
+		const struct weir_up_header *h = &p->headers[i];
+		struct weir_str v = expr_eval(&r->s, &h->value);
+		struct weir_field *f;
+
+		if (v.n == 0)
+			continue;
+		if (!expr_is_const(&h->value) && !is_field_value(v)) {
+			log_errorx(&r->s.log, "request field \"%.*s\" would hold a line end or NUL: dropped",
+			    STR_ARG(h->name));
+			continue;
+		}
+		if (h->known == H_CONNECTION) {
+			if (str_ieq(v, STR("close")))
+				u->head.flags |= MSG_CLOSE;
+			continue;
+		}
+		f = &u->head.fields.v[u->head.fields.n++];
+		*f = (struct weir_field){ .name = h->name, .value = v, .known = (uint16_t)h->known };
+	}
+}
+
+static void
+put_client_headers(struct weir_up *u)
+{
+	const struct weir_fields *from = &u->r->msg->fields;
+
+	for (unsigned i = 0; i < from->n; i++) {
+		const struct weir_field *f = &from->v[i];
+
+		if (f->hop || f->known == H_HOST || f->known == H_EXPECT || f->known == H_CONTENT_LENGTH)
+			continue;
+		if (is_overridden(u->p, f))
+			continue;
+		u->head.fields.v[u->head.fields.n++] = *f;
+	}
+}
+
+static void
+put_body_length(struct weir_up *u)
+{
+	const struct weir_req *r = u->r;
+	struct weir_msg *m = &u->head;
+
+	if (u->p->body.set) {
+		m->length = (int64_t)u->body.n;
+		m->flags |= MSG_HAS_LENGTH;
+	} else if (!u->p->pass_request_body) {
+		m->length = 0;
+	} else if (u->kept) {
+		m->length = (int64_t)r->req_body->len;
+		m->flags |= MSG_HAS_LENGTH;
+	} else {
+		m->length = r->msg->length;
+		m->flags |= r->msg->flags & MSG_HAS_LENGTH;
+		if (m->length < 0 && !(r->msg->flags & MSG_CHUNKED) && r->x->version < 0x200)
+			m->length = 0;
+	}
+}
+
+static bool
+forwards_upgrade(const struct weir_up *u)
+{
+	return u->p->websocket && (u->r->msg->flags & MSG_UPGRADE) && u->p->http_version != 0x100;
+}
+
+void
+up_make_head(struct weir_up *u)
+{
+	struct weir_req *r = u->r;
+	struct weir_msg *m = &u->head;
+	unsigned room = u->p->n_headers + r->msg->fields.n + 1;
+
+	m->method = r->method;
+	m->method_id = r->method_id;
+	if (u->p->method.set) {
+		m->method = expr_eval(&r->s, &u->p->method);
+		m->method_id = method_of(m->method);
+	}
+	m->target = u->target;
+	m->version = (uint16_t)u->p->http_version;
+	m->fields.v = pool_alloc(r->s.pool, room * sizeof *m->fields.v);
+	m->fields.room = room;
+	m->fields.n = 0;
+	put_set_headers(u);
+	if (u->p->pass_request_headers)
+		put_client_headers(u);
+	if (forwards_upgrade(u)) {
+		struct weir_field *up = fields_known(&r->msg->fields, H_UPGRADE);
+
+		if (up != NULL && fields_known(&m->fields, H_UPGRADE) == NULL)
+			m->fields.v[m->fields.n++] = (struct weir_field){ .name = STR("Upgrade"),
+			    .value = up->value, .known = H_UPGRADE };
+	}
+	put_body_length(u);
+}

@@ -1,0 +1,48 @@
+/*
+ * retry.c - may the request be tried with another peer?
+ *
+ * Not when the response has begun, not when a part of the body has gone out that cannot be
+ * had again, not beyond the number and the time that the configuration allows; and a request
+ * that must not be done twice (RFC 9110, 9.2.2) only before the first byte of it was sent, or with
+ * `non_idempotent`.
+ */
+#include "core/base/clock.h"
+#include "http/up/up.h"
+
+static const struct { int status; unsigned bit; } statuses[] = {
+	{ 500, NEXT_500 }, { 502, NEXT_502 }, { 503, NEXT_503 }, { 504, NEXT_504 },
+	{ 403, NEXT_403 }, { 404, NEXT_404 }, { 429, NEXT_429 },
+};
+
+unsigned
+up_status_bit(int status)
+{
+	for (unsigned i = 0; i < WEIR_COUNT(statuses); i++)
+		if (statuses[i].status == status)
+			return statuses[i].bit;
+	return 0;
+}
+
+static bool
+is_idempotent(enum weir_method m)
+{
+	return m != M_POST && m != M_PATCH && m != M_LOCK && m != M_CONNECT && m != M_OTHER;
+}
+
+bool
+up_may_retry(const struct weir_up *u, unsigned bit)
+{
+	const struct weir_up_params *p = u->p;
+
+	if ((p->next & NEXT_OFF) || !(p->next & bit))
+		return false;
+	if (u->responded || u->r->head_sent || (u->streaming && u->body_begun))
+		return false;
+	if (u->sent_any && !is_idempotent(u->r->method_id) && !(p->next & NEXT_NON_IDEMPOTENT))
+		return false;
+	if (p->next_tries != 0 && u->tries >= p->next_tries)
+		return false;
+	if (p->next_timeout_ms != 0 && weir_now_ms - u->began_ms >= p->next_timeout_ms)
+		return false;
+	return u->tries < u->pick.group->n || u->reused;
+}

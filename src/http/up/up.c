@@ -1,0 +1,589 @@
+/*
+ * up.c - the course of an exchange with an upstream.
+ *
+ *	start -> [keep the body] -> next_peer -> (link | dial) -> send -> on_head -> respond | tunnel
+ *	                               ^                                    |
+ *	                               +------------ up_failed -------------+-> error
+ *
+ * Everything that can happen ends in one of: the response's body was sent (on_body_end), the tunnel is
+ * over, or give_up().  Each of them lets the link go, once.
+ */
+#include "core/base/clock.h"
+#include "core/io/qsrc.h"
+#include "http/h1/h1.h"
+#include "http/up/up.h"
+
+enum {
+	PUMP_CAP = 65536,
+	LEAVE_GRACE_MS = 700	/* a client that only half-closed gets its answer if it comes soon */
+};
+
+static void next_peer(struct weir_up *);	/* the cycle: next_peer -> ... -> up_failed -> next_peer */
+
+static struct weir_up_attempt *
+attempt(struct weir_up *u)
+{
+	return &u->attempts.v[u->attempts.n - 1];
+}
+
+/* ---- letting go ---- */
+
+/*
+ * The exchange is over; `outcome` is about the peer.  The link goes back to the others if it is
+ * fit for them.
+ */
+static void
+let_go(struct weir_up *u, enum weir_outcome outcome)
+{
+	struct weir_link *link = u->link;
+	struct weir_peer *peer = u->pick.peer;
+
+	timer_off(&u->timer);
+	timer_off(&u->leave);
+	if (u->dialling) {
+		u->dialling = false;
+		dial_cancel(&u->dial);
+	}
+	if (u->request.src != NULL)
+		pump_off(&u->request);
+	if (u->attempts.n != 0 && peer != NULL) {
+		struct weir_up_attempt *a = attempt(u);
+
+		a->response_ms = weir_now_ms - u->attempt_ms;
+		if (u->x != NULL) {
+			a->length = u->x->received;
+			a->received = u->x->conn->tcp.got - u->got_before;
+			a->sent = u->x->conn->tcp.put - u->put_before;
+		}
+	}
+	if (link != NULL) {
+		struct weir_xchg *x = u->x;
+
+		u->link = NULL;
+		u->x = NULL;
+		if (x != NULL) {
+			x->on_head = NULL;
+			x->on_gone = NULL;
+			src_on_ready(&x->io.in, NULL, NULL);
+			sink_on_ready(&x->io.out, NULL, NULL);
+			xchg_release(x);
+		}
+		links_return(link, u->pick.group, peer, true);
+	}
+	pick_done(&u->pick, outcome);
+}
+
+static void
+over(struct weir_up *u)
+{
+	u->ended = true;
+	u->r->on_client_gone = NULL;
+}
+
+static void
+give_up(struct weir_up *u, int status)
+{
+	struct weir_req *r = u->r;
+
+	over(u);
+	req_doing(r, NULL);
+	req_error(r, status);
+}
+
+/* ---- failures ---- */
+
+static int
+status_of(enum up_failure how)
+{
+	return how == UP_TIMEOUT ? 504 : 502;
+}
+
+static unsigned
+bit_of(enum up_failure how)
+{
+	switch (how) {
+	case UP_TIMEOUT:
+		return NEXT_TIMEOUT;
+	case UP_INVALID:
+		return NEXT_INVALID;
+	default:
+		return NEXT_ERROR;
+	}
+}
+
+void
+up_failed(struct weir_up *u, enum up_failure how, const char *why)
+{
+	bool stale = u->reused && how == UP_ERROR && u->x != NULL && u->x->received == 0 && !u->responded;
+
+	if (u->ended)
+		return;
+	if (u->responded) {
+		/* mid-body: the client must see that it is cut short */
+		log_errorx(&u->r->s.log, "%s", why);
+		req_abort(u->r, why);
+		return;
+	}
+	log_errorx(&u->r->s.log, "%s", why);
+	let_go(u, stale ? WENT_NOWHERE : WENT_BADLY);
+	if (u->r->body_refused) {
+		give_up(u, 413);
+		return;
+	}
+	/*
+	 * A kept connection that the upstream closed before it saw the request says nothing about the
+	 * upstream: the same request goes out again, if it may be sent twice (RFC 9110, 9.2.2).
+	 */
+	if (stale && up_may_retry(u, NEXT_ERROR) && u->tries < u->pick.group->n + 1) {
+		for (unsigned i = 0; i < (u->pick.group->n + 63) / 64; i++)
+			u->pick.tried[i] = 0;
+		u->no_reuse = true;
+		next_peer(u);
+		return;
+	}
+	if (up_may_retry(u, bit_of(how))) {
+		next_peer(u);
+		return;
+	}
+	give_up(u, status_of(how));
+}
+
+static void
+on_timer(struct weir_timer *t)
+{
+	struct weir_up *u = WEIR_OF(t, struct weir_up, timer);
+
+	if (u->responded && u->r->pump.q.len != 0) {
+		/* it is the client who does not take what is here */
+		timer_set(&u->timer, u->p->read_ms);
+		return;
+	}
+	up_failed(u, UP_TIMEOUT, u->request_sent ? "upstream timed out (110: Connection timed out)" :
+	    "upstream timed out (110: Connection timed out) while sending request to upstream");
+}
+
+/* ---- the client's side ---- */
+
+static void
+client_left(struct weir_up *u)
+{
+	struct weir_req *r = u->r;
+
+	log_info(&r->s.log, "client closed the connection while waiting for the upstream");
+	let_go(u, WENT_NOWHERE);
+	over(u);
+	r->rsp.status = 499;
+	req_abort(r, NULL);
+}
+
+static void
+on_leave_timer(struct weir_timer *t)
+{
+	client_left(WEIR_OF(t, struct weir_up, leave));
+}
+
+static void
+on_client_gone(struct weir_req *r, const char *why, bool broken)
+{
+	struct weir_up *u = r->up;
+
+	if (u->responded) {
+		if (broken) {
+			log_info(&r->s.log, "%s while sending to client", why);
+			req_abort(r, why);
+		}
+		return;
+	}
+	if (u->p->ignore_client_abort)
+		return;
+	if (broken)
+		client_left(u);
+	else if (u->leave.at == 0)
+		timer_set(&u->leave, LEAVE_GRACE_MS);
+}
+
+/* ---- the response ---- */
+
+static void
+on_body_end(struct weir_req *r, bool whole)
+{
+	struct weir_up *u = r->up;
+
+	if (!whole && u->x != NULL)
+		xchg_cancel(u->x, CANCEL_PEER);
+	let_go(u, whole ? WENT_WELL : u->x != NULL && u->x->gone ? WENT_BADLY : WENT_NOWHERE);
+	over(u);
+}
+
+static void
+on_tunnel_end(struct weir_req *r)
+{
+	struct weir_up *u = r->up;
+
+	if (u->x != NULL)
+		xchg_cancel(u->x, CANCEL_PEER);
+	let_go(u, WENT_WELL);
+	over(u);
+}
+
+static void
+on_response_progress(struct weir_pump *p)
+{
+	struct weir_req *r = p->owner;
+
+	timer_set(&r->up->timer, r->up->p->read_ms);
+}
+
+static void
+early_hints(struct weir_up *u)
+{
+	struct weir_req *r = u->r;
+
+	if (u->x->msg.status != 103 || u->p->early_hints == NULL || r->head_sent)
+		return;
+	if (!expr_true(expr_eval(&r->s, u->p->early_hints)))
+		return;
+	struct weir_msg m = u->x->msg;
+
+	m.fields = (struct weir_fields){ 0 };
+	for (unsigned i = 0; i < u->x->msg.fields.n; i++) {
+		struct weir_field *f = &u->x->msg.fields.v[i];
+
+		if (!f->hop)
+			fields_add(&m.fields, r->s.pool, f->name, f->value);
+	}
+	(void)xchg_head(r->x, &m, 0);
+}
+
+static void
+on_head(struct weir_xchg *x)
+{
+	struct weir_up *u = x->owner;
+	struct weir_req *r = u->r;
+	int status = x->msg.status;
+
+	if (status < 200 && status != 101) {
+		timer_set(&u->timer, u->p->read_ms);
+		early_hints(u);
+		return;
+	}
+	attempt(u)->header_ms = weir_now_ms - u->attempt_ms;
+	attempt(u)->status = status;
+	u->rsp = &x->msg;
+	timer_off(&u->leave);
+	if (status != 101 && up_status_bit(status) != 0 && up_may_retry(u, up_status_bit(status))) {
+		let_go(u, status == 403 || status == 404 ? WENT_WELL : WENT_BADLY);
+		next_peer(u);
+		return;
+	}
+	req_doing(r, "reading upstream");
+	u->responded = true;
+	r->body_end = on_body_end;
+	if (up_take_head(u))
+		return;
+	if (status == 101) {
+		timer_off(&u->timer);
+		r->body_end = NULL;
+		req_tunnel(r, &x->io, u->p->read_ms, on_tunnel_end);
+		return;
+	}
+	r->pump.on_progress = on_response_progress;
+	timer_set(&u->timer, u->p->read_ms);
+	if (!x->in_eof)
+		r->body = &x->io.in;
+	else
+		r->body = NULL;
+	req_respond(r);
+}
+
+static void
+on_gone(struct weir_xchg *x, const char *why)
+{
+	struct weir_up *u = x->owner;
+
+	up_failed(u, strstr(why, "too big") != NULL || strstr(why, "closed") == NULL ? UP_INVALID : UP_ERROR,
+	    why);
+}
+
+/* ---- the request ---- */
+
+static void
+on_request_sent(struct weir_pump *p, enum weir_pump_end how)
+{
+	struct weir_up *u = p->owner;
+
+	if (how == PUMP_EOF) {
+		u->request_sent = true;
+		req_doing(u->r, "reading response header from upstream");
+		timer_set(&u->timer, u->p->read_ms);
+		return;
+	}
+	if (how == PUMP_SINK_FAIL) {
+		/* an early answer may be waiting to be read; the read timeout bounds the wait */
+		log_info(&u->r->s.log, "upstream does not take the request body: %s",
+		    p->sink->err != NULL ? p->sink->err : "write failed");
+		timer_set(&u->timer, u->p->read_ms);
+		return;
+	}
+	const char *err = p->src->err;
+
+	if (u->responded)
+		return;		/* the answer is under way; the exchange cannot be used again anyway */
+	log_info(&u->r->s.log, "%s", err != NULL ? err : "reading the request body failed");
+	xchg_cancel(u->x, CANCEL_PEER);
+	let_go(u, WENT_NOWHERE);
+	if (u->r->body_refused) {
+		give_up(u, 413);
+	} else if (err != NULL && strstr(err, "timed out") != NULL) {
+		u->r->timed_out = true;
+		give_up(u, 408);
+	} else if (err != NULL && strstr(err, "closed") != NULL) {
+		over(u);
+		u->r->rsp.status = 499;
+		req_abort(u->r, err);
+	} else {
+		give_up(u, 400);
+	}
+}
+
+static void
+on_request_progress(struct weir_pump *p)
+{
+	struct weir_up *u = p->owner;
+
+	if (p->moved != 0)
+		u->body_begun = true;
+	timer_set(&u->timer, u->p->send_ms);
+}
+
+/* Where the body that goes to the upstream comes from; NULL: there is none. */
+static struct weir_src *
+body_source(struct weir_up *u)
+{
+	struct weir_qsrc *s;
+
+	if (u->p->body.set) {
+		s = POOL_NEW(u->r->s.pool, weir_qsrc);
+		qsrc_init(s);
+		if (u->body.n != 0)
+			bufq_put_view(&s->q, u->body.p, u->body.n);
+		return &s->src;
+	}
+	if (!u->p->pass_request_body || !req_has_body(u->r))
+		return NULL;
+	if (u->kept)
+		return req_body_again(u->r);
+	u->streaming = true;
+	return req_body_stream(u->r);
+}
+
+static void
+send_request(struct weir_up *u)
+{
+	struct weir_req *r = u->r;
+	bool upgrade = u->p->websocket && (r->msg->flags & MSG_UPGRADE) && u->p->http_version != 0x100;
+	unsigned flags = upgrade ? HEAD_TUNNEL : 0;
+	struct weir_src *body = body_source(u);
+
+	req_doing(r, "sending request to upstream");
+	u->x->owner = u;
+	u->x->on_head = on_head;
+	u->x->on_gone = on_gone;
+	u->x->limits.line = u->x->limits.total = (uint32_t)u->p->buffer_size;
+	u->x->limits.fields = 1000;
+	if (body == NULL)
+		flags |= HEAD_END;
+	if (u->head.flags & MSG_CLOSE)
+		flags |= HEAD_CLOSE;
+	if (xchg_head(u->x, &u->head, flags) != WEIR_OK) {
+		up_failed(u, UP_ERROR, "sending the request failed");
+		return;
+	}
+	u->sent_any = true;
+	timer_set(&u->timer, u->p->send_ms);
+	if (body == NULL) {
+		int sent = sink_finish(&u->x->io.out);
+
+		if (sent == WEIR_FAIL) {
+			up_failed(u, UP_ERROR, u->x->io.out.err != NULL ? u->x->io.out.err :
+			    "sending the request failed");
+		} else if (sent == WEIR_OK) {
+			u->request_sent = true;
+			req_doing(r, "reading response header from upstream");
+			timer_set(&u->timer, u->p->read_ms);
+			return;
+		} else {
+			struct weir_qsrc *nothing = POOL_NEW(r->s.pool, weir_qsrc);
+
+			qsrc_init(nothing);
+			body = &nothing->src;
+		}
+		if (sent == WEIR_FAIL)
+			return;
+	}
+	memset(&u->request, 0, sizeof u->request);
+	u->request.owner = u;
+	u->request.done = on_request_sent;
+	u->request.on_progress = on_request_progress;
+	pump_start(&u->request, body, &u->x->io.out, PUMP_CAP);
+}
+
+static void
+use_link(struct weir_up *u, struct weir_link *link)
+{
+	u->link = link;
+	u->x = link->codec->open(link, u->r->s.pool);
+	u->got_before = link->conn->tcp.got;
+	u->put_before = link->conn->tcp.put;
+	assert(u->x != NULL);
+	attempt(u)->connect_ms = weir_now_ms - u->attempt_ms;
+	send_request(u);
+}
+
+static void
+on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
+{
+	struct weir_up *u = WEIR_OF(d, struct weir_up, dial);
+
+	u->dialling = false;
+	if (c == NULL) {
+		errno = err;
+		if (err == ETIMEDOUT)
+			up_failed(u, UP_TIMEOUT, "upstream timed out (110: Connection timed out) while "
+			    "connecting to upstream");
+		else
+			up_failed(u, UP_ERROR, pool_cstr(u->r->s.pool, pool_printf(u->r->s.pool,
+			    "connect() failed (%d: %s)", err, strerror(err))));
+		return;
+	}
+	use_link(u, h1_codec.link(c));
+}
+
+static void
+next_peer(struct weir_up *u)
+{
+	struct weir_req *r = u->r;
+	struct weir_peer *peer = pick_next(&u->pick);
+	struct weir_up_attempt *a;
+	struct weir_link *link;
+
+	u->request_sent = u->sent_any = false;
+	if (peer == NULL) {
+		log_errorx(&r->s.log, "no live upstreams while connecting to upstream");
+		a = POOL_PUSH(r->s.pool, &u->attempts);
+		a->addr = u->pick.group->name;
+		a->status = 502;
+		a->connect_ms = a->header_ms = UINT64_MAX;
+		give_up(u, 502);
+		return;
+	}
+	u->tries++;
+	u->attempt_ms = weir_now_ms;
+	a = POOL_PUSH(r->s.pool, &u->attempts);
+	a->addr = peer->text;
+	a->connect_ms = a->header_ms = a->response_ms = UINT64_MAX;
+	r->upstream_text = pool_printf(r->s.pool, "http://%.*s%.*s", STR_ARG(peer->text),
+	    STR_ARG(u->target));
+	req_doing(r, "connecting to upstream");
+	link = u->dial_opts.bind == NULL && !u->no_reuse ? links_take(u->pick.group, peer) : NULL;
+	u->reused = link != NULL;
+	if (link != NULL) {
+		use_link(u, link);
+		return;
+	}
+	u->dialling = true;
+	u->dial.done = on_dialled;
+	dial_start(&u->dial, &peer->addr, &u->dial_opts);
+}
+
+/* ---- the beginning ---- */
+
+static void
+go(struct weir_up *u)
+{
+	up_make_head(u);
+	u->began_ms = weir_now_ms;
+	u->r->on_client_gone = on_client_gone;
+	if (u->r->x->gone)
+		on_client_gone(u->r, "client closed connection", u->r->x->gone > 1);
+	if (!u->ended)
+		next_peer(u);
+}
+
+static void
+on_kept(struct weir_req *r, int status)
+{
+	struct weir_up *u = r->up;
+
+	if (status != 0) {
+		over(u);
+		if (status == 400 && r->x->io.in.err != NULL &&
+		    strstr(r->x->io.in.err, "closed") != NULL) {
+			r->rsp.status = 499;
+			req_abort(r, NULL);
+			return;
+		}
+		req_error(r, status);
+		return;
+	}
+	u->kept = true;
+	go(u);
+}
+
+static int
+choose_bind(struct weir_up *u)
+{
+	struct weir_str text, host;
+	struct weir_addr *a;
+	unsigned port = 0;
+
+	if (!u->p->bind.set || u->p->bind_off)
+		return 0;
+	text = expr_eval(&u->r->s, &u->p->bind);
+	if (text.n == 0)
+		return 0;
+	a = POOL_NEW(u->r->s.pool, weir_addr);
+	if (addr_parse_ip(text, a) != WEIR_OK) {
+		if (addr_parse(u->r->s.pool, text, 0, a, &host, &port) != WEIR_OK) {
+			log_errorx(&u->r->s.log, "invalid local address \"%.*s\"", STR_ARG(text));
+			return 0;
+		}
+		u->dial_opts.bind_port = addr_port(a) != 0;
+	}
+	u->dial_opts.bind = a;
+	u->dial_opts.transparent = u->p->bind_transparent;
+	return 0;
+}
+
+enum weir_next
+up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *g,
+    struct weir_str target, struct weir_str host)
+{
+	struct weir_up *u = POOL_NEW(r->s.pool, weir_up);
+
+	/* an earlier one of this request (an error page that is proxied too) stays in its attempts */
+	if (r->up != NULL)
+		u->attempts = r->up->attempts;
+	r->up = u;
+	u->r = r;
+	u->p = p;
+	u->target = target;
+	u->host = host;
+	timer_init(&u->timer, on_timer);
+	timer_init(&u->leave, on_leave_timer);
+	u->dial_opts.timeout_ms = p->connect_ms;
+	u->dial_opts.keepalive = p->socket_keepalive;
+	pick_init(&u->pick, g, r->s.pool);
+	choose_bind(u);
+	if (p->body.set)
+		u->body = expr_eval(&r->s, &p->body);
+	if (p->request_buffering && p->pass_request_body && req_has_body(r)) {
+		if (r->x->ops->want_body != NULL)
+			r->x->ops->want_body(r->x);
+		if (!req_body_keep(r, on_kept))
+			return WEIR_WAIT;
+		u->kept = true;
+	}
+	go(u);
+	return WEIR_DONE;
+}

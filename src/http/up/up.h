@@ -1,0 +1,157 @@
+/*
+ * up.h - an exchange with an upstream, on behalf of a request.
+ *
+ * up_start() does all of it: reads the request's body if it is to be kept, picks a peer, takes a
+ * link or dials, sends the head and the body, waits for the response, tries another peer where that is allowed,
+ * and then either answers the request with req_respond(), joins the two in a tunnel, or
+ * gives up with req_error().
+ *
+ *	up.c      the course of it
+ *	retry.c   may the request be tried again, and what is a failure
+ *	request.c the head that the upstream gets
+ *	response.c the head that the client gets
+ *	links.c   connections kept for the next request
+ *	vars.c    $upstream_*
+ */
+#ifndef WEIR_HTTP_UP_UP_H
+#define WEIR_HTTP_UP_UP_H
+
+#include "core/peer/peer.h"
+#include "http/req/req.h"
+#include "http/up/links.h"
+
+/* proxy_next_upstream */
+enum {
+	NEXT_ERROR	= 1 << 0,
+	NEXT_TIMEOUT	= 1 << 1,
+	NEXT_INVALID	= 1 << 2,
+	NEXT_500	= 1 << 3,
+	NEXT_502	= 1 << 4,
+	NEXT_503	= 1 << 5,
+	NEXT_504	= 1 << 6,
+	NEXT_403	= 1 << 7,
+	NEXT_404	= 1 << 8,
+	NEXT_429	= 1 << 9,
+	NEXT_NON_IDEMPOTENT = 1 << 10,
+	NEXT_OFF	= 1 << 11
+};
+
+/* proxy_ignore_headers */
+enum {
+	IGNORE_ACCEL_REDIRECT	= 1 << 0,
+	IGNORE_ACCEL_LIMIT_RATE	= 1 << 1,
+	IGNORE_ACCEL_BUFFERING	= 1 << 2,
+	IGNORE_ACCEL_EXPIRES	= 1 << 3,
+	IGNORE_ACCEL_CHARSET	= 1 << 4,
+	IGNORE_EXPIRES		= 1 << 5,
+	IGNORE_CACHE_CONTROL	= 1 << 6,
+	IGNORE_SET_COOKIE	= 1 << 7,
+	IGNORE_VARY		= 1 << 8
+};
+
+struct weir_up_header {			/* proxy_set_header */
+	struct weir_str	 name;
+	enum weir_known	 known;
+	struct weir_expr value;
+};
+
+struct weir_up_redirect {		/* proxy_redirect */
+	struct weir_up_redirect *next;
+	struct weir_expr from, to;
+	struct weir_regex *regex;
+};
+
+struct weir_up_names {			/* proxy_hide_header, proxy_pass_header */
+	struct weir_str	*v;
+	unsigned	 n, room;
+};
+
+/* What the directives say; inside the proxy module's struct. */
+struct weir_up_params {
+	uint64_t	 connect_ms, send_ms, read_ms;
+	bool		 request_buffering, buffering, intercept_errors, ignore_client_abort;
+	bool		 pass_request_headers, pass_request_body, pass_trailers, websocket;
+	bool		 socket_keepalive, force_ranges;
+	int		 http_version;		/* 0x100, 0x101 */
+	uint64_t	 buffer_size;		/* of a response head */
+	uint64_t	 buffers_n, buffers_size;
+	uint64_t	 max_temp_file;
+	struct weir_str	 temp_path;
+	struct weir_expr limit_rate;
+	unsigned	 next;			/* NEXT_ bits */
+	uint64_t	 next_tries, next_timeout_ms;
+	struct weir_expr method;
+	struct weir_expr body;			/* proxy_set_body */
+	struct weir_expr bind;
+	bool		 bind_transparent, bind_off;
+	struct weir_up_header *headers;		/* compiled, what is always set included */
+	unsigned	 n_headers;
+	uint64_t	 overridden[(H_COUNT + 63) / 64]; /* known names among headers */
+	bool		 overrides_unknown;
+	struct weir_up_names hide, pass;
+	struct weir_up_redirect *redirects;
+	unsigned	 ignore;		/* IGNORE_ bits */
+	const struct weir_expr *early_hints;	/* condition to pass 103 on; NULL: always */
+};
+
+struct weir_up_attempt {		/* one for each peer that was tried */
+	struct weir_str	 addr;
+	int		 status;		/* 0: none came */
+	uint64_t	 connect_ms, header_ms, response_ms;	/* durations; UINT64_MAX: did not get so far */
+	uint64_t	 length;		/* bytes of the response's body */
+	uint64_t	 received, sent;	/* bytes on the wire */
+};
+
+struct weir_up {
+	struct weir_req	*r;
+	const struct weir_up_params *p;
+	struct weir_str	 target;	/* of the request line to the upstream */
+	struct weir_str	 host;		/* $proxy_host */
+	struct weir_pick pick;
+	struct weir_link *link;
+	struct weir_xchg *x;
+	struct weir_dial dial;
+	struct weir_dial_opts dial_opts;
+	struct weir_timer timer;	/* send, read */
+	struct weir_timer leave;	/* the client ended its direction: a moment of grace */
+	struct weir_pump request;	/* the body towards the upstream */
+	struct weir_msg	 head;		/* of the request, towards the upstream */
+	struct weir_str	 body;		/* proxy_set_body's */
+	struct {
+		struct weir_up_attempt *v;
+		unsigned n, room;
+	}		 attempts;
+	uint64_t	 began_ms, attempt_ms, got_before, put_before;
+	unsigned	 tries;
+	const struct weir_msg *rsp;	/* the response's head, also after the exchange; NULL: none came */
+	bool		 dialling, reused, responded, ended, streaming;
+	bool		 sent_any;	/* this peer has been sent something */
+	bool		 request_sent;	/* all of it */
+	bool		 no_reuse;	/* kept links turned out to be dead: dial */
+	bool		 body_begun;	/* bytes of a streamed body are gone: no other peer can have them */
+	bool		 kept;		/* the request body is kept and can be sent again */
+};
+
+/*
+ * Begin.  `target`: what the request line says; `host`: for $proxy_host.  Returns WEIR_DONE or WEIR_WAIT for the
+ * content hook to return.
+ */
+enum weir_next up_start(struct weir_req *, const struct weir_up_params *, struct weir_group *,
+	    struct weir_str target, struct weir_str host);
+
+/* ---- between the files of this room ---- */
+
+/* request.c: fills up->head. */
+void	up_make_head(struct weir_up *);
+/* response.c: from up->x->msg to the request's rsp; true when it went elsewhere (X-Accel-Redirect, an error page). */
+bool	up_take_head(struct weir_up *);
+/* retry.c */
+enum up_failure { UP_ERROR, UP_TIMEOUT, UP_INVALID, UP_STATUS };
+unsigned up_status_bit(int status);
+bool	up_may_retry(const struct weir_up *, unsigned bit);
+/* up.c */
+void	up_failed(struct weir_up *, enum up_failure, const char *why);
+
+extern const struct weir_module upstream_vars_module;
+
+#endif

@@ -1,0 +1,516 @@
+/*
+ * proxy.c - proxy_pass and all that goes with it.
+ *
+ * The course of a proxied request is http/up's; here is only what the directives say.
+ */
+#include "core/proc/cycle.h"
+#include "http/up/up.h"
+
+struct proxy_conf {
+	struct weir_up_params up;
+	/* proxy_pass */
+	bool		 pass;
+	bool		 has_uri;		/* a URI part was given: it replaces the location's prefix */
+	struct weir_group *group;		/* NULL: the address has variables */
+	struct weir_str	 host;			/* as written: $proxy_host */
+	struct weir_str	 uri;
+	struct weir_expr target;		/* with variables: the whole "http://..." */
+	const struct weir_location *loc;	/* whose prefix is replaced */
+	/* collected while binding */
+	struct { struct weir_up_header *v; unsigned n, room; } set_headers;
+	struct weir_up_redirect *redirects, **redirects_tail;
+	bool		 redirect_default, redirect_off;
+	struct { struct weir_str *v; unsigned n, room; } dummy;
+};
+
+extern const struct weir_module proxy_module;
+static unsigned index_;
+
+/* ---- the request ---- */
+
+/* "http://host:port/uri" that came out of variables. */
+static bool
+split_target(struct weir_str url, struct weir_str *host, struct weir_str *uri)
+{
+	ssize_t at;
+
+	if (!str_ibegins(url, STR("http://")))
+		return false;
+	url = str_from(url, 7);
+	if (str_ibegins(url, STR("unix:"))) {
+		struct weir_str rest = str_from(url, 5);
+
+		at = str_chr(rest, ':');
+		*host = at < 0 ? url : str_of(url.p, (size_t)at + 5);
+		*uri = at < 0 ? STR("") : str_from(rest, (size_t)at + 1);
+		return host->n > 5;
+	}
+	for (at = 0; (size_t)at < url.n && url.p[at] != '/' && url.p[at] != '?'; at++)
+		;
+	*host = str_of(url.p, (size_t)at);
+	*uri = str_from(url, (size_t)at);
+	return host->n != 0;
+}
+
+static struct weir_group *
+group_at_run(struct weir_req *r, struct weir_str host)
+{
+	struct weir_group *g = group_find(host);
+	struct weir_addr a;
+	struct weir_str name;
+	unsigned port = 80;
+
+	if (g != NULL)
+		return g;
+	if (addr_parse(r->s.pool, host, 80, &a, &name, &port) == WEIR_OK)
+		return group_of_addr(r->s.pool, &a, host);
+	log_errorx(&r->s.log, "no resolver defined to resolve %.*s", STR_ARG(host));
+	return NULL;
+}
+
+/* The request line's target when no URI is given: as the client sent it, unless a rewrite changed it. */
+static struct weir_str
+own_target(struct weir_req *r)
+{
+	struct weir_str path;
+
+	if (!r->internal && !r->uri_rewritten && r->msg->target.n != 0)
+		return r->msg->target;
+	path = uri_escape(r->s.pool, r->uri.path, ESCAPE_URI);
+	if (!r->uri.has_args)
+		return path;
+	return pool_printf(r->s.pool, "%.*s?%.*s", STR_ARG(path), STR_ARG(r->uri.args));
+}
+
+/* The URI of proxy_pass in place of the location's prefix. */
+static struct weir_str
+replaced_target(struct weir_req *r, const struct proxy_conf *c)
+{
+	size_t cut = c->loc != NULL && c->loc->kind != LOC_REGEX && c->loc->kind != LOC_NAMED ?
+	    c->loc->name.n : 0;
+	struct weir_str rest = uri_escape(r->s.pool, str_from(r->uri.path, cut), ESCAPE_URI);
+	struct weir_str uri = c->uri;
+
+	if (r->uri.has_args)
+		return pool_printf(r->s.pool, "%.*s%.*s%c%.*s", STR_ARG(uri), STR_ARG(rest),
+		    str_chr(uri, '?') >= 0 ? '&' : '?', STR_ARG(r->uri.args));
+	if (rest.n == 0)
+		return uri;
+	return pool_printf(r->s.pool, "%.*s%.*s", STR_ARG(uri), STR_ARG(rest));
+}
+
+static enum weir_next
+pass_variable(struct weir_req *r, const struct proxy_conf *c)
+{
+	struct weir_str url = expr_eval(&r->s, &c->target), host, uri;
+	struct weir_group *g;
+
+	if (!split_target(url, &host, &uri)) {
+		log_errorx(&r->s.log, "invalid URL prefix in \"%.*s\"", STR_ARG(url));
+		return req_error(r, 500);
+	}
+	r->proxy_host = host;
+	if ((g = group_at_run(r, host)) == NULL)
+		return req_error(r, 502);
+	if (uri.n == 0)
+		uri = own_target(r);
+	else if (uri.p[0] == '?')
+		uri = pool_printf(r->s.pool, "/%.*s", STR_ARG(uri));
+	if (!is_field_value(uri)) {
+		log_errorx(&r->s.log, "the URI for the upstream would hold a line end or NUL");
+		return req_error(r, 400);
+	}
+	for (size_t i = 0; i < uri.n; i++)
+		if ((unsigned char)uri.p[i] <= ' ' || uri.p[i] == 0x7f) {
+			uri = uri_escape(r->s.pool, uri, ESCAPE_REDIRECT);
+			break;
+		}
+	return up_start(r, &c->up, g, uri, host);
+}
+
+static enum weir_next
+on_content(struct weir_sess *s)
+{
+	struct weir_req *r = req_of(s);
+	const struct proxy_conf *c = s->conf[index_];
+
+	if (!c->pass)
+		return WEIR_NEXT;
+	if (r->up != NULL && !r->up->ended)
+		return WEIR_WAIT;
+	if (c->group == NULL)
+		return pass_variable(r, c);
+	r->proxy_host = c->host;
+	return up_start(r, &c->up, c->group, c->has_uri ? replaced_target(r, c) : own_target(r), c->host);
+}
+
+static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
+
+/* ---- directives ---- */
+
+static const struct weir_location *
+location_of(const struct weir_scope *s)
+{
+	for (; s != NULL; s = s->parent)
+		if (s->in == IN_LOCATION)
+			return s->owner;
+	return NULL;
+}
+
+/* proxy_pass http://host[:port][/uri]; */
+static int
+set_pass(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct proxy_conf *c = conf;
+	struct weir_str url = n->w[1].s;
+	const struct weir_location *loc = location_of(s);
+
+	c->pass = true;
+	c->group = NULL;
+	c->has_uri = false;
+	c->loc = loc;
+	if (str_chr(url, '$') >= 0)
+		return expr_field(cf, n, 1, &c->target);
+	c->target = (struct weir_expr){ 0 };
+	if (str_ibegins(url, STR("https://")))
+		return conf_error(cf, n, 1, "https:// needs TLS, which this build does not have");
+	if (!split_target(url, &c->host, &c->uri))
+		return conf_error(cf, n, 1, "invalid URL prefix: it must begin with http://");
+	c->has_uri = c->uri.n != 0;
+	if (c->has_uri && c->uri.p[0] == '?')
+		return conf_error(cf, n, 1, "the URI part must begin with /");
+	if (c->has_uri && loc != NULL && s->in != IN_LOCATION && s->in != IN_LIMIT)
+		return conf_error(cf, n, 1, "\"proxy_pass\" cannot have URI part inside \"if\"");
+	if (c->has_uri && loc != NULL && (loc->kind == LOC_REGEX || loc->kind == LOC_NAMED))
+		return conf_error(cf, n, 1, "\"proxy_pass\" cannot have URI part in a location given by "
+		    "regular expression, or a named location");
+	if (loc != NULL && s->in == IN_LOCATION && loc->name.n != 0 && loc->name.p[loc->name.n - 1] == '/')
+		((struct weir_location *)(uintptr_t)loc)->auto_redirect = true;
+	return group_get(cf, n, 1, c->host, 80, &c->group);
+}
+
+/* The first directive of its kind in a place replaces what was inherited. */
+static bool
+is_first_here(struct weir_scope *s, const char *name)
+{
+	return !conf_set_here(s, &proxy_module, name);
+}
+
+static int
+set_header(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct proxy_conf *c = conf;
+	struct weir_up_header *h;
+
+	if (is_first_here(s, "proxy_set_header"))
+		memset(&c->set_headers, 0, sizeof c->set_headers);
+	if (!is_token(n->w[1].s))
+		return conf_error(cf, n, 1, "\"%.*s\" is no field name", STR_ARG(n->w[1].s));
+	if (!is_field_value(n->w[2].s))
+		return conf_error(cf, n, 2, "a field value cannot hold a line end");
+	h = POOL_PUSH(cf->pool, &c->set_headers);
+	h->name = n->w[1].s;
+	h->known = name_find(h->name);
+	return expr_field(cf, n, 2, &h->value);
+}
+
+static int
+push_name(struct weir_conf *cf, struct weir_node *n, struct weir_up_names *to, bool first)
+{
+	if (first)
+		memset(to, 0, sizeof *to);
+	*POOL_PUSH(cf->pool, to) = n->w[1].s;
+	return WEIR_OK;
+}
+
+static int
+set_hide(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	return push_name(cf, n, &((struct proxy_conf *)conf)->up.hide, is_first_here(s, "proxy_hide_header"));
+}
+
+static int
+set_pass_header(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	return push_name(cf, n, &((struct proxy_conf *)conf)->up.pass, is_first_here(s, "proxy_pass_header"));
+}
+
+static int
+set_redirect(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct proxy_conf *c = conf;
+	struct weir_up_redirect *d;
+	struct weir_str from = n->w[1].s;
+
+	if (is_first_here(s, "proxy_redirect")) {
+		c->redirects = NULL;
+		c->redirects_tail = &c->redirects;
+		c->redirect_default = false;
+		c->redirect_off = false;
+	}
+	if (n->n == 2) {
+		if (str_eq(from, STR("off"))) {
+			c->redirect_off = true;
+			return WEIR_OK;
+		}
+		if (str_eq(from, STR("default"))) {
+			c->redirect_default = true;
+			return WEIR_OK;
+		}
+		return conf_error(cf, n, 1, "expected \"off\", \"default\", or two arguments");
+	}
+	d = POOL_NEW(cf->pool, weir_up_redirect);
+	if (from.n > 1 && from.p[0] == '~') {
+		bool nocase = from.p[1] == '*';
+
+		if (regex_compile(cf, n, 1, str_from(from, nocase ? 2 : 1), nocase, &d->regex) != WEIR_OK)
+			return WEIR_FAIL;
+	} else if (expr_field(cf, n, 1, &d->from) != WEIR_OK) {
+		return WEIR_FAIL;
+	}
+	if (expr_field(cf, n, 2, &d->to) != WEIR_OK)
+		return WEIR_FAIL;
+	for (c->redirects_tail = &c->redirects; *c->redirects_tail != NULL; )
+		c->redirects_tail = &(*c->redirects_tail)->next;
+	*c->redirects_tail = d;
+	return WEIR_OK;
+}
+
+static int
+set_method(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)s;
+	return expr_field(cf, n, 1, &((struct proxy_conf *)conf)->up.method);
+}
+
+static int
+set_body(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)s;
+	return expr_field(cf, n, 1, &((struct proxy_conf *)conf)->up.body);
+}
+
+static int
+set_limit_rate(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)s;
+	return expr_field(cf, n, 1, &((struct proxy_conf *)conf)->up.limit_rate);
+}
+
+static int
+set_bind(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct weir_up_params *p = &((struct proxy_conf *)conf)->up;
+	struct weir_addr a;
+	struct weir_str host;
+	unsigned port;
+
+	(void)s;
+	p->bind_off = n->n == 2 && str_eq(n->w[1].s, STR("off"));
+	if (p->bind_off)
+		return WEIR_OK;
+	p->bind_transparent = n->n == 3;
+	if (n->n == 3 && !str_eq(n->w[2].s, STR("transparent")))
+		return conf_error(cf, n, 2, "the only parameter is \"transparent\"");
+	if (str_chr(n->w[1].s, '$') < 0 && addr_parse_ip(n->w[1].s, &a) != WEIR_OK &&
+	    addr_parse(cf->pool, n->w[1].s, 0, &a, &host, &port) != WEIR_OK)
+		return conf_error(cf, n, 1, "invalid address \"%.*s\"", STR_ARG(n->w[1].s));
+	return expr_field(cf, n, 1, &p->bind);
+}
+
+static int
+set_early_hints(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct weir_up_params *p = &((struct proxy_conf *)conf)->up;
+	struct weir_expr *e = POOL_NEW(cf->pool, weir_expr);
+
+	(void)s;
+	p->early_hints = e;
+	return expr_field(cf, n, 1, e);
+}
+
+static int
+set_buffers(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct weir_up_params *p = &((struct proxy_conf *)conf)->up;
+
+	(void)s;
+	if (conf_u64(cf, n, 1, n->w[1].s, 2, 65536, &p->buffers_n) != WEIR_OK)
+		return WEIR_FAIL;
+	return conf_size(cf, n, 2, n->w[2].s, &p->buffers_size);
+}
+
+/* ---- compiling ---- */
+
+static void
+compile_headers(struct weir_conf *cf, struct proxy_conf *c)
+{
+	struct weir_up_params *p = &c->up;
+	struct weir_up_header *h;
+	bool host = false;
+
+	for (unsigned i = 0; i < c->set_headers.n; i++)
+		host |= c->set_headers.v[i].known == H_HOST;
+	p->n_headers = c->set_headers.n + !host;
+	p->headers = h = pool_zalloc(cf->pool, p->n_headers * sizeof *h);
+	if (!host) {
+		h->name = STR("Host");
+		h->known = H_HOST;
+		h++;
+	}
+	if (c->set_headers.n != 0)
+		memcpy(h, c->set_headers.v, c->set_headers.n * sizeof *h);
+	memset(p->overridden, 0, sizeof p->overridden);
+	p->overrides_unknown = false;
+	for (unsigned i = 0; i < p->n_headers; i++) {
+		enum weir_known k = p->headers[i].known;
+
+		if (k == H_UNKNOWN)
+			p->overrides_unknown = true;
+		else
+			p->overridden[k / 64] |= 1ull << (k % 64);
+	}
+	if (!host && c->group != NULL) {
+		p->headers[0].value.source = str_begins(c->host, STR("unix:")) ? STR("localhost") : c->host;
+		p->headers[0].value.set = true;
+	}
+}
+
+/* proxy_redirect default: what proxy_pass names becomes the location's prefix. */
+static void
+default_redirect(struct weir_conf *cf, struct proxy_conf *c)
+{
+	struct weir_up_redirect *d;
+
+	if (c->redirect_off || !c->redirect_default || c->group == NULL || c->loc == NULL ||
+	    c->loc->kind == LOC_REGEX || c->loc->kind == LOC_NAMED)
+		return;
+	d = POOL_NEW(cf->pool, weir_up_redirect);
+	d->from.source = pool_printf(cf->pool, "http://%.*s%.*s", STR_ARG(c->host),
+	    STR_ARG(c->has_uri ? c->uri : STR("/")));
+	d->to.source = c->has_uri ? c->loc->name : STR("/");
+	d->from.set = d->to.set = true;
+	d->next = c->redirects;
+	c->up.redirects = d;
+}
+
+static int
+ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
+{
+	struct proxy_conf *c = conf;
+
+	if (s->in == IN_MAIN) {
+		c->redirect_default = true;
+		return WEIR_OK;
+	}
+	c->up.redirects = c->redirects;
+	compile_headers(cf, c);
+	default_redirect(cf, c);
+	if (c->group == NULL && c->pass) {	/* Host is known only with the target */
+		struct weir_node host = { 0 };
+
+		(void)host;
+		for (unsigned i = 0; i < c->up.n_headers; i++)
+			if (c->up.headers[i].known == H_HOST && !c->up.headers[i].value.set)
+				return expr_compile(cf, s->node, 0, STR("$proxy_host"), &c->up.headers[i].value);
+	}
+	return WEIR_OK;
+}
+
+static const struct weir_choice versions[] = { { "1.0", 0x100 }, { "1.1", 0x101 }, { NULL, 0 } };
+
+static const struct weir_choice nexts[] = {
+	{ "error", NEXT_ERROR }, { "timeout", NEXT_TIMEOUT }, { "invalid_header", NEXT_INVALID },
+	{ "http_500", NEXT_500 }, { "http_502", NEXT_502 }, { "http_503", NEXT_503 },
+	{ "http_504", NEXT_504 }, { "http_403", NEXT_403 }, { "http_404", NEXT_404 },
+	{ "http_429", NEXT_429 }, { "non_idempotent", NEXT_NON_IDEMPOTENT }, { "off", NEXT_OFF },
+	{ NULL, 0 }
+};
+
+static const struct weir_choice ignorable[] = {
+	{ "X-Accel-Redirect", IGNORE_ACCEL_REDIRECT }, { "X-Accel-Limit-Rate", IGNORE_ACCEL_LIMIT_RATE },
+	{ "X-Accel-Buffering", IGNORE_ACCEL_BUFFERING }, { NULL, 0 }
+};
+
+#define UP(field) .at = offsetof(struct proxy_conf, up.field)
+#define IN_PASS (IN_LOCATION | IN_IF | IN_LIMIT)
+
+static const struct weir_cmd cmds[] = {
+	{ "proxy_pass", IN_PASS, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_pass,
+	  .flags = CONF_NOINHERIT, .args = "URL",
+	  .doc = "Passes requests to an upstream: http://host[:port][/uri], http://unix:/path[:/uri], or the name "
+	  "of an upstream group. With a URI part, it replaces the prefix that the location matched; without one, the "
+	  "request's URI is passed as the client sent it. May contain variables." },
+	{ "proxy_http_version", IN_HTTP_ANY, CONF_ENUM, UP(http_version), .def = "1.1", .choices = versions,
+	  .doc = "The version of HTTP spoken to the upstream." },
+	{ "proxy_set_header", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 2, .args_max = 2, .set = set_header,
+	  .flags = CONF_MULTI, .args = "field value",
+	  .doc = "Sets or, with an empty value, removes a field of the request to the upstream. Inherited only "
+	  "when a place sets none itself. Host is $proxy_host unless set." },
+	{ "proxy_hide_header", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_hide,
+	  .flags = CONF_MULTI, .args = "field", .doc = "Keeps a field of the upstream's response from the client." },
+	{ "proxy_pass_header", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_pass_header,
+	  .flags = CONF_MULTI, .args = "field",
+	  .doc = "Lets a field through that is otherwise kept from the client: Date, Server, X-Pad, X-Accel-*." },
+	{ "proxy_redirect", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_redirect,
+	  .flags = CONF_MULTI, .args = "default | off | from to",
+	  .doc = "Changes Location and Refresh of the response: a value that begins with `from` (or matches it, "
+	  "~regex or ~*regex) gets `to` instead. By default what proxy_pass names becomes the location's prefix." },
+	{ "proxy_connect_timeout", IN_HTTP_ANY, CONF_MSEC, UP(connect_ms), .def = "60s",
+	  .doc = "How long connecting to the upstream may take." },
+	{ "proxy_send_timeout", IN_HTTP_ANY, CONF_MSEC, UP(send_ms), .def = "60s",
+	  .doc = "How long the upstream may take nothing of the request." },
+	{ "proxy_read_timeout", IN_HTTP_ANY, CONF_MSEC, UP(read_ms), .def = "60s",
+	  .doc = "How long the upstream may send nothing of the response; in a tunnel (WebSocket) how long nothing "
+	  "may move." },
+	{ "proxy_next_upstream", IN_HTTP_ANY, CONF_BITS, UP(next), .def = "error timeout", .choices = nexts,
+	  .doc = "When to try the next server. A request that must not be done twice is passed on only with "
+	  "non_idempotent, or when nothing of it was sent." },
+	{ "proxy_next_upstream_tries", IN_HTTP_ANY, CONF_INT, UP(next_tries), .def = "0", .max = 1000,
+	  .doc = "How many servers to try at most; 0: all." },
+	{ "proxy_next_upstream_timeout", IN_HTTP_ANY, CONF_MSEC, UP(next_timeout_ms), .def = "0",
+	  .doc = "For how long to try further servers; 0: no limit." },
+	{ "proxy_intercept_errors", IN_HTTP_ANY, CONF_FLAG, UP(intercept_errors), .def = "off",
+	  .doc = "Lets error_page handle the upstream's responses of 300 and above." },
+	{ "proxy_ignore_client_abort", IN_HTTP_ANY, CONF_FLAG, UP(ignore_client_abort), .def = "off",
+	  .doc = "Goes on with the upstream when the client has left." },
+	{ "proxy_ignore_headers", IN_HTTP_ANY, CONF_BITS, UP(ignore), .choices = ignorable,
+	  .doc = "Response fields that are not acted on." },
+	{ "proxy_request_buffering", IN_HTTP_ANY, CONF_FLAG, UP(request_buffering), .def = "on",
+	  .doc = "Reads all of the request's body before the upstream is asked, so that the request can be tried "
+	  "again; off: the body is passed on as it comes." },
+	{ "proxy_buffering", IN_HTTP_ANY, CONF_FLAG, UP(buffering), .def = "on",
+	  .doc = "Reads ahead of a slow client, as far as proxy_buffers allow." },
+	{ "proxy_buffer_size", IN_HTTP_ANY, CONF_SIZE, UP(buffer_size), .def = "16k", .min = 512, .max = 1048576,
+	  .doc = "The largest head of a response that is accepted." },
+	{ "proxy_buffers", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 2, .args_max = 2, .set = set_buffers,
+	  .def = "8 16k", .args = "number size", .doc = "How far to read ahead of a slow client: number times size." },
+	{ "proxy_method", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_method,
+	  .args = "method", .doc = "The method of requests to the upstream, in place of the client's." },
+	{ "proxy_set_body", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_body,
+	  .args = "value", .doc = "The body of requests to the upstream, in place of the client's." },
+	{ "proxy_pass_request_headers", IN_HTTP_ANY, CONF_FLAG, UP(pass_request_headers), .def = "on",
+	  .doc = "Whether the client's fields are passed on." },
+	{ "proxy_pass_request_body", IN_HTTP_ANY, CONF_FLAG, UP(pass_request_body), .def = "on",
+	  .doc = "Whether the client's body is passed on." },
+	{ "proxy_pass_trailers", IN_HTTP_ANY, CONF_FLAG, UP(pass_trailers), .def = "off",
+	  .doc = "Whether trailer fields of the response are passed on." },
+	{ "proxy_websocket", IN_HTTP_ANY, CONF_FLAG, UP(websocket), .def = "on",
+	  .doc = "Passes on a client's wish to upgrade the connection (WebSocket and others), and joins both sides when "
+	  "the upstream agrees." },
+	{ "proxy_socket_keepalive", IN_HTTP_ANY, CONF_FLAG, UP(socket_keepalive), .def = "off",
+	  .doc = "TCP keepalive on connections to the upstream." },
+	{ "proxy_bind", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_bind,
+	  .args = "address [transparent] | off", .doc = "The local address of connections to the upstream." },
+	{ "proxy_limit_rate", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_limit_rate,
+	  .args = "rate", .doc = "How many bytes a second are read from the upstream; 0: no limit." },
+	{ "early_hints", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_early_hints,
+	  .args = "condition", .doc = "Passes 103 responses on to the client when the value is not empty and not 0." },
+	{ 0 }
+};
+
+const struct weir_module proxy_module = {
+	.name = "proxy", .index = &index_, .conf_size = sizeof(struct proxy_conf), .cmds = cmds,
+	.hooks = hooks, .ready = ready,
+	.doc = "Reverse proxy: requests are answered by an upstream.",
+};
