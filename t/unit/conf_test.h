@@ -37,8 +37,9 @@ static char	trace[1024];		/* what was called, in order */
 static void
 note(const char *what)
 {
-	strncat(trace, what, sizeof(trace) - strlen(trace) - 2);
-	strcat(trace, " ");
+	size_t n = strlen(trace);
+
+	snprintf(trace + n, sizeof(trace) - n, "%s ", what);
 }
 
 static int

@@ -7,6 +7,7 @@
  * table, so they cannot disagree.
  *
  *	lexer.c    text to nodes: words, quotes, escapes, comments, include
+ *	file.c     files to texts
  *	table.c    the directives of all modules by name and place
  *	bind.c     nodes to scopes, by that table
  *	types.c    the types: words to fields

@@ -11,29 +11,19 @@
  * `include` is done here, so that it works in every block and those who bind never see
  * it.  A block must be closed in the file that opened it.
  *
- * Everything is bounded: the size of a file and of all of them, words, nesting, the
- * depth and the number of includes.
+ * Everything is bounded: the size of a file (file.c) and of all of them, words, nesting,
+ * the depth and the number of includes.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/conf/parts.h"
 
-#define FILE_MAX	((size_t)64 << 20)
 #define TOTAL_MAX	((size_t)256 << 20)
 #define WORD_BYTES_MAX	((size_t)64 << 10)
 #define NESTING_MAX	100
 #define INCLUDE_DEPTH	32
 #define INCLUDES_MAX	100000
-
-struct loaded {				/* a file that was read; read once however often included */
-	struct weir_conf_file	 file;
-	dev_t			 dev;
-	ino_t			 ino;
-};
 
 struct source {				/* a text that is being read */
 	const struct weir_conf_file *file;
@@ -277,106 +267,6 @@ next_token(struct lexer *lx, struct source *s)
 }
 
 /*
- * Files.
- */
-
-static int
-cannot(struct lexer *lx, const struct weir_node *by, const char *call, const char *path)
-{
-	int err = errno;
-
-	return conf_error(lx->cf, by, 1, "%s() \"%s\" failed (%d: %s)", call, path, err,
-	    strerror(err));
-}
-
-/*
- * Only what has an end: a FIFO might never have one.  Devices are for
- * /dev/null; an endless one runs into the bound.
- */
-static int
-check_kind(struct lexer *lx, const struct weir_node *by, const char *path, const struct stat *st)
-{
-	if (S_ISDIR(st->st_mode))
-		return conf_error(lx->cf, by, 1, "\"%s\" is a directory", path);
-	if (!S_ISREG(st->st_mode) && !S_ISCHR(st->st_mode))
-		return conf_error(lx->cf, by, 1, "\"%s\" is not a regular file", path);
-	if (st->st_size > (off_t)FILE_MAX)
-		return conf_error(lx->cf, by, 1, "\"%s\" is larger than %zu megabytes", path,
-		    FILE_MAX >> 20);
-	return WEIR_OK;
-}
-
-/* Reads to the end, whatever fstat() said about the size. */
-static int
-read_text(struct lexer *lx, const struct weir_node *by, struct loaded *l, int fd, size_t expected)
-{
-	size_t	 room = expected + 1, n = 0;
-	char	*p = pool_bytes(lx->cf->pool, room), *more;
-	ssize_t	 got;
-
-	for (;;) {
-		if (n == room) {
-			more = pool_bytes(lx->cf->pool, room = room * 2 + 4096);
-			memcpy(more, p, n);
-			p = more;
-		}
-		got = read(fd, p + n, room - n);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return cannot(lx, by, "read", l->file.path);
-		if (got == 0)
-			break;
-		n += (size_t)got;
-		if (n > FILE_MAX)
-			return conf_error(lx->cf, by, 1, "\"%s\" is larger than %zu megabytes",
-			    l->file.path, FILE_MAX >> 20);
-	}
-	l->file.text = str_of(p, n);
-	return WEIR_OK;
-}
-
-static int
-load_fd(struct lexer *lx, const struct weir_node *by, struct loaded *l, int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) != 0)
-		return cannot(lx, by, "fstat", l->file.path);
-	if (check_kind(lx, by, l->file.path, &st) != WEIR_OK)
-		return WEIR_FAIL;
-	l->dev = st.st_dev;
-	l->ino = st.st_ino;
-	return read_text(lx, by, l, fd, (size_t)st.st_size);
-}
-
-/* NULL after a mistake. */
-static struct loaded *
-load(struct lexer *lx, const struct weir_node *by, const char *path)
-{
-	struct loaded	*l = hash_get(&lx->loaded, str_c(path));
-	int		 fd, rc;
-
-	if (l != NULL)
-		return l;
-	l = POOL_NEW(lx->cf->pool, loaded);
-	l->file.path = path;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0) {
-		cannot(lx, by, "open", path);
-		return NULL;
-	}
-	rc = load_fd(lx, by, l, fd);
-	close(fd);
-	if (rc != WEIR_OK)
-		return NULL;
-	hash_put(&lx->loaded, str_c(path), l);
-	*lx->cf->files_tail = &l->file;
-	lx->cf->files_tail = &l->file.next;
-	return l;
-}
-
-/*
  * Directives.
  */
 
@@ -436,7 +326,7 @@ check_include(struct lexer *lx, const struct source *s, const struct weir_node *
 static void
 include_file(struct lexer *lx, struct source *s, const struct weir_node *n, const char *path)
 {
-	struct loaded	*l = load(lx, n, path);
+	const struct loaded *l = file_load(lx->cf, &lx->loaded, n, path);
 	struct source	 in;
 
 	if (l == NULL || check_include(lx, s, n, l) != WEIR_OK)
@@ -679,14 +569,14 @@ int
 conf_read(struct weir_conf *cf, const char *path, const char *globals)
 {
 	struct lexer	 lx;
-	struct loaded	*l;
+	const struct loaded *l;
 	struct source	 s;
 
 	lexer_init(&lx, cf);
 	cf->files_tail = &cf->files;
 	if (globals != NULL)
 		read_literal(&lx, "command line", str_c(globals));
-	l = load(&lx, NULL, pool_cstr(cf->pool, str_c(path)));
+	l = file_load(cf, &lx.loaded, NULL, pool_cstr(cf->pool, str_c(path)));
 	if (l == NULL)
 		lose(&lx);
 	else if (!cf->broken) {

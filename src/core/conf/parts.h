@@ -43,6 +43,21 @@ size_t	 type_size(enum weir_type);
 /* Read the node's words into the field of the module's struct.  Nothing for CONF_CUSTOM. */
 int	 type_store(struct weir_conf *, const struct weir_cmd *, const struct weir_node *, void *conf);
 
+/* ---- file.c ---- */
+
+struct loaded {
+	struct weir_conf_file	 file;
+	dev_t			 dev;
+	ino_t			 ino;
+};
+
+/*
+ * Read a file, unless it is in `before`, and put it into that and on the list of cf.
+ * `by` is the include that wants it, or NULL.  NULL after a mistake.
+ */
+const struct loaded *file_load(struct weir_conf *, struct weir_hash *before,
+	    const struct weir_node *by, const char *path);
+
 /* ---- lexer.c ---- */
 
 /* The only directive of a text that the program itself holds (a default); NULL: not well formed. */
