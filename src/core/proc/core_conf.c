@@ -1,0 +1,411 @@
+/*
+ * core_conf.c - module `core`: the directives of the processes themselves.
+ */
+#include <unistd.h>
+
+#include "config.h"
+
+#include "core/base/num.h"
+#include "core/os/limit.h"
+#include "core/proc/core_conf.h"
+
+static unsigned core_index;
+
+const struct weir_core_conf *
+core_conf_of(const struct weir_scope *main)
+{
+	return conf_of(main, &core_module);
+}
+
+const struct weir_core_conf *
+core_conf(void)
+{
+	return core_conf_of(weir_cycle->main);
+}
+
+/*
+ * Processes.
+ */
+
+static int
+set_workers(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct core_main	*m = conf;
+	uint64_t		 v;
+
+	(void)s;
+	if (str_eq(n->w[1].s, STR("auto"))) {
+		m->c.workers = 0;
+		return WEIR_OK;
+	}
+	if (conf_u64(cf, n, 1, n->w[1].s, 1, 1024, &v) != WEIR_OK)
+		return WEIR_FAIL;
+	m->c.workers = (int64_t)v;
+	return WEIR_OK;
+}
+
+static int
+no_user(struct weir_conf *cf, struct weir_node *n, unsigned w, const char *user, const char *group)
+{
+	const char *why = errno != 0 ? strerror(errno) : "no such user or group";
+
+	return conf_error(cf, n, w, "cannot find \"%s%s%s\": %s", user, group != NULL ? " " : "",
+	    group != NULL ? group : "", why);
+}
+
+static void
+use_user(struct core_main *m)
+{
+	m->c.user = str_c(m->who.name);
+	m->c.uid = m->who.uid;
+	m->c.gid = m->who.gid;
+}
+
+/* Without a group it is the user's own. */
+static int
+set_user(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct core_main	*m = conf;
+	const char		*user = n->w[1].s.p;
+	const char		*group = n->n > 2 ? n->w[2].s.p : NULL;
+
+	(void)s;
+	if (geteuid() != 0)
+		return conf_warn(cf, n, 0, "ignored: only a master that runs as root can change "
+		    "the user of its workers");
+	if (user_find(&m->who, user, group) != WEIR_OK)
+		return no_user(cf, n, 1, user, group);
+	m->user_set = true;
+	return WEIR_OK;
+}
+
+static int
+settle_user(struct weir_conf *cf, struct core_main *m)
+{
+	if (geteuid() != 0) {
+		m->who.uid = geteuid();
+		m->who.gid = getegid();
+	} else if (!m->user_set && user_find(&m->who, WEIR_USER, WEIR_GROUP) != WEIR_OK)
+		return no_user(cf, NULL, 0, WEIR_USER, WEIR_GROUP);
+	use_user(m);
+	return WEIR_OK;
+}
+
+static int
+set_rlimit_core(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)cf, (void)s, (void)n;
+	((struct core_main *)conf)->rlimit_core_set = true;
+	return WEIR_OK;
+}
+
+static int
+set_affinity(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct core_main	*m = conf;
+	cpu_set_t		 set;
+	unsigned		 w = 1;
+
+	(void)s;
+	m->affinity_auto = str_eq(n->w[1].s, STR("auto"));
+	if (m->affinity_auto) {
+		if (n->n > 3)
+			return conf_error(cf, n, 3, "\"auto\" takes one mask at most");
+		w = 2;
+	}
+	for (; w < n->n; w++) {
+		if (cpu_mask_read(n->w[w].s, &set) != WEIR_OK)
+			return conf_error(cf, n, w, "a mask is made of 0 and 1, and has a 1");
+		*POOL_PUSH(cf->pool, &m->cpus) = set;
+	}
+	return WEIR_OK;
+}
+
+static int
+set_env(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct core_main *m = conf;
+
+	(void)s;
+	if (n->w[1].s.n == 0 || n->w[1].s.p[0] == '=')
+		return conf_error(cf, n, 1, "the variable has no name");
+	*POOL_PUSH(cf->pool, &m->env) = n->w[1].s.p;
+	return WEIR_OK;
+}
+
+static int
+set_load_module(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)s, (void)conf;
+	return conf_error(cf, n, 1, "weir's modules are part of the binary: see weir -V");
+}
+
+/*
+ * error_log.
+ */
+
+static struct weir_log_file *
+open_log(struct weir_conf *cf, struct weir_node *n)
+{
+	struct weir_str		 w = n->w[1].s, path;
+	struct weir_log_file	*f;
+
+	if (str_eq(w, STR("stderr")))
+		return log_file(NULL);
+	if (str_begins(w, STR("syslog:")) || str_begins(w, STR("memory:"))) {
+		conf_error(cf, n, 1, "weir writes logs to files and to stderr only");
+		return NULL;
+	}
+	path = conf_path(cf, w, false);
+	if ((f = log_file(path.p)) == NULL)
+		conf_error(cf, n, 1, "open() \"%s\" failed (%d: %s)", path.p, errno, strerror(errno));
+	return f;
+}
+
+int
+core_set_error_log(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n,
+    struct core_log *to)
+{
+	static const char *const levels[] = {
+		"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg",
+	};
+	enum weir_level		 level = LOG_ERROR_;
+	struct weir_log_file	*f;
+	const char		*near;
+
+	if (n->n > 2 && log_level(n->w[2].s, &level) != WEIR_OK) {
+		near = conf_nearest(n->w[2].s, levels, WEIR_COUNT(levels));
+		return conf_error(cf, n, 2, "there is no log level \"%.*s\"%s%s%s",
+		    STR_ARG(n->w[2].s), near != NULL ? ", did you mean \"" : "",
+		    near != NULL ? near : "", near != NULL ? "\"?" : "");
+	}
+	if ((f = open_log(cf, n)) == NULL)
+		return WEIR_FAIL;
+	if (to->scope != s)
+		memset(to, 0, sizeof(*to));
+	to->scope = s;
+	log_add(cf->pool, &to->log, f, level);
+	return WEIR_OK;
+}
+
+static int
+set_error_log(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	return core_set_error_log(cf, s, n, &((struct core_main *)conf)->log);
+}
+
+/*
+ * events.
+ */
+
+/* The block has a struct of its own; the rest of the server reads the main one. */
+static int
+set_events(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct core_main	*m = conf;
+	const struct core_main	*e;
+	struct weir_scope	*block = conf_block(cf, s, n, IN_EVENTS, NULL);
+
+	if (block == NULL)
+		return WEIR_FAIL;
+	e = conf_of(block, &core_module);
+	m->c.connections = e->c.connections;
+	m->c.multi_accept = e->c.multi_accept;
+	m->connections_set = e->connections_set;
+	m->debug_nets.v = e->debug_nets.v;
+	m->debug_nets.n = m->debug_nets.room = e->debug_nets.n;
+	return WEIR_OK;
+}
+
+static int
+set_connections(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)cf, (void)s, (void)n;
+	((struct core_main *)conf)->connections_set = true;
+	return WEIR_OK;
+}
+
+static int
+set_use(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)s, (void)conf;
+	if (!str_eq(n->w[1].s, STR("epoll")))
+		return conf_error(cf, n, 1, "weir waits for events with \"epoll\" and with nothing else");
+	return WEIR_OK;
+}
+
+static int
+set_accept_mutex(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	bool on;
+
+	(void)s, (void)conf;
+	if (conf_flag(cf, n, 1, n->w[1].s, &on) != WEIR_OK)
+		return WEIR_FAIL;
+	if (on)
+		return conf_warn(cf, n, 1, "weir does not need it: each worker has its own sockets");
+	return WEIR_OK;
+}
+
+/* 10.0.0.0/8, ::1, unix: */
+static int
+read_net(struct weir_str s, struct core_net *to)
+{
+	ssize_t			slash = str_chr(s, '/');
+	struct weir_str		ip = slash < 0 ? s : str_of(s.p, (size_t)slash);
+	struct weir_addr	addr;
+	uint64_t		bits;
+	unsigned		max;
+
+	if (str_eq(s, STR("unix:"))) {
+		to->addr.sa.sa_family = AF_UNIX;
+		return WEIR_OK;
+	}
+	if (addr_parse_ip(ip, &addr) != WEIR_OK)
+		return WEIR_FAIL;
+	max = (unsigned)addr_bytes(&addr).n * 8;
+	bits = max;
+	if (slash >= 0 && (num_u64(str_from(s, (size_t)slash + 1), &bits) != WEIR_OK || bits > max))
+		return WEIR_FAIL;
+	to->addr = addr;
+	to->bits = (unsigned)bits;
+	return WEIR_OK;
+}
+
+static int
+set_debug_connection(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct core_main	*m = conf;
+	struct core_net		 net = { .bits = 0 };
+	struct weir_addr	*a;
+	const char		*err;
+	unsigned		 i, found;
+
+	(void)s;
+	if (read_net(n->w[1].s, &net) == WEIR_OK) {
+		*POOL_PUSH(cf->pool, &m->debug_nets) = net;
+		return WEIR_OK;
+	}
+	if (str_chr(n->w[1].s, '/') >= 0)
+		return conf_error(cf, n, 1, "\"%.*s\" is no network", STR_ARG(n->w[1].s));
+	a = addr_lookup(cf->pool, n->w[1].s, 0, &found, &err);
+	if (a == NULL)
+		return conf_error(cf, n, 1, "%s in \"%.*s\"", err, STR_ARG(n->w[1].s));
+	for (i = 0; i < found; i++) {
+		net.addr = a[i];
+		net.bits = (unsigned)addr_bytes(&a[i]).n * 8;
+		*POOL_PUSH(cf->pool, &m->debug_nets) = net;
+	}
+	return WEIR_OK;
+}
+
+static bool
+net_has(const struct core_net *net, const struct weir_addr *a)
+{
+	struct weir_str	x, y;
+	size_t		whole = net->bits / 8;
+	unsigned	rest = net->bits % 8;
+
+	if (net->addr.sa.sa_family != a->sa.sa_family)
+		return false;
+	if (a->sa.sa_family == AF_UNIX)
+		return true;
+	x = addr_bytes(&net->addr);
+	y = addr_bytes(a);
+	if (memcmp(x.p, y.p, whole) != 0)
+		return false;
+	return rest == 0 || ((x.p[whole] ^ y.p[whole]) & 0xff & (0xff00 >> rest)) == 0;
+}
+
+bool
+core_debug_peer(const struct weir_addr *a)
+{
+	const struct core_main	*m = core_main_of(weir_cycle);
+	unsigned		 i;
+
+	for (i = 0; i < m->debug_nets.n; i++)
+		if (net_has(&m->debug_nets.v[i], a))
+			return true;
+	return false;
+}
+
+static int
+ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
+{
+	return s == cf->main ? settle_user(cf, conf) : WEIR_OK;
+}
+
+#define AT(field)	.at = offsetof(struct core_main, field)
+
+static const struct weir_cmd cmds[] = {
+	{ "daemon", IN_MAIN, CONF_FLAG, AT(c.daemon), .def = "on",
+	    .doc = "Whether weir goes to the background.  The command returns when every listener accepts." },
+	{ "master_process", IN_MAIN, CONF_FLAG, AT(c.master), .def = "on",
+	    .doc = "Whether a master starts workers.  Without one a single process serves; it keeps its "
+	    "user, is not locked in and cannot reload.  For debugging." },
+	{ "worker_processes", IN_MAIN, CONF_CUSTOM, .def = "1", .args_min = 1, .args_max = 1,
+	    .set = set_workers, .args = "number | auto",
+	    .doc = "How many workers serve.  auto: one for each processor that weir may use." },
+	{ "worker_cpu_affinity", IN_MAIN, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY,
+	    .set = set_affinity, .args = "mask ... | auto [mask]",
+	    .doc = "Binds each worker to the processors of its mask; the last mask goes for all further workers.  "
+	    "auto: one worker to one processor, of those in the mask." },
+	{ "worker_priority", IN_MAIN, CONF_INT, AT(priority), .def = "0", .min = -20, .max = 19,
+	    .doc = "The scheduling priority of workers, as of nice(1)." },
+	{ "worker_rlimit_nofile", IN_MAIN, CONF_INT, AT(c.nofile), .min = 16, .max = 1 << 30,
+	    .doc = "How many descriptors a worker may have open.  Not given: as many as worker_connections "
+	    "needs, if the system lets weir raise the limit." },
+	{ "worker_rlimit_core", IN_MAIN, CONF_SIZE, AT(rlimit_core), .set = set_rlimit_core,
+	    .doc = "The largest core dump of a worker.  Only with it do workers dump core at all." },
+	{ "worker_shutdown_timeout", IN_MAIN, CONF_MSEC, AT(c.shutdown_ms), .def = "0",
+	    .doc = "How long a worker that retires lets requests and tunnels finish before it resets them.  "
+	    "0: as long as they take." },
+	{ "user", IN_MAIN, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_user,
+	    .args = "user [group]",
+	    .doc = "Whom workers and the keeper run as, when the master runs as root.  The group is "
+	    "named like the user unless given." },
+	{ "pid", IN_MAIN, CONF_PATH, AT(c.pid), .def = WEIR_PID_PATH,
+	    .doc = "The file with the number of the master.  It is there when every listener accepts, and goes "
+	    "when the master ends." },
+	{ "working_directory", IN_MAIN, CONF_PATH, AT(working_dir),
+	    .doc = "The current folder of workers: where their core dumps go." },
+	{ "env", IN_MAIN, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_env,
+	    .flags = CONF_MULTI, .args = "name[=value]",
+	    .doc = "A variable that workers and a new binary keep, or get.  All others but TZ are removed." },
+	{ "error_log", IN_MAIN, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_error_log,
+	    .flags = CONF_MULTI, .args = "file | stderr [level]",
+	    .doc = "Where messages of this level (error) and graver ones go.  Levels: debug, info, notice, "
+	    "warn, error, crit, alert, emerg." },
+	{ "pcre_jit", IN_MAIN, CONF_FLAG, AT(c.pcre_jit), .def = "off",
+	    .doc = "Whether regular expressions are compiled to machine code." },
+	{ "load_module", IN_MAIN, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_load_module,
+	    .flags = CONF_MULTI, .args = "file",
+	    .doc = "Refused: modules are part of the binary." },
+	{ "events", IN_MAIN, CONF_CUSTOM, .set = set_events, .flags = CONF_BLOCK,
+	    .doc = "How connections are accepted." },
+	{ "worker_connections", IN_EVENTS, CONF_INT, AT(c.connections), .def = "512", .min = 1,
+	    .max = 1 << 28, .set = set_connections,
+	    .doc = "How many connections a worker may have at the same time.  weir does not start when "
+	    "it cannot have that many descriptors." },
+	{ "multi_accept", IN_EVENTS, CONF_FLAG, AT(c.multi_accept), .def = "off",
+	    .doc = "Whether a worker accepts everything that waits at once." },
+	{ "use", IN_EVENTS, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_use, .args = "epoll",
+	    .doc = "How weir waits for events: with epoll." },
+	{ "accept_mutex", IN_EVENTS, CONF_CUSTOM, .args_min = 1, .args_max = 1,
+	    .set = set_accept_mutex, .args = "on | off",
+	    .doc = "Understood for the sake of old configurations: workers have sockets of their own, so there "
+	    "is nothing to take turns for.  on: a warning says so." },
+	{ "debug_connection", IN_EVENTS, CONF_CUSTOM, .args_min = 1, .args_max = 1,
+	    .set = set_debug_connection, .flags = CONF_MULTI, .args = "address | network | name | unix:",
+	    .doc = "Clients whose connections are logged at level debug." },
+	{ 0 }
+};
+
+const struct weir_module core_module = {
+	.name = "core",
+	.index = &core_index,
+	.conf_size = sizeof(struct core_main),
+	.cmds = cmds,
+	.ready = ready,
+	.doc = "The processes: how many there are, who they are, what they may use, and where they log.",
+};
