@@ -725,7 +725,7 @@ static const struct weir_var vars[] = {
 	{ "cookie_", get_cookie, NULL, V | VAR_PREFIX, NULL, "The cookie of that name." },
 	{ "content_type", get_field, NULL, V, "content_type", "The request's Content-Type." },
 	{ "content_length", get_content_length, NULL, V, NULL, "The request's Content-Length." },
-	{ "remote_user", get_remote_user, NULL, 0, NULL, "The name sent by Basic authentication." },
+	{ "remote_user", get_remote_user, NULL, V, NULL, "The name sent by Basic authentication." },
 
 	{ "request_id", get_request_id, NULL, 0, NULL, "32 random hexadecimal digits." },
 	{ "request_length", get_request_length, NULL, V, NULL,
