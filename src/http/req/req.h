@@ -93,6 +93,7 @@ struct weir_req {
 	struct weir_task	 end;
 	struct weir_tunnel	*joined;	/* while tunnel */
 	struct weir_fields	 trailers;	/* to send after the body */
+	bool			 late_trailers;	/* they will be known at the body's end only: req_trailers() */
 };
 
 /* What the error log says is being done: "connecting to upstream". */
@@ -145,6 +146,12 @@ enum weir_next req_tunnel(struct weir_req *, struct weir_io *other, uint64_t idl
 void	req_finish(struct weir_req *);
 /* ON_RESPONSE hooks and fields that every response has; for those who send heads themselves. */
 void	req_head_ready(struct weir_req *);
+
+/*
+ * For a source of the body: r->trailers is complete now.  Called before its WEIR_EOF, when the
+ * response hook that put it there has set r->late_trailers.
+ */
+void	req_trailers(struct weir_req *);
 
 struct weir_field *req_add(struct weir_req *, const char *name, struct weir_str value);	/* response field */
 

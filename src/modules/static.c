@@ -1,0 +1,125 @@
+/*
+ * static.c - files.
+ *
+ * The last content handler: whoever has not answered until here wants a file.  It is
+ * opened without blocking, so that a FIFO holds nobody up, and only a regular file is sent.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/io/file.h"
+#include "http/req/files.h"
+
+static enum weir_next
+forbidden_index(struct weir_req *r)
+{
+	struct weir_str	path;
+	int		status = req_path(r, r->uri.path, &path);
+
+	if (status != 0)
+		return req_error(r, status);
+	log_errorx(&r->s.log, "directory index of \"%.*s\" is forbidden", STR_ARG(path));
+	return req_error(r, 403);
+}
+
+/* "/dir" is a folder: it is called "/dir/". */
+static enum weir_next
+add_slash(struct weir_req *r)
+{
+	struct weir_str	path = uri_escape(r->s.pool, r->uri.path, ESCAPE_URI);
+	bool		args = r->uri.args.n != 0;
+
+	req_add(r, "Location", pool_printf(r->s.pool, "%.*s/%s%.*s", STR_ARG(path),
+	    args ? "?" : "", args ? (int)r->uri.args.n : 0, args ? r->uri.args.p : ""));
+	return req_error(r, 301);
+}
+
+static void
+end_src(void *src)
+{
+	file_src_end(src);
+}
+
+static void
+add_validators(struct weir_req *r, const struct stat *st)
+{
+	char	*date = pool_bytes(r->s.pool, HTTP_DATE_LEN);
+
+	http_date_put(date, WEIR_MAX(st->st_mtime, 0));
+	req_add(r, "Last-Modified", str_of(date, HTTP_DATE_LEN));
+	if (REQ_CORE(r)->etag)
+		req_add(r, "ETag", pool_printf(r->s.pool, "\"%llx-%llx\"",
+		    (unsigned long long)st->st_mtime, (unsigned long long)st->st_size));
+}
+
+/* Takes the descriptor over. */
+static enum weir_next
+send_file(struct weir_req *r, int fd, const struct stat *st)
+{
+	struct weir_file_src	*src = POOL_NEW(r->s.pool, weir_file_src);
+	struct weir_seg_file	*f = file_new(fd);
+
+	file_src_init(src, f, 0, (uint64_t)st->st_size, !REQ_CORE(r)->sendfile);
+	file_unref(f);
+	pool_on_free(r->s.pool, end_src, src);
+	add_validators(r, st);
+	r->rsp.status = 200;
+	r->rsp.length = st->st_size;
+	r->content_type = r->accel_type.n != 0 ? r->accel_type : req_type(r);
+	r->body = &src->src;
+	r->allow_ranges = r->conditional = true;
+	return req_respond(r);
+}
+
+static enum weir_next
+send_opened(struct weir_req *r, int fd, struct weir_str path)
+{
+	struct stat	st;
+	int		status;
+
+	if (fstat(fd, &st) != 0) {
+		status = req_file_error(r, "fstat()", path);
+	} else if (S_ISDIR(st.st_mode)) {
+		close(fd);
+		return add_slash(r);
+	} else if (!S_ISREG(st.st_mode)) {
+		log_critx(&r->s.log, "\"%.*s\" is not a regular file", STR_ARG(path));
+		status = 404;
+	} else if (r->method_id == M_POST) {
+		status = 405;
+	} else {
+		return send_file(r, fd, &st);
+	}
+	close(fd);
+	return req_error(r, status);
+}
+
+static enum weir_next
+on_content(struct weir_sess *s)
+{
+	struct weir_req	*r = req_of(s);
+	struct weir_str	 path;
+	int		 fd, status;
+
+	if (r->method_id != M_GET && r->method_id != M_HEAD && r->method_id != M_POST)
+		return req_error(r, 405);
+	if (str_ends(r->uri.path, STR("/")))
+		return forbidden_index(r);
+	if ((status = req_path(r, r->uri.path, &path)) != 0)
+		return req_error(r, status);
+	fd = open(path.p, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return req_error(r, req_file_error(r, "open()", path));
+	return send_opened(r, fd, path);
+}
+
+static unsigned index_;
+
+static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
+
+const struct weir_module static_module = {
+	.name = "static", .index = &index_, .hooks = hooks,
+	.doc = "Files below root or alias, for GET and HEAD.",
+};
