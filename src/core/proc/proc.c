@@ -2,6 +2,7 @@
  * proc.c - what main() calls: run, test; and going to the background.
  */
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -160,12 +161,16 @@ started(void)
 	}
 }
 
-/* A descriptor below 3 would be taken for stdin, stdout or stderr by somebody. */
+/*
+ * A descriptor below 3 would be taken for stdin, stdout or stderr by somebody; those above that came
+ * along are none of a new binary's business (inherited listeners are passed on with purpose).
+ */
 static void
 open_standard(void)
 {
 	int fd;
 
+	(void)!close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
