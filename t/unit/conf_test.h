@@ -5,6 +5,7 @@
 #define T_UNIT_CONF_TEST_H
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -78,7 +79,7 @@ set_even(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *
 }
 
 static int
-open_block(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, unsigned in)
+inner_block(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, unsigned in)
 {
 	return conf_block(cf, s, n, in, n) != NULL ? WEIR_OK : WEIR_FAIL;
 }
@@ -90,7 +91,7 @@ set_http(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *
 {
 	(void)conf;
 	note("http");
-	return open_block(cf, s, n, IN_HTTP);
+	return inner_block(cf, s, n, IN_HTTP);
 }
 
 static int
@@ -127,7 +128,7 @@ static int
 set_upstream(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
 	(void)conf;
-	return open_block(cf, s, n, IN_UPSTREAM);
+	return inner_block(cf, s, n, IN_UPSTREAM);
 }
 
 static int

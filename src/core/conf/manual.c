@@ -9,51 +9,52 @@
 
 /* In arguments of macros a quote ends a quoted argument. */
 static void
-put_text(FILE *f, const char *s, bool quoted)
+put_text(FILE *f, struct weir_str s, bool quoted)
 {
-	bool start = true;
+	bool	start = true;
+	size_t	i;
 
-	for (; *s != '\0'; s++) {
-		if (start && (*s == '.' || *s == '\''))
+	for (i = 0; i < s.n; i++) {
+		if (start && (s.p[i] == '.' || s.p[i] == '\''))
 			fputs("\\&", f);
 		start = false;
-		if (*s == '\\')
+		if (s.p[i] == '\\')
 			fputs("\\e", f);
-		else if (*s == '"' && quoted)
+		else if (s.p[i] == '"' && quoted)
 			fputs("\\(dq", f);
-		else if (*s == '\n') {
+		else if (s.p[i] == '\n') {
 			fputc(quoted ? ' ' : '\n', f);
 			start = true;
 		} else
-			fputc(*s, f);
+			fputc(s.p[i], f);
 	}
 }
 
-static bool
-ends_sentence(const char *s)
+/* The length of the first sentence of a text. */
+static size_t
+sentence(const char *s)
 {
-	return s[0] == '.' && (s[1] == ' ' || s[1] == '\n') && s[2] != '\0';
+	size_t n;
+
+	for (n = 0; s[n] != '\0'; n++)
+		if (s[n] == '.' && (s[n + 1] == ' ' || s[n + 1] == '\n'))
+			return n + 1;
+	return n;
 }
 
 /* mdoc wants each sentence on a line of its own. */
 static void
 put_sentences(FILE *f, const char *s)
 {
-	char	line[4096];
-	size_t	n = 0;
+	size_t n;
 
-	for (; *s != '\0' && n < sizeof(line) - 2; s++) {
-		line[n++] = *s;
-		if (ends_sentence(s)) {
-			line[n++] = '\n';
-			s++;
-			while (s[1] == ' ')
-				s++;
-		}
+	while (*s != '\0') {
+		n = sentence(s);
+		put_text(f, str_of(s, n), false);
+		fputc('\n', f);
+		for (s += n; *s == ' ' || *s == '\n'; s++)
+			;
 	}
-	line[n] = '\0';
-	put_text(f, line, false);
-	fputc('\n', f);
 }
 
 /* What the arguments are called when the table does not say. */
@@ -69,15 +70,15 @@ put_args(FILE *f, const struct weir_cmd *cmd)
 	const char		 *separator = "";
 
 	if (cmd->args != NULL) {
-		put_text(f, cmd->args, true);
+		put_text(f, str_c(cmd->args), true);
 		return;
 	}
-	put_text(f, names[cmd->type], true);
+	put_text(f, str_c(names[cmd->type]), true);
 	if (names[cmd->type][0] != '\0')
 		separator = " | ";
 	for (c = cmd->choices; c != NULL && c->name != NULL; c++, separator = " | ") {
 		fputs(separator, f);
-		put_text(f, c->name, true);
+		put_text(f, str_c(c->name), true);
 	}
 	if (cmd->type == CONF_BITS)
 		fputs(" ...", f);
@@ -113,7 +114,7 @@ put_default(FILE *f, const struct weir_cmd *cmd)
 		return;
 	}
 	fprintf(f, "Default:\n.Li \"%s ", cmd->name);
-	put_text(f, def, true);
+	put_text(f, str_c(def), true);
 	fputs(def[0] == '{' ? "\"\n.br\n" : ";\"\n.br\n", f);
 }
 

@@ -240,7 +240,7 @@ store_int(struct weir_conf *cf, const struct weir_cmd *cmd, const struct weir_no
 static int
 store_amount(struct weir_conf *cf, const struct weir_cmd *cmd, const struct weir_node *n, void *to)
 {
-	uint64_t v;
+	uint64_t v = 0;
 	int	 rc;
 
 	if (cmd->type == CONF_SIZE)
