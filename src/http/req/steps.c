@@ -60,6 +60,7 @@ req_set_location(struct weir_req *r, struct weir_location *loc)
 	const struct weir_http_conf *c;
 
 	r->loc = loc;
+	r->uri_to_alias = false;
 	r->s.conf = loc != NULL ? loc->conf : r->server->conf;
 	c = REQ_CORE(r);
 	if (loc != NULL && loc->limit_except != NULL &&
@@ -322,9 +323,9 @@ find_server(struct weir_req *r)
 {
 	struct weir_http_server *server;
 
-	if (r->msg->authority.n == 0)
-		return true;		/* HTTP/1.0 may do without */
-	if (!host_parse(r->s.pool, r->msg->authority, &r->host, &r->port))
+	/* HTTP/1.0 may do without; a server may have the empty name */
+	if (r->msg->authority.n != 0 &&
+	    !host_parse(r->s.pool, r->msg->authority, &r->host, &r->port))
 		return false;
 	server = route_server(r->s.conn->from, &r->s, r->host);
 	if (server != NULL)
