@@ -37,7 +37,7 @@ h1_chunks_clear(struct h1_chunks *c)
 }
 
 static bool
-fail(struct h1_chunks *c, const char *why)
+refuse(struct h1_chunks *c, const char *why)
 {
 	c->state = S_FAILED;
 	c->why = why;
@@ -49,9 +49,9 @@ static bool
 begin_chunk(struct h1_chunks *c)
 {
 	if (c->digits == 0)
-		return fail(c, "chunk without a size");
+		return refuse(c, "chunk without a size");
 	if (c->left > INT64_MAX || weir_add(c->data, c->left, &c->data) || c->data > INT64_MAX)
-		return fail(c, "chunk too large");
+		return refuse(c, "chunk too large");
 	c->state = S_SIZE_LF;
 	return true;
 }
@@ -61,14 +61,14 @@ size_byte(struct h1_chunks *c, char b)
 {
 	if (ch(b) & CH_HEX) {
 		if (++c->digits > SIZE_DIGITS)
-			return fail(c, "chunk size too long");
+			return refuse(c, "chunk size too long");
 		c->left = c->left << 4 | hex_value(b);
 		return true;
 	}
 	if (b == '\r')
 		return begin_chunk(c);
 	if (c->digits == 0 || (b != ';' && b != ' ' && b != '\t'))
-		return fail(c, "invalid chunk size");
+		return refuse(c, "invalid chunk size");
 	c->state = b == ';' ? S_EXTENSION : S_BLANK;
 	return true;
 }
@@ -79,7 +79,7 @@ extension_byte(struct h1_chunks *c, char b)
 	if (b == '\r')
 		return begin_chunk(c);
 	if (((unsigned char)b < ' ' && b != '\t') || b == 0x7f)
-		return fail(c, "invalid chunk extension");
+		return refuse(c, "invalid chunk extension");
 	return true;
 }
 
@@ -103,18 +103,18 @@ framing_byte(struct h1_chunks *c, char b)
 	case S_BLANK:
 		if (b == ';')
 			c->state = S_EXTENSION;
-		return b == ';' || b == ' ' || b == '\t' || fail(c, "blank behind a chunk size");
+		return b == ';' || b == ' ' || b == '\t' || refuse(c, "blank behind a chunk size");
 	case S_EXTENSION:
 		return extension_byte(c, b);
 	case S_SIZE_LF:
 		c->state = c->left != 0 ? S_DATA : S_FIELD;
 		c->line = 0;
-		return b == '\n' || fail(c, "bare CR behind a chunk size");
+		return b == '\n' || refuse(c, "bare CR behind a chunk size");
 	case S_DATA_CR:
 		c->state = S_DATA_LF;
-		return b == '\r' || fail(c, "chunk data longer than its size");
+		return b == '\r' || refuse(c, "chunk data longer than its size");
 	default:
-		return b == '\n' ? next_chunk(c) : fail(c, "bare CR behind a chunk");
+		return b == '\n' ? next_chunk(c) : refuse(c, "bare CR behind a chunk");
 	}
 }
 
@@ -125,17 +125,17 @@ trailer_byte(struct h1_chunks *c, char b)
 	switch (c->state) {
 	case S_FIELD:
 		c->state = b == '\r' ? S_LAST_LF : S_LINE;
-		return b != '\n' || fail(c, "bare LF in the trailers");
+		return b != '\n' || refuse(c, "bare LF in the trailers");
 	case S_LINE:
 		if (b == '\r')
 			c->state = S_LINE_LF;
-		return (b != '\n' && b != '\0') || fail(c, "bare LF or NUL in the trailers");
+		return (b != '\n' && b != '\0') || refuse(c, "bare LF or NUL in the trailers");
 	case S_LINE_LF:
 		c->state = S_FIELD;
-		return b == '\n' || fail(c, "bare CR in the trailers");
+		return b == '\n' || refuse(c, "bare CR in the trailers");
 	default:
 		c->state = S_END;
-		return b == '\n' || fail(c, "bare CR in the trailers");
+		return b == '\n' || refuse(c, "bare CR in the trailers");
 	}
 }
 
@@ -146,7 +146,7 @@ read_framing(struct h1_chunks *c, struct weir_str s)
 	size_t i;
 
 	for (i = 0; i < s.n && c->state != S_DATA && c->state < S_FIELD; i++) {
-		if (++c->line > LINE_MAX_BYTES && !fail(c, "chunk extension too long"))
+		if (++c->line > LINE_MAX_BYTES && !refuse(c, "chunk extension too long"))
 			return i;
 		if (!framing_byte(c, s.p[i]))
 			return i;
@@ -154,7 +154,7 @@ read_framing(struct h1_chunks *c, struct weir_str s)
 	/* A chunk's data counts as soon as its size is known: no more framing can come before it. */
 	c->overhead += i;
 	if (c->overhead > OVERHEAD_FREE && (c->overhead - OVERHEAD_FREE) / OVERHEAD_TIMES > c->data)
-		fail(c, "chunks have more framing than data");
+		refuse(c, "chunks have more framing than data");
 	return i;
 }
 
@@ -169,7 +169,7 @@ read_trailer(struct h1_chunks *c, struct weir_str s, uint32_t max)
 			return i;
 		if (c->state >= S_LAST_LF)
 			continue;
-		if (++c->line > max && !fail(c, "trailers too long"))
+		if (++c->line > max && !refuse(c, "trailers too long"))
 			return i;
 		kept = i + 1;
 	}
