@@ -34,7 +34,7 @@ package Weir;
 #	dir, port(N), conf_path, log_path, pid	(pid: of the master)
 #	write(NAME, TEXT [, MODE]), read(NAME)	files in dir; folders are made
 #	expand(TEXT)				%DIR% %PORT1% ... %PORT99% %USER%
-#	start(CONF, %opt)	args => [...], env => {...}, daemon => 1
+#	start(CONF, %opt)	args => [...], env => {...}, argv0 => NAME
 #	run(ARGS...)		runs the binary to its end: (exit code, stdout, stderr)
 #	test_conf(CONF)		the same for -t with this configuration
 #	stop([SIGNAL])		QUIT unless told; returns the exit code
@@ -245,7 +245,7 @@ sub launch
 {
 	my ($self, $conf, %opt) = @_;
 	my @cmd = ($self->{binary}, $self->args($conf), @{ $opt{args} // [] });
-	my $child = $self->spawn(\@cmd, $opt{env});
+	my $child = $self->spawn(\@cmd, $opt{env}, $opt{argv0});
 	my $daemon = $conf =~ /^\s*daemon\s+on\s*;/m;
 	my $up = wait_for(sub {
 		my $pid = $self->pid_file_pid;
@@ -276,7 +276,8 @@ sub launch
 
 sub spawn
 {
-	my ($self, $cmd, $env) = @_;
+	my ($self, $cmd, $env, $argv0) = @_;
+	my ($program, @args) = @$cmd;
 	my $pid = fork // die "fork: $!";
 	if (!$pid) {
 		open STDIN, '<', '/dev/null';
@@ -284,7 +285,7 @@ sub spawn
 		open STDERR, '>>', "$self->{dir}/stderr";
 		$SIG{PIPE} = 'DEFAULT';
 		$ENV{$_} = $env->{$_} for keys %{ $env // {} };
-		exec { $cmd->[0] } @$cmd or POSIX::_exit(127);
+		exec { $program } $argv0 // $program, @args or POSIX::_exit(127);
 	}
 	$ours{$pid} = 'weir';
 	return $pid;
@@ -406,13 +407,14 @@ sub title
 sub pids_titled
 {
 	my ($self, $re) = @_;
-	return sort { $a <=> $b } grep title($_) =~ $re, children($self->{pid});
+	my @pids = sort { $a <=> $b } grep title($_) =~ $re, children($self->{pid});
+	return @pids;
 }
 
 sub worker_pids { $_[0]->pids_titled(qr/^weir: worker process\s*$/) }
 sub retiring_pids { $_[0]->pids_titled(qr/^weir: worker process is shutting down/) }
 sub keeper_pid { ($_[0]->pids_titled(qr/^weir: keeper process\s*$/))[0] }
-sub all_pids { ($_[0]{pid}, children($_[0]{pid})) }
+sub all_pids { my @pids = ($_[0]{pid}, children($_[0]{pid})); return @pids }
 
 # Old workers retire only when the new ones are ready, so that is what is waited for.
 sub reload

@@ -211,17 +211,9 @@ set_events(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 	e = conf_of(block, &core_module);
 	m->c.connections = e->c.connections;
 	m->c.multi_accept = e->c.multi_accept;
-	m->connections_set = e->connections_set;
+	m->connections_set = conf_set_here(block, &core_module, "worker_connections");
 	m->debug_nets.v = e->debug_nets.v;
 	m->debug_nets.n = m->debug_nets.room = e->debug_nets.n;
-	return WEIR_OK;
-}
-
-static int
-set_connections(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
-{
-	(void)cf, (void)s, (void)n;
-	((struct core_main *)conf)->connections_set = true;
 	return WEIR_OK;
 }
 
@@ -384,7 +376,7 @@ static const struct weir_cmd cmds[] = {
 	{ "events", IN_MAIN, CONF_CUSTOM, .set = set_events, .flags = CONF_BLOCK,
 	    .doc = "How connections are accepted." },
 	{ "worker_connections", IN_EVENTS, CONF_INT, AT(c.connections), .def = "512", .min = 1,
-	    .max = 1 << 28, .set = set_connections,
+	    .max = 1 << 28,
 	    .doc = "How many connections a worker may have at the same time.  weir does not start when "
 	    "it cannot have that many descriptors." },
 	{ "multi_accept", IN_EVENTS, CONF_FLAG, AT(c.multi_accept), .def = "off",

@@ -19,6 +19,7 @@
 #include "core/os/sock.h"
 #include "core/proc/keeper.h"
 #include "core/proc/master.h"
+#include "core/proc/pidfile.h"
 #include "core/proc/sig.h"
 #include "core/proc/title.h"
 #include "core/proc/worker.h"
@@ -298,11 +299,13 @@ single_run(const struct master_start *start)
 		log_at(weir_log, LOG_EMERG_, errno, "the process cannot begin");
 		return 1;
 	}
-	if (begin(c, 0) != WEIR_OK || start_modules() != WEIR_OK)
+	if (begin(c, 0) != WEIR_OK || start_modules() != WEIR_OK ||
+	    pidfile_write(core_conf()->pid.p, getpid(), weir_log) != WEIR_OK)
 		return 1;
 	keeper_begin(c);
 	start->started();
 	serve();
 	listen_close_all(&c->listeners, true);
+	pidfile_remove(core_conf()->pid.p, weir_log);
 	return 0;
 }
