@@ -315,6 +315,14 @@ test_every_mistake(void **state)
 	    "t.conf:7:7: mode: invalid value \"fast\", it must be one of",
 	    "t.conf:5:3: listen: unknown directive", NULL);
 	run_free(r);
+
+	/* Those of reading too. */
+	r = run_text("falg on;\n;\ninclude missing.conf;\nnumbr 1;");
+	assert_int_equal(r->rc, WEIR_FAIL);
+	assert_int_equal(r->cf.errors, 4);
+	assert_said(r, "t.conf:2:1: unexpected \";\"", "t.conf:3:9: include: open()",
+	    "did you mean \"flag\"?", "did you mean \"number\"?", NULL);
+	run_free(r);
 }
 
 static void

@@ -222,20 +222,18 @@ void	 conf_modules_init(void);
 
 /*
  * Read `path` and everything it includes; globals is the text of -g or NULL.
- * On mistakes goes on as far as possible; cf->errors counts them.
- * WEIR_FAIL when there was any.  root is a node without words, its children
- * the directives of the top.
+ * On mistakes goes on as far as possible; cf->errors counts them.  WEIR_FAIL
+ * only when nothing is left to be bound: no file, or unbalanced braces or quotes
+ * (`broken`).  For other mistakes, such as a missing include, conf_bind() fails, so
+ * that all are told at once.
  *
+ * root is a node without words, its children the directives of the top.
  * The caller has zeroed the struct and set pool, prefix, conf_prefix, log, to_stderr.
- * To hear of every mistake at once call conf_bind() also after WEIR_FAIL.
  */
 int	 conf_read(struct weir_conf *, const char *path, const char *globals) WEIR_MUST_USE;
 /* The same for a text that is no file; `name` stands for its path in messages. */
 int	 conf_read_text(struct weir_conf *, const char *name, struct weir_str) WEIR_MUST_USE;
-/*
- * Bind what was read.  WEIR_FAIL when there was any mistake, also in reading.  Does
- * nothing when reading lost the structure (no file, unbalanced braces or quotes).
- */
+/* Bind what was read.  WEIR_FAIL when there was any mistake, also in reading. */
 int	 conf_bind(struct weir_conf *) WEIR_MUST_USE;
 /* -T: every file once, in order of reading, as nginx dumps them. */
 void	 conf_dump(const struct weir_conf *, FILE *);

@@ -560,9 +560,10 @@ finish(struct lexer *lx)
 	struct weir_conf *cf = lx->cf;
 
 	cf->root = lx->block[0].node;
-	if (cf->broken)
-		error_count(cf);
-	return cf->errors == 0 ? WEIR_OK : WEIR_FAIL;
+	if (!cf->broken)
+		return WEIR_OK;
+	error_count(cf);
+	return WEIR_FAIL;
 }
 
 int

@@ -144,7 +144,7 @@ put_cmd(FILE *f, const struct weir_cmd *cmd)
 	put_bounds(f, cmd);
 	fprintf(f, "Context: %s\n.Pp\n", places_text(places, cmd->in, ", "));
 	put_sentences(f, cmd->doc);
-	if ((cmd->flags & CONF_MULTI) != 0 && (cmd->flags & (CONF_BLOCK | CONF_RAW)) == 0)
+	if ((cmd->flags & CONF_MULTI) != 0 && (cmd->flags & CONF_BLOCK) == 0)
 		fputs("May be given several times; those of a block replace what it would inherit.\n", f);
 	if ((cmd->flags & CONF_NOINHERIT) != 0)
 		fputs("Blocks inside do not inherit it.\n", f);
