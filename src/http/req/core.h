@@ -14,7 +14,7 @@ struct weir_http_listen {
 	struct weir_http_listen *next;
 	struct weir_addr addr;
 	struct weir_listen_opts opts;
-	bool		 deferred;
+	bool		 deferred, v6only_given;
 	bool		 given;		/* options of the socket were written here */
 	bool		 dflt;		/* default_server */
 	const struct weir_node *node;

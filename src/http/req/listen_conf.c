@@ -104,7 +104,7 @@ set_ipv6only(struct line *l)
 {
 	bool	on;
 
-	l->to->given = true;
+	l->to->given = l->to->v6only_given = true;
 	if (conf_flag(l->cf, l->node, l->w, l->value, &on) != WEIR_OK)
 		return WEIR_FAIL;
 	l->to->opts.ipv6only = on;
@@ -226,6 +226,9 @@ add_listen(struct weir_conf *cf, struct weir_http_server *server,
 	struct weir_http_listen	*l;
 	char			 text[ADDR_TEXT_MAX];
 
+	if (like->v6only_given && addr->sa.sa_family != AF_INET6)
+		return conf_error(cf, like->node, 1, "ipv6only is not supported on addr \"%.*s\"",
+		    (int)addr_put(text, addr), text);
 	for (l = server->listens; l != NULL; l = l->next)
 		if (addr_eq(&l->addr, addr))
 			return conf_error(cf, like->node, 1, "a duplicate listen %.*s",
@@ -265,7 +268,12 @@ add_text(struct weir_conf *cf, struct weir_http_server *server,
 	struct weir_addr	 addr;
 	struct weir_str		 host;
 	unsigned		 port;
+	uint64_t		 n;
 
+	/* getaddrinfo() would take it for an address */
+	if (num_u64(text, &n) == WEIR_OK && (n == 0 || n > 65535))
+		return conf_error(cf, like->node, 1, "invalid port in \"%.*s\" of the \"listen\" "
+		    "directive", STR_ARG(text));
 	switch (addr_parse(cf->pool, text, 80, &addr, &host, &port)) {
 	case WEIR_OK:
 		return add_listen(cf, server, like, &addr);
@@ -385,9 +393,6 @@ take_options(struct weir_conf *cf, struct weir_http_addr *a, const struct weir_h
 		return conf_error(cf, by->node, 1, "duplicate listen options for %s, the first are in "
 		    "%s:%u", a->listen->text, a->options->node->file->path,
 		    a->options->node->w[0].line);
-	if (by->opts.ipv6only != plain.ipv6only && by->addr.sa.sa_family != AF_INET6)
-		return conf_error(cf, by->node, 1, "ipv6only is not supported on addr \"%s\"",
-		    a->listen->text);
 	a->options = by;
 	a->listen->opts = by->opts;
 	return WEIR_OK;
