@@ -6,21 +6,23 @@
 #include "core/proc/cycle.h"
 #include "http/up/up.h"
 
-struct proxy_conf {
-	struct weir_up_params up;
-	/* proxy_pass */
-	bool		 pass;
+struct proxy_target {			/* proxy_pass */
+	bool		 given;
 	bool		 has_uri;		/* a URI part was given: it replaces the location's prefix */
 	struct weir_group *group;		/* NULL: the address has variables */
 	struct weir_str	 host;			/* as written: $proxy_host */
 	struct weir_str	 uri;
-	struct weir_expr target;		/* with variables: the whole "http://..." */
+	struct weir_expr variable;		/* with variables: the whole "http://..." */
 	const struct weir_location *loc;	/* whose prefix is replaced */
+};
+
+struct proxy_conf {
+	struct weir_up_params up;
+	struct proxy_target pass;
 	/* collected while binding */
 	struct { struct weir_up_header *v; unsigned n, room; } set_headers;
-	struct weir_up_redirect *redirects, **redirects_tail;
+	struct weir_up_redirect *redirects;
 	bool		 redirect_default, redirect_off;
-	struct { struct weir_str *v; unsigned n, room; } dummy;
 };
 
 extern const struct weir_module proxy_module;
@@ -86,10 +88,10 @@ own_target(struct weir_req *r)
 static struct weir_str
 replaced_target(struct weir_req *r, const struct proxy_conf *c)
 {
-	size_t cut = c->loc != NULL && c->loc->kind != LOC_REGEX && c->loc->kind != LOC_NAMED ?
-	    c->loc->name.n : 0;
+	size_t cut = c->pass.loc != NULL && c->pass.loc->kind != LOC_REGEX && c->pass.loc->kind != LOC_NAMED ?
+	    c->pass.loc->name.n : 0;
 	struct weir_str rest = uri_escape(r->s.pool, str_from(r->uri.path, cut), ESCAPE_URI);
-	struct weir_str uri = c->uri;
+	struct weir_str uri = c->pass.uri;
 
 	if (r->uri.has_args)
 		return pool_printf(r->s.pool, "%.*s%.*s%c%.*s", STR_ARG(uri), STR_ARG(rest),
@@ -102,7 +104,7 @@ replaced_target(struct weir_req *r, const struct proxy_conf *c)
 static enum weir_next
 pass_variable(struct weir_req *r, const struct proxy_conf *c)
 {
-	struct weir_str url = expr_eval(&r->s, &c->target), host, uri;
+	struct weir_str url = expr_eval(&r->s, &c->pass.variable), host, uri;
 	struct weir_group *g;
 
 	if (!split_target(url, &host, &uri)) {
@@ -134,14 +136,14 @@ on_content(struct weir_sess *s)
 	struct weir_req *r = req_of(s);
 	const struct proxy_conf *c = s->conf[index_];
 
-	if (!c->pass)
+	if (!c->pass.given)
 		return WEIR_NEXT;
 	if (r->up != NULL && !r->up->ended)
 		return WEIR_WAIT;
-	if (c->group == NULL)
+	if (c->pass.group == NULL)
 		return pass_variable(r, c);
-	r->proxy_host = c->host;
-	return up_start(r, &c->up, c->group, c->has_uri ? replaced_target(r, c) : own_target(r), c->host);
+	r->proxy_host = c->pass.host;
+	return up_start(r, &c->up, c->pass.group, c->pass.has_uri ? replaced_target(r, c) : own_target(r), c->pass.host);
 }
 
 static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
@@ -165,28 +167,28 @@ set_pass(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *
 	struct weir_str url = n->w[1].s;
 	const struct weir_location *loc = location_of(s);
 
-	c->pass = true;
-	c->group = NULL;
-	c->has_uri = false;
-	c->loc = loc;
+	c->pass.given = true;
+	c->pass.group = NULL;
+	c->pass.has_uri = false;
+	c->pass.loc = loc;
 	if (str_chr(url, '$') >= 0)
-		return expr_field(cf, n, 1, &c->target);
-	c->target = (struct weir_expr){ 0 };
+		return expr_field(cf, n, 1, &c->pass.variable);
+	c->pass.variable = (struct weir_expr){ 0 };
 	if (str_ibegins(url, STR("https://")))
 		return conf_error(cf, n, 1, "https:// needs TLS, which this build does not have");
-	if (!split_target(url, &c->host, &c->uri))
+	if (!split_target(url, &c->pass.host, &c->pass.uri))
 		return conf_error(cf, n, 1, "invalid URL prefix: it must begin with http://");
-	c->has_uri = c->uri.n != 0;
-	if (c->has_uri && c->uri.p[0] == '?')
+	c->pass.has_uri = c->pass.uri.n != 0;
+	if (c->pass.has_uri && c->pass.uri.p[0] == '?')
 		return conf_error(cf, n, 1, "the URI part must begin with /");
-	if (c->has_uri && loc != NULL && s->in != IN_LOCATION && s->in != IN_LIMIT)
+	if (c->pass.has_uri && loc != NULL && s->in != IN_LOCATION && s->in != IN_LIMIT)
 		return conf_error(cf, n, 1, "\"proxy_pass\" cannot have URI part inside \"if\"");
-	if (c->has_uri && loc != NULL && (loc->kind == LOC_REGEX || loc->kind == LOC_NAMED))
+	if (c->pass.has_uri && loc != NULL && (loc->kind == LOC_REGEX || loc->kind == LOC_NAMED))
 		return conf_error(cf, n, 1, "\"proxy_pass\" cannot have URI part in a location given by "
 		    "regular expression, or a named location");
 	if (loc != NULL && s->in == IN_LOCATION && loc->name.n != 0 && loc->name.p[loc->name.n - 1] == '/')
 		((struct weir_location *)(uintptr_t)loc)->auto_redirect = true;
-	return group_get(cf, n, 1, c->host, 80, &c->group);
+	return group_get(cf, n, 1, c->pass.host, 80, &c->pass.group);
 }
 
 /* The first directive of its kind in a place replaces what was inherited. */
@@ -239,12 +241,11 @@ static int
 set_redirect(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
 	struct proxy_conf *c = conf;
-	struct weir_up_redirect *d;
+	struct weir_up_redirect *d, **tail;
 	struct weir_str from = n->w[1].s;
 
 	if (is_first_here(s, "proxy_redirect")) {
 		c->redirects = NULL;
-		c->redirects_tail = &c->redirects;
 		c->redirect_default = false;
 		c->redirect_off = false;
 	}
@@ -270,9 +271,9 @@ set_redirect(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, vo
 	}
 	if (expr_field(cf, n, 2, &d->to) != WEIR_OK)
 		return WEIR_FAIL;
-	for (c->redirects_tail = &c->redirects; *c->redirects_tail != NULL; )
-		c->redirects_tail = &(*c->redirects_tail)->next;
-	*c->redirects_tail = d;
+	for (tail = &c->redirects; *tail != NULL; )
+		tail = &(*tail)->next;
+	*tail = d;
 	return WEIR_OK;
 }
 
@@ -330,6 +331,18 @@ set_early_hints(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n,
 }
 
 static int
+set_temp_path(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct weir_up_params *p = &((struct proxy_conf *)conf)->up;
+
+	(void)s;
+	p->temp_path = conf_path(cf, n->w[1].s, false);
+	if (n->n > 2)
+		conf_warn(cf, n, 2, "levels have no effect: the files have no names");
+	return WEIR_OK;
+}
+
+static int
 set_buffers(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
 	struct weir_up_params *p = &((struct proxy_conf *)conf)->up;
@@ -370,8 +383,8 @@ compile_headers(struct weir_conf *cf, struct proxy_conf *c)
 		else
 			p->overridden[k / 64] |= 1ull << (k % 64);
 	}
-	if (!host && c->group != NULL) {
-		p->headers[0].value.source = str_begins(c->host, STR("unix:")) ? STR("localhost") : c->host;
+	if (!host && c->pass.group != NULL) {
+		p->headers[0].value.source = str_begins(c->pass.host, STR("unix:")) ? STR("localhost") : c->pass.host;
 		p->headers[0].value.set = true;
 	}
 }
@@ -382,13 +395,13 @@ default_redirect(struct weir_conf *cf, struct proxy_conf *c)
 {
 	struct weir_up_redirect *d;
 
-	if (c->redirect_off || !c->redirect_default || c->group == NULL || c->loc == NULL ||
-	    c->loc->kind == LOC_REGEX || c->loc->kind == LOC_NAMED)
+	if (c->redirect_off || !c->redirect_default || c->pass.group == NULL || c->pass.loc == NULL ||
+	    c->pass.loc->kind == LOC_REGEX || c->pass.loc->kind == LOC_NAMED)
 		return;
 	d = POOL_NEW(cf->pool, weir_up_redirect);
-	d->from.source = pool_printf(cf->pool, "http://%.*s%.*s", STR_ARG(c->host),
-	    STR_ARG(c->has_uri ? c->uri : STR("/")));
-	d->to.source = c->has_uri ? c->loc->name : STR("/");
+	d->from.source = pool_printf(cf->pool, "http://%.*s%.*s", STR_ARG(c->pass.host),
+	    STR_ARG(c->pass.has_uri ? c->pass.uri : STR("/")));
+	d->to.source = c->pass.has_uri ? c->pass.loc->name : STR("/");
 	d->from.set = d->to.set = true;
 	d->next = c->redirects;
 	c->up.redirects = d;
@@ -403,13 +416,12 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 		c->redirect_default = true;
 		return WEIR_OK;
 	}
+	if (c->up.max_temp_file != 0 && c->up.buffering)
+		cycle_temp_dir(cf, c->up.temp_path);
 	c->up.redirects = c->redirects;
 	compile_headers(cf, c);
 	default_redirect(cf, c);
-	if (c->group == NULL && c->pass) {	/* Host is known only with the target */
-		struct weir_node host = { 0 };
-
-		(void)host;
+	if (c->pass.group == NULL && c->pass.given) {	/* Host is known only with the target */
 		for (unsigned i = 0; i < c->up.n_headers; i++)
 			if (c->up.headers[i].known == H_HOST && !c->up.headers[i].value.set)
 				return expr_compile(cf, s->node, 0, STR("$proxy_host"), &c->up.headers[i].value);
@@ -436,7 +448,7 @@ static const struct weir_choice ignorable[] = {
 #define IN_PASS (IN_LOCATION | IN_IF | IN_LIMIT)
 
 static const struct weir_cmd cmds[] = {
-	{ "proxy_pass", IN_PASS, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_pass,
+	{ "proxy_pass", IN_PASS, CONF_CUSTOM, CONF_AT(proxy_conf, pass), .args_min = 1, .args_max = 1, .set = set_pass,
 	  .flags = CONF_NOINHERIT, .args = "URL",
 	  .doc = "Passes requests to an upstream: http://host[:port][/uri], http://unix:/path[:/uri], or the name "
 	  "of an upstream group. With a URI part, it replaces the prefix that the location matched; without one, the "
@@ -485,6 +497,11 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "The largest head of a response that is accepted." },
 	{ "proxy_buffers", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 2, .args_max = 2, .set = set_buffers,
 	  .def = "8 16k", .args = "number size", .doc = "How far to read ahead of a slow client: number times size." },
+	{ "proxy_max_temp_file_size", IN_HTTP_ANY, CONF_SIZE, UP(max_temp_file), .def = "0",
+	  .doc = "How much of a response goes to a temporary file when the client is slow and proxy_buffers are full. "
+	  "0, the default, holds the upstream back instead." },
+	{ "proxy_temp_path", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 4, .set = set_temp_path,
+	  .def = "proxy_temp", .args = "path", .doc = "Where those temporary files are; they have no names." },
 	{ "proxy_method", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_method,
 	  .args = "method", .doc = "The method of requests to the upstream, in place of the client's." },
 	{ "proxy_set_body", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_body,

@@ -115,6 +115,8 @@ set_options(const struct weir_listen *l, int fd, struct weir_log *log)
 		OPTION(l, fd, SOL_SOCKET, SO_SNDBUF, o->sndbuf, log);
 	if (is_unix(l) || l->type != SOCK_STREAM)
 		return;
+	/* accepted sockets inherit it, which saves a call for each connection */
+	OPTION(l, fd, IPPROTO_TCP, TCP_NODELAY, 1, log);
 	if (o->keepalive >= 0)
 		OPTION(l, fd, SOL_SOCKET, SO_KEEPALIVE, o->keepalive, log);
 	if (o->keepidle > 0)

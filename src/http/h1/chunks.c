@@ -44,7 +44,10 @@ refuse(struct h1_chunks *c, const char *why)
 	return false;
 }
 
-/* The size is known. */
+/*
+ * The size is known.  The data counts already: no more framing can come before
+ * it.  `line` has all of this line but its LF; the data's CRLF follows.
+ */
 static bool
 begin_chunk(struct h1_chunks *c)
 {
@@ -52,6 +55,9 @@ begin_chunk(struct h1_chunks *c)
 		return refuse(c, "chunk without a size");
 	if (c->left > INT64_MAX || weir_add(c->data, c->left, &c->data) || c->data > INT64_MAX)
 		return refuse(c, "chunk too large");
+	c->overhead += c->line + 3;
+	if (c->overhead > OVERHEAD_FREE && (c->overhead - OVERHEAD_FREE) / OVERHEAD_TIMES > c->data)
+		return refuse(c, "chunks have more framing than data");
 	c->state = S_SIZE_LF;
 	return true;
 }
@@ -146,15 +152,13 @@ read_framing(struct h1_chunks *c, struct weir_str s)
 	size_t i;
 
 	for (i = 0; i < s.n && c->state != S_DATA && c->state < S_FIELD; i++) {
-		if (++c->line > LINE_MAX_BYTES && !refuse(c, "chunk extension too long"))
-			return i;
+		if (++c->line > LINE_MAX_BYTES) {
+			refuse(c, "chunk extension too long");
+			break;
+		}
 		if (!framing_byte(c, s.p[i]))
-			return i;
+			break;
 	}
-	/* A chunk's data counts as soon as its size is known: no more framing can come before it. */
-	c->overhead += i;
-	if (c->overhead > OVERHEAD_FREE && (c->overhead - OVERHEAD_FREE) / OVERHEAD_TIMES > c->data)
-		refuse(c, "chunks have more framing than data");
 	return i;
 }
 
@@ -166,11 +170,13 @@ read_trailer(struct h1_chunks *c, struct weir_str s, uint32_t max)
 
 	for (i = 0; i < s.n && c->state < S_END; i++) {
 		if (!trailer_byte(c, s.p[i]))
-			return i;
+			break;
 		if (c->state >= S_LAST_LF)
 			continue;
-		if (++c->line > max && !refuse(c, "trailers too long"))
-			return i;
+		if (++c->line > max) {
+			refuse(c, "trailers too long");
+			break;
+		}
 		kept = i + 1;
 	}
 	bufq_put(&c->trailer, s.p, kept);

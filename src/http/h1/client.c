@@ -29,6 +29,7 @@ struct h1_link {
 	size_t		 scanned;
 	struct weir_task task;
 	bool		 closed;
+	bool		 full;		/* the kernel could not take spliced bytes */
 };
 
 struct exchange {			/* in the pool that open() was given */
@@ -161,7 +162,7 @@ out_want(struct weir_sink *sink, bool on)
 
 	if (e->k->closed)
 		return;
-	if (on && e->k->out.len == 0)
+	if (on && e->k->out.len == 0 && !e->k->full)
 		task_post(&e->k->task);
 	sink_want(&e->k->l.conn->io->out, on);
 }
@@ -198,6 +199,7 @@ out_moved(struct weir_sink *sink, uint64_t n, bool full)
 
 	if (e->out_mode == OUT_LENGTH)
 		e->out_left -= n;
+	e->k->full = full;
 	below->ops->moved(below, n, full);
 }
 
@@ -214,6 +216,7 @@ on_writable(void *arg)
 
 	if (k->closed)
 		return;
+	k->full = false;
 	/* a failure is seen, and named, by whoever reads the response */
 	if (k->out.len != 0 && flush(k) == WEIR_AGAIN)
 		return;

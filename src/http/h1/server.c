@@ -48,6 +48,7 @@ struct h1_server {
 	uint32_t	 magic;
 	uint8_t		 state;
 	bool		 keep, draining, blocked;
+	bool		 piped;		/* the next request came together with the last one */
 	struct weir_conn *conn;
 	const struct weir_serve *opts;
 	struct exchange	*now;
@@ -119,9 +120,12 @@ static int
 flush(struct h1_server *s)
 {
 	ssize_t n = 0;
+	uint64_t held = s->out.len;
 
-	if (s->out.len != 0)
+	if (held != 0)
 		n = sink_write(&s->conn->io->out, &s->out);
+	if (s->now != NULL)
+		s->now->x.sent += held - s->out.len;
 	if (n == WEIR_FAIL)
 		return WEIR_FAIL;
 	if (s->out.len == 0) {
@@ -253,11 +257,12 @@ out_moved(struct weir_sink *sink, uint64_t n, bool full)
 
 	if (e->out_mode == OUT_LENGTH)
 		e->out_left -= n;
+	e->x.sent += n;
 	below->ops->moved(below, n, full);
-	if (full)
+	if (full) {
+		e->s->blocked = true;
 		timer_set(&e->s->wtimer, e->x.send_ms);
-	else if (n != 0)
-		timer_off(&e->s->wtimer);
+	}
 }
 
 static const struct weir_sink_ops out_ops = {
@@ -282,6 +287,10 @@ on_writable(void *arg)
 			close_conn(s, false);
 			return;
 		}
+	}
+	if (s->blocked && s->out.len == 0) {	/* it was the kernel's own bytes that did not fit */
+		s->blocked = false;
+		timer_off(&s->wtimer);
 	}
 	if (s->now != NULL && s->now->x.io.out.ready != NULL)
 		s->now->x.io.out.ready(s->now->x.io.out.arg);
@@ -609,7 +618,8 @@ go_idle(struct h1_server *s)
 	s->state = IDLE;
 	accept_stats->waiting++;
 	timer_off(&s->wtimer);
-	if (s->in.len != 0) {
+	s->piped = s->in.len != 0;
+	if (s->piped) {
 		task_post(&s->task);
 		return;
 	}
@@ -688,6 +698,7 @@ exchange_new(struct h1_server *s, struct weir_pool *pool)
 	e->x.conn = s->conn;
 	e->x.pool = pool;
 	e->x.number = ++s->requests;
+	e->x.piped = s->piped;
 	e->x.send_ms = e->x.recv_ms = s->opts->header_ms;
 	e->x.after.linger_ms = 30000;
 	e->x.after.linger_each_ms = 5000;

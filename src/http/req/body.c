@@ -9,8 +9,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "core/base/mem.h"
 #include "core/io/qsrc.h"
+#include "core/io/spill.h"
 #include "core/os/random.h"
 #include "http/req/req.h"
 
@@ -125,13 +125,6 @@ req_body_stream(struct weir_req *r)
 /* ---- keeping ---- */
 
 static void
-close_file(struct weir_seg_file *f)
-{
-	close(f->fd);
-	mem_free(f);
-}
-
-static void
 unlink_path(void *arg)
 {
 	unlink(arg);
@@ -141,48 +134,26 @@ unlink_path(void *arg)
  * A new file in client_body_temp_path.  Without a name unless the configuration asks for
  * one: then what a crash leaves behind is nothing.
  */
-static int
+static struct weir_seg_file *
 open_file(struct weir_req *r, struct weir_req_body *b)
 {
 	const struct weir_http_conf *c = REQ_CORE(r);
-	const char *dir = pool_cstr(r->s.pool, c->body_temp_path);
-	int fd;
+	int fd = -1;
 
-	if (c->body_in_file_only == 0) {
-		fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-		if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
-			return fd;
-	}
-	for (int i = 0; i < 100; i++) {
-		b->path = pool_printf(r->s.pool, "%s/%010u", dir, random_u32());
+	if (c->body_in_file_only == 0)
+		return spill_open(pool_cstr(r->s.pool, c->body_temp_path));
+	for (int i = 0; i < 100 && fd < 0; i++) {
+		b->path = pool_printf(r->s.pool, "%.*s/%010u", STR_ARG(c->body_temp_path), random_u32());
 		fd = open(pool_cstr(r->s.pool, b->path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
 		    0600);
-		if (fd >= 0 || errno != EEXIST)
-			break;
+		if (fd < 0 && errno != EEXIST)
+			return NULL;
 	}
-	if (fd >= 0 && c->body_in_file_only == 0) {
-		unlink(pool_cstr(r->s.pool, b->path));
-		b->path = STR_NONE;
-	} else if (fd >= 0 && c->body_in_file_only == 2) {
+	if (fd < 0)
+		return NULL;
+	if (c->body_in_file_only == 2)
 		pool_on_free(r->s.pool, unlink_path, pool_cstr(r->s.pool, b->path));
-	}
-	return fd;
-}
-
-static bool
-write_all(int fd, struct weir_bufq *q)
-{
-	while (q->len != 0) {
-		struct weir_str s = bufq_first(q);
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		bufq_drop(q, (uint64_t)n);
-	}
-	return true;
+	return spill_of(fd);
 }
 
 /* What memory holds goes to the file. */
@@ -190,20 +161,17 @@ static int
 spill(struct weir_req *r, struct weir_req_body *b)
 {
 	if (b->file == NULL) {
-		int fd = open_file(r, b);
-
-		if (fd < 0) {
+		b->file = open_file(r, b);
+		if (b->file == NULL) {
 			log_crit(&r->s.log, "opening a temporary file in \"%.*s\" failed",
 			    STR_ARG(REQ_CORE(r)->body_temp_path));
 			return 500;
 		}
-		b->file = mem_zalloc(sizeof *b->file);
-		b->file->fd = fd;
-		b->file->close = close_file;
+		b->file->refs++;	/* ours, until the request ends */
 		log_warnx(&r->s.log, "a client request body is buffered to a temporary file %.*s",
 		    STR_ARG(b->path));
 	}
-	if (!write_all(b->file->fd, &b->q)) {
+	if (spill_write(b->file, &b->q) != WEIR_OK) {
 		log_crit(&r->s.log, "writing a temporary file failed");
 		return errno == ENOSPC ? 507 : 500;
 	}
@@ -289,7 +257,7 @@ drop_body(void *arg)
 
 	task_off(&b->task);
 	bufq_clear(&b->q);
-	if (b->file != NULL && b->file->refs == 0)
+	if (b->file != NULL && --b->file->refs == 0)
 		b->file->close(b->file);
 }
 

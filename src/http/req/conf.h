@@ -93,13 +93,17 @@ struct weir_http_conf {
 	int		 satisfy;
 	struct weir_expr limit_rate, limit_rate_after;
 	struct weir_error_page *error_pages;		/* a list, in the order of the file */
-	union {
-		struct core_log	error_log;
-		struct weir_log	log;			/* its first member, always fit for use */
-	};
+	struct core_log	 error_log;			/* http_log() knows what it means */
 	int64_t		 max_ranges;
 	struct weir_http_main *main;			/* of the http block; only for core.c */
 };
+
+/* Where a place logs: what it says, or else what main says. */
+static inline const struct weir_log *
+http_log(const struct weir_http_conf *c)
+{
+	return c->error_log.scope != NULL ? &c->error_log.log : &weir_cycle->log;
+}
 
 struct weir_error_page {
 	struct weir_error_page *next;

@@ -49,8 +49,6 @@ set_http(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node,
 	int			 rc;
 
 	top->main = h;
-	if (top->error_log.scope == NULL)
-		top->log = cycle_of(cf)->log;
 	h->vars = vars_new(cf, false);
 	vars_now = h->vars;
 	h->scope = conf_block(cf, scope, node, IN_HTTP, h);

@@ -1,6 +1,7 @@
 /*
  * error.c - answers that are not content: error_page and the built-in pages.
  */
+#include "config.h"
 #include "http/req/steps.h"
 
 static struct weir_error_page *
@@ -84,6 +85,7 @@ req_error_builtin(struct weir_req *r, int status)
 	const struct weir_http_conf *c = REQ_CORE(r);
 	struct weir_str reason = status_reason(status), page;
 
+	r->err_status = 0;
 	if (status < 300 || status == 304 || status == 444) {
 		r->rsp.status = status;
 		r->rsp.length = 0;

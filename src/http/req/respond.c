@@ -1,6 +1,7 @@
 /*
  * respond.c - the head goes out, the body is pumped, the request ends.
  */
+#include "config.h"
 #include "core/base/clock.h"
 #include "core/base/num.h"
 #include "core/io/qsrc.h"
@@ -19,11 +20,11 @@ req_add(struct weir_req *r, const char *name, struct weir_str value)
 		log_errorx(&r->s.log, "response field \"%s\" would hold a line end or NUL: dropped", name);
 		return NULL;
 	}
-	struct weir_field *f = fields_add(&r->rsp.fields, r->s.pool, n, value);
-
-	if (f->known == H_LOCATION)
+	if (name_find(n) == H_LOCATION) {	/* one of an earlier attempt does not count */
+		fields_remove_known(&r->rsp.fields, H_LOCATION);
 		r->local_location = true;
-	return f;
+	}
+	return fields_add(&r->rsp.fields, r->s.pool, n, value);
 }
 
 /* ---- the head ---- */
@@ -138,11 +139,14 @@ req_head_ready(struct weir_req *r)
 	absolute_location(r, c);
 }
 
-static void
+/* False: a hook has answered something else (412, 416) by itself. */
+static bool
 run_response_hooks(struct weir_req *r)
 {
 	for (weir_hook_list h = sess_hooks(ON_RESPONSE); *h != NULL; h++)
-		(void)(*h)(&r->s);
+		if ((*h)(&r->s) == WEIR_DONE)
+			return false;
+	return true;
 }
 
 /* ---- the body ---- */
@@ -179,13 +183,19 @@ on_pumped(struct weir_pump *p, enum weir_pump_end how)
 	req_abort(r, NULL);
 }
 
+void
+req_trailers(struct weir_req *r)
+{
+	if (r->trailers.n != 0 && r->x != NULL)
+		xchg_trailers(r->x, &r->trailers);
+}
+
 static void
 send_body(struct weir_req *r)
 {
 	struct weir_sink *out = &r->x->io.out;
 
-	if (r->trailers.n != 0)
-		xchg_trailers(r->x, &r->trailers);
+	req_trailers(r);
 	r->pump.owner = r;
 	r->pump.done = on_pumped;
 	if (r->header_only || r->body == NULL) {
@@ -215,13 +225,16 @@ req_respond(struct weir_req *r)
 	assert(!r->head_sent);
 	if (r->x == NULL || r->finished)
 		return WEIR_DONE;
-	run_response_hooks(r);
+	if (r->err_status != 0)
+		r->rsp.status = r->err_status;	/* an error page keeps the error's status */
+	if (!run_response_hooks(r))
+		return WEIR_DONE;
 	req_head_ready(r);
 	c = REQ_CORE(r);
 	r->header_only = r->msg->method_id == M_HEAD || r->rsp.status == 204 || r->rsp.status == 304;
 	if (r->rsp.length < 0 && r->body == NULL && !r->header_only)
 		r->rsp.length = 0;
-	if (r->trailers.n != 0 && !r->header_only && r->x->version == 0x101 &&
+	if ((r->trailers.n != 0 || r->late_trailers) && !r->header_only && r->x->version == 0x101 &&
 	    c->chunked_transfer_encoding)
 		r->rsp.length = -1;	/* trailers need chunks */
 	decide_keepalive(r, c);
@@ -282,8 +295,6 @@ free_request(struct weir_task *t)
 	pump_off(&r->pump);
 	if (r->body != NULL)
 		src_stop(r->body);
-	if (r->req_body != NULL)
-		bufq_clear(&r->req_body->q);
 	req_count--;
 	pool_free(r->s.pool);
 }

@@ -7,6 +7,7 @@
  */
 #include "core/base/clock.h"
 #include "core/net/conn.h"
+#include "core/os/sock.h"
 #include "http/req/req.h"
 #include "http/req/steps.h"
 
@@ -69,8 +70,8 @@ req_set_location(struct weir_req *r, struct weir_location *loc)
 		r->s.conf = r->loc->conf;
 		c = REQ_CORE(r);
 	}
-	r->s.log.outs = c->log.outs;
-	r->s.log.level = c->log.level;
+	r->s.log.outs = http_log(c)->outs;
+	r->s.log.level = http_log(c)->level;
 	if (r->x != NULL) {
 		r->x->send_ms = c->send_ms;
 		r->x->recv_ms = c->client_body_ms;
@@ -86,6 +87,8 @@ route(struct weir_req *r)
 	if (rc == WEIR_FAIL)
 		return req_error(r, 500);
 	req_set_location(r, loc);
+	if (!REQ_CORE(r)->tcp_nodelay && r->s.peer->sa.sa_family != AF_UNIX)
+		(void)!sock_nodelay(r->s.conn->tcp.ev.fd, false);	/* the listener's sockets begin with it on */
 	if (loc != NULL && REQ_CORE(r)->internal && !r->internal)
 		return req_error(r, 404);
 	status = req_body_check(r);
@@ -310,7 +313,7 @@ make(struct weir_xchg *x)
 	r->s.conf = r->server->conf;
 	core = REQ_CORE(r);
 	r->s.log = (struct weir_log){
-		.outs = core->log.outs, .level = core->log.level, .id = c->id, .who = who, .arg = r
+		.outs = http_log(core)->outs, .level = http_log(core)->level, .id = c->id, .who = who, .arg = r
 	};
 	task_init(&r->end, NULL);
 	req_count++;

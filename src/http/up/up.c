@@ -9,7 +9,9 @@
  * over, or give_up().  Each of them lets the link go, once.
  */
 #include "core/base/clock.h"
+#include "core/base/num.h"
 #include "core/io/qsrc.h"
+#include "core/io/rate.h"
 #include "http/h1/h1.h"
 #include "http/up/up.h"
 
@@ -46,6 +48,11 @@ let_go(struct weir_up *u, enum weir_outcome outcome)
 	}
 	if (u->request.src != NULL)
 		pump_off(&u->request);
+	/* nobody may touch the body's source after the release: its link serves others then */
+	if (u->responded && u->r->body != NULL && u->ahead.ended != WEIR_EOF) {
+		src_stop(u->r->body);
+		u->r->body = NULL;
+	}
 	if (u->attempts.n != 0 && peer != NULL) {
 		struct weir_up_attempt *a = attempt(u);
 
@@ -255,6 +262,48 @@ early_hints(struct weir_up *u)
 	(void)xchg_head(r->x, &m, 0);
 }
 
+/* All of the response was read ahead of the client: the link is free for others. */
+static void
+on_all_read(struct weir_ahead *a)
+{
+	struct weir_up *u = a->owner;
+
+	u->r->body_end = NULL;
+	let_go(u, WENT_WELL);
+	u->ended = true;
+}
+
+static struct weir_src *
+response_body(struct weir_up *u)
+{
+	const struct weir_up_params *p = u->p;
+	struct weir_str v = fields_value(&u->x->msg.fields, H_X_ACCEL_BUFFERING);
+	bool buffering = p->buffering;
+	struct weir_src *body = &u->x->io.in;
+	uint64_t rate = 0;
+
+	if (v.n != 0 && !(p->ignore & IGNORE_ACCEL_BUFFERING)) {
+		if (str_ieq(v, STR("yes")))
+			buffering = true;
+		else if (str_ieq(v, STR("no")))
+			buffering = false;
+	}
+	if (p->limit_rate.set && num_size(expr_eval(&u->r->s, &p->limit_rate), &rate) == WEIR_OK &&
+	    rate != 0) {
+		struct weir_rate *slow = POOL_NEW(u->r->s.pool, weir_rate);
+
+		rate_init(slow, body, rate, 0);
+		body = &slow->src;
+	}
+	if (!buffering)
+		return body;
+	ahead_init(&u->ahead, body, p->buffers_n * p->buffers_size, p->max_temp_file,
+	    p->temp_path.p);
+	u->ahead.owner = u;
+	u->ahead.on_end = on_all_read;
+	return &u->ahead.src;
+}
+
 static void
 on_head(struct weir_xchg *x)
 {
@@ -289,10 +338,7 @@ on_head(struct weir_xchg *x)
 	}
 	r->pump.on_progress = on_response_progress;
 	timer_set(&u->timer, u->p->read_ms);
-	if (!x->in_eof)
-		r->body = &x->io.in;
-	else
-		r->body = NULL;
+	r->body = x->in_eof ? NULL : response_body(u);
 	req_respond(r);
 }
 

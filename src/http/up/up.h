@@ -16,6 +16,7 @@
 #ifndef WEIR_HTTP_UP_UP_H
 #define WEIR_HTTP_UP_UP_H
 
+#include "core/io/ahead.h"
 #include "core/peer/peer.h"
 #include "http/req/req.h"
 #include "http/up/links.h"
@@ -114,6 +115,7 @@ struct weir_up {
 	struct weir_dial_opts dial_opts;
 	struct weir_timer timer;	/* send, read */
 	struct weir_timer leave;	/* the client ended its direction: a moment of grace */
+	struct weir_ahead ahead;	/* the response's body, with proxy_buffering */
 	struct weir_pump request;	/* the body towards the upstream */
 	struct weir_msg	 head;		/* of the request, towards the upstream */
 	struct weir_str	 body;		/* proxy_set_body's */
