@@ -8,6 +8,7 @@
 #include "core/base/num.h"
 #include "core/os/limit.h"
 #include "core/proc/core_conf.h"
+#include "core/sess/regex.h"
 
 static unsigned core_index;
 
@@ -324,7 +325,15 @@ core_debug_peer(const struct weir_addr *a)
 static int
 ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 {
-	return s == cf->main ? settle_user(cf, conf) : WEIR_OK;
+	const struct core_main *m = conf;
+
+	if (s != cf->main)
+		return WEIR_OK;
+	/* Blocks come next: their logs begin as the main one, their regexes are compiled. */
+	if (m->log.scope != NULL)
+		cycle_of(cf)->log = m->log.log;
+	regex_jit = m->c.pcre_jit;
+	return settle_user(cf, conf);
 }
 
 #define AT(field)	.at = offsetof(struct core_main, field)
@@ -368,8 +377,9 @@ static const struct weir_cmd cmds[] = {
 	    .flags = CONF_MULTI, .args = "file | stderr [level]",
 	    .doc = "Where messages of this level (error) and graver ones go.  Levels: debug, info, notice, "
 	    "warn, error, crit, alert, emerg." },
-	{ "pcre_jit", IN_MAIN, CONF_FLAG, AT(c.pcre_jit), .def = "off",
-	    .doc = "Whether regular expressions are compiled to machine code." },
+	{ "pcre_jit", IN_MAIN, CONF_FLAG, AT(c.pcre_jit), .def = "on",
+	    .doc = "Whether regular expressions are compiled to machine code.  Without it they are slower, "
+	    "and no memory of weir is both written and run." },
 	{ "load_module", IN_MAIN, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_load_module,
 	    .flags = CONF_MULTI, .args = "file",
 	    .doc = "Refused: modules are part of the binary." },

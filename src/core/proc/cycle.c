@@ -117,17 +117,6 @@ conf_new(struct weir_cycle *c, const struct load_from *from, struct weir_log *lo
 	return cf;
 }
 
-static void
-use_log(struct weir_cycle *c, const struct load_from *from)
-{
-	const struct core_main *m = core_main_of(c);
-
-	if (m->log.scope != NULL)
-		c->log = m->log.log;
-	else
-		log_add(c->pool, &c->log, from->log, LOG_ERROR_);
-}
-
 struct weir_cycle *
 cycle_load(const struct load_from *from, struct weir_log *log)
 {
@@ -144,6 +133,8 @@ cycle_load(const struct load_from *from, struct weir_log *log)
 	sandbox_allow_system(&c->sandbox);
 	sandbox_allow_read(&c->sandbox, "/");
 	c->conf = conf_new(c, from, log);
+	/* Unless the configuration names others: core_conf.c, before any block looks at it. */
+	log_add(c->pool, &c->log, from->log, LOG_ERROR_);
 	if (conf_read(c->conf, from->conf_path, from->globals) != WEIR_OK ||
 	    conf_bind(c->conf) != WEIR_OK) {
 		pool_free(pool);
@@ -151,11 +142,9 @@ cycle_load(const struct load_from *from, struct weir_log *log)
 	}
 	c->main = c->conf->main;
 	m = core_main_of(c);
-	c->sandbox.jit = m->c.pcre_jit;
 	if (m->rlimit_core_set && m->working_dir.n > 0)
 		sandbox_allow_write(&c->sandbox, m->working_dir.p);
 	c->workers = m->c.workers > 0 ? (unsigned)m->c.workers : cpu_count();
-	use_log(c, from);
 	return c;
 }
 

@@ -35,6 +35,8 @@ struct weir_regex {
 	bool		 utf;		/* (*UTF): subjects must be checked */
 };
 
+bool regex_jit = true;
+
 static pcre2_match_data		*found;		/* of the process */
 static unsigned			 found_pairs;
 static pcre2_match_context	*limits;
@@ -112,7 +114,7 @@ regex_compile(struct weir_conf *cf, const struct weir_node *node, unsigned w, st
 	pcre2_pattern_info(re->code, PCRE2_INFO_ALLOPTIONS, &options);
 	re->groups = groups;
 	re->utf = (options & PCRE2_UTF) != 0;
-	re->jit = pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE) == 0;
+	re->jit = regex_jit && pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE) == 0;
 	*to = re;
 	return define_names(cf, node, w, re);
 }

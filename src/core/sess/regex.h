@@ -11,6 +11,9 @@
 
 struct weir_regex;
 
+/* Are those that are compiled from now on compiled to machine code?  True unless pcre_jit says otherwise. */
+extern bool regex_jit;
+
 /* Named groups become variables of vars_now.  WEIR_FAIL after complaining at word w. */
 int	regex_compile(struct weir_conf *, const struct weir_node *, unsigned w, struct weir_str pattern,
 	    bool nocase, struct weir_regex **) WEIR_MUST_USE;
