@@ -190,7 +190,7 @@ void
 pump_run(struct weir_pump *p)
 {
 	uint64_t start = p->moved;
-	bool any = false, held = false;
+	bool any = false, held = false, turn_over = false;
 
 	if (p->busy || p->over)
 		return;
@@ -208,6 +208,7 @@ pump_run(struct weir_pump *p)
 					end(p, PUMP_SINK_FAIL);
 					return;
 				}
+				turn_over = in == MOVED;
 				if (in == MOVED || in == STUCK)
 					break;
 				pipe_give(p->pipe, true);
@@ -236,17 +237,19 @@ pump_run(struct weir_pump *p)
 			any = true;
 		if (p->eof && p->q.len == 0)
 			continue;
-		if (out != MOVED || p->moved - start >= TURN_BYTES)
+		turn_over = p->moved - start >= TURN_BYTES;
+		if (out != MOVED || turn_over)
 			break;
 		if (in != MOVED && p->q.len == 0)
 			break;
 	}
 	/*
 	 * Wait only for what can help: a notice of a side that is ready already comes at
-	 * once, and would come for ever.
+	 * once, and would come for ever.  When the turn is over that is just what is needed, and it
+	 * is the sink that can give it: a source that is always ready (a file) gives no notices.
 	 */
 	src_want(p->src, !p->eof && p->q.len < p->cap && p->in_pipe == 0);
-	sink_want(p->sink, held || p->q.len != 0 || p->in_pipe != 0);
+	sink_want(p->sink, held || p->q.len != 0 || p->in_pipe != 0 || turn_over);
 	p->busy = false;
 	if (any && p->on_progress != NULL)
 		p->on_progress(p);

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "core/base/clock.h"
 #include "core/base/num.h"
+#include "core/io/file.h"
 #include "core/io/qsrc.h"
 #include "core/proc/cycle.h"
 #include "http/req/rate.h"
@@ -190,10 +191,22 @@ req_trailers(struct weir_req *r)
 		xchg_trailers(r->x, &r->trailers);
 }
 
+/* How much is read ahead: of a file that the kernel sends it is no memory. */
+static size_t
+chunk_of(struct weir_req *r)
+{
+	const struct weir_http_conf *c = REQ_CORE(r);
+
+	if (file_src_of(r->body) == NULL || !c->sendfile)
+		return PUMP_CAP;
+	return c->sendfile_max_chunk != 0 ? (size_t)c->sendfile_max_chunk : INT32_MAX;
+}
+
 static void
 send_body(struct weir_req *r)
 {
 	struct weir_sink *out = &r->x->io.out;
+	size_t cap;
 
 	req_trailers(r);
 	r->pump.owner = r;
@@ -212,8 +225,9 @@ send_body(struct weir_req *r)
 		pump_start(&r->pump, &nothing.src, out, PUMP_CAP);
 		return;
 	}
+	cap = chunk_of(r);
 	r->body = rate_limit(r, r->body);
-	pump_start(&r->pump, r->body, out, PUMP_CAP);
+	pump_start(&r->pump, r->body, out, cap);
 }
 
 enum weir_next
