@@ -451,7 +451,7 @@ test_odd_names(void **state)
 static void
 test_limits(void **state)
 {
-	const struct h1_limits tight = { .line = 40, .total = 200, .fields = 3 };
+	const struct h1_limits tight = { .line = 40, .total = 130, .fields = 3 };
 
 	(void)state;
 	assert_int_equal(request_with(&tight, T("GET /0123456789012345678901234 HTTP/1.1\r\n" H

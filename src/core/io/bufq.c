@@ -592,7 +592,7 @@ bufq_iov(const struct weir_bufq *q, struct iovec *iov, int max, size_t *bytes)
  * Keeping.
  */
 
-/* Neighbours that would fit one segment together, and what they hold now. */
+/* Neighbours that would fit one segment together, and their share of what they are in. */
 struct group {
 	size_t		 len, held;
 	unsigned	 n;
@@ -601,13 +601,10 @@ struct group {
 static struct group
 group_at(const struct weir_ref *r)
 {
-	struct group		 g = { 0, 0, 0 };
-	const struct weir_seg	*last = NULL;
+	struct group g = { 0, 0, 0 };
 
 	for (; r != NULL && is_own(r) && g.len + r->len <= SEG_LARGE; r = r->next) {
-		if (r->seg != last)
-			g.held += r->seg->size;
-		last = r->seg;
+		g.held += r->seg->size / r->seg->refs;
 		g.len += (size_t)r->len;
 		g.n++;
 	}
