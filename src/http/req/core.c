@@ -394,9 +394,9 @@ static const struct weir_cmd cmds[] = {
 	/* responses */
 	{ "server_tokens", IN_HTTP_ANY, CONF_CUSTOM, .def = "on", .args_min = 1, .args_max = 1,
 	  .set = set_server_tokens, .args = "on | off | build | string",
-	  .doc = "What the Server field and built-in pages tell: name and version, the name only, how "
-	  "it was built, too, or a text of your own, which may contain variables; an empty one leaves "
-	  "the field out." },
+	  .doc = "What the Server field and built-in pages tell: name and version, the name only, or a "
+	  "text of your own, which may contain variables; an empty one leaves the field out.  build is "
+	  "the same as on, since builds of weir have no names." },
 	{ "absolute_redirect", IN_HTTP_ANY, CONF_FLAG, CONF_AT(weir_http_conf, absolute_redirect),
 	  .def = "on", .doc = "Are redirects absolute or relative?" },
 	{ "server_name_in_redirect", IN_HTTP_ANY, CONF_FLAG,
