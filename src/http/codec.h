@@ -79,7 +79,7 @@ struct weir_xchg_ops {
 struct weir_xchg {
 	uint32_t		 magic;
 	uint16_t		 version;	/* 0x101, 0x200, 0x300 */
-	uint8_t			 gone;		/* the peer has left */
+	uint8_t			 gone;		/* the peer: 1 has ended its direction, 2 is lost */
 	uint8_t			 in_eof;	/* the body that comes in is complete */
 	uint8_t			 piped;		/* server side: it came together with the one before ($pipe) */
 	struct weir_io		 io;

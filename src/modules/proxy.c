@@ -493,7 +493,7 @@ static const struct weir_cmd cmds[] = {
 	  "again; off: the body is passed on as it comes." },
 	{ "proxy_buffering", IN_HTTP_ANY, CONF_FLAG, UP(buffering), .def = "on",
 	  .doc = "Reads ahead of a slow client, as far as proxy_buffers allow." },
-	{ "proxy_buffer_size", IN_HTTP_ANY, CONF_SIZE, UP(buffer_size), .def = "16k", .min = 512, .max = 1048576,
+	{ "proxy_buffer_size", IN_HTTP_ANY, CONF_SIZE, UP(buffer_size), .def = "16k", .min = 64, .max = 1048576,
 	  .doc = "The largest head of a response that is accepted." },
 	{ "proxy_buffers", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 2, .args_max = 2, .set = set_buffers,
 	  .def = "8 16k", .args = "number size", .doc = "How far to read ahead of a slow client: number times size." },

@@ -85,6 +85,16 @@ pick_next(struct weir_pick *p)
 	return q;
 }
 
+unsigned
+pick_most(const struct weir_pick *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->group->n; i++)
+		n += !p->group->peers[i].down;
+	return n;
+}
+
 void
 pick_done(struct weir_pick *p, enum weir_outcome how)
 {

@@ -63,6 +63,8 @@ void	pick_init(struct weir_pick *, struct weir_group *, struct weir_pool *);
  * forgotten then, so that the next request tries again.
  */
 struct weir_peer *pick_next(struct weir_pick *);
+/* How many peers a request may try: all that are not `down`. */
+unsigned pick_most(const struct weir_pick *);
 /* How it went with pick->peer. */
 void	pick_done(struct weir_pick *, enum weir_outcome);
 

@@ -56,10 +56,14 @@ binary_remote_addr(struct weir_sess *s, struct weir_str *to, const void *data)
 static int
 server_addr(struct weir_sess *s, struct weir_str *to, const void *data)
 {
-	struct weir_addr a;
+	struct weir_addr	 own;
+	const struct weir_addr	*a = conn_local(s->conn, &own);
 
 	(void)data;
-	return put_ip(s, to, conn_local(s->conn, &a));
+	/* The path of a unix socket is the listener's. */
+	if (a->sa.sa_family == AF_UNIX && s->conn->from != NULL)
+		a = &s->conn->from->addr;
+	return put_ip(s, to, a);
 }
 
 static int

@@ -150,9 +150,8 @@ read_line(struct h1_reader *r, struct line *l, struct weir_str *value)
 
 	if (unlikely(v.status != 0))
 		return v;
-	begin = l->value;
-	while (begin < r->end && blank(*begin))
-		begin++;
+	for (begin = l->value; begin < r->end && blank(*begin); begin++)
+		;
 	stop = scan_break(begin, r->end);
 	if (unlikely((next = line_end(r, stop)) == NULL))
 		return bad_end(r, stop);

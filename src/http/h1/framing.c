@@ -68,16 +68,29 @@ option(struct weir_fields *fs, struct weir_str o)
 	return 0;
 }
 
+/* What nearly every client sends, without a look at lists. */
+static inline unsigned
+usual_option(struct weir_str v)
+{
+	if (v.n == 10 && (memcmp(v.p, "keep-alive", 10) == 0 || memcmp(v.p, "Keep-Alive", 10) == 0))
+		return SAYS_KEEP;
+	return v.n == 5 && memcmp(v.p, "close", 5) == 0 ? SAYS_CLOSE : 0;
+}
+
 /* Every option of every Connection field; the work is bounded. */
 static unsigned
 options(struct weir_fields *fs)
 {
-	unsigned	i, said = 0, count = 0;
+	unsigned	i, usual, said = 0, count = 0;
 	struct weir_str	rest, o;
 
 	for (i = 0; i < fs->n; i++) {
 		if (fs->v[i].known != H_CONNECTION)
 			continue;
+		if ((usual = usual_option(fs->v[i].value)) != 0) {
+			said |= usual;
+			continue;
+		}
 		for (rest = fs->v[i].value; str_next_item(&rest, &o); ) {
 			if (++count > MAX_OPTIONS)
 				return SAYS_TOO_MUCH;

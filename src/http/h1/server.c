@@ -765,7 +765,6 @@ begin(struct h1_server *s, size_t head)
 		e->in_left = (uint64_t)e->x.msg.length;
 	} else {
 		e->x.in_eof = 1;
-		e->expects = false;
 	}
 	/* nobody reads: only the client's leaving is of interest */
 	src_want(&s->conn->io->in, false);
@@ -916,12 +915,13 @@ on_task(struct weir_task *t)
 	}
 }
 
+/* `broken`: not just the end of the client's direction. */
 static void
-tell_gone(struct h1_server *s, const char *why)
+tell_gone(struct h1_server *s, const char *why, bool broken)
 {
 	struct exchange *e = s->now;
 
-	e->x.gone = 1;
+	e->x.gone = broken ? 2 : 1;
 	if (e->x.on_gone != NULL)
 		e->x.on_gone(&e->x, why);
 }
@@ -931,9 +931,11 @@ on_gone(void *arg)
 {
 	struct h1_server *s = arg;
 
-	if (s->state == BUSY && s->now != NULL && !s->now->x.gone)
-		tell_gone(s, fdio_reset(&s->conn->tcp) ? "connection reset by client" :
-		    "client closed connection");
+	bool broken = fdio_reset(&s->conn->tcp);
+
+	if (s->state == BUSY && s->now != NULL && s->now->x.gone < (broken ? 2 : 1))
+		tell_gone(s, broken ? "connection reset by client" : "client closed connection",
+		    broken);
 }
 
 static void
@@ -967,7 +969,7 @@ on_wtimer(struct weir_timer *t)
 	if (s->state == BUSY && s->now != NULL) {
 		s->now->broken = true;
 		s->conn->io->out.err = "client timed out while receiving the response";
-		tell_gone(s, "client timed out while receiving the response");
+		tell_gone(s, "client timed out while receiving the response", true);
 	} else {
 		close_conn(s, false);
 	}

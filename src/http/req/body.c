@@ -33,26 +33,26 @@ req_body_check(struct weir_req *r)
 	return 0;
 }
 
-bool
+int
 req_body_skip(struct weir_req *r)
 {
 	struct weir_bufq q = { 0 };
 	uint64_t skipped = 0;
 
 	if (r->x->in_eof)
-		return true;
+		return WEIR_OK;
 	/* a client that waits for 100 has sent nothing, and a source that asks would invite it */
 	if (r->msg->flags & MSG_EXPECT)
-		return false;
-	while (skipped < SKIP_MOST) {
+		return WEIR_AGAIN;
+	while (skipped < SKIP_MOST && !r->x->in_eof) {
 		ssize_t n = src_read(&r->x->io.in, &q, READ_STEP);
 
 		if (n <= 0)
-			return n == WEIR_EOF;
+			return n == WEIR_EOF ? WEIR_OK : (int)n;
 		skipped += q.len;
 		bufq_clear(&q);
 	}
-	return r->x->in_eof;
+	return r->x->in_eof ? WEIR_OK : WEIR_AGAIN;
 }
 
 /* ---- streaming ---- */
@@ -60,21 +60,26 @@ req_body_skip(struct weir_req *r)
 struct counted {			/* a source that ends in failure after `most` bytes */
 	struct weir_src	 src;
 	struct weir_req	*r;
-	uint64_t	 most, seen;
+	uint64_t	 most, seen;	/* most 0: any number */
 };
 
 static ssize_t
 counted_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 {
 	struct counted *c = WEIR_OF(src, struct counted, src);
+	struct weir_req_body *b = c->r->req_body;
 	uint64_t before = to->len;
-	ssize_t n = src_read(&c->r->x->io.in, to, max);
+	ssize_t n;
+
+	if (b != NULL && b->q.len != 0)		/* counted when it was taken */
+		return (ssize_t)bufq_move(to, &b->q, max);
+	n = src_read(&c->r->x->io.in, to, max);
 
 	if (n > 0)
 		c->seen += to->len - before;
 	else
 		src->err = c->r->x->io.in.err;
-	if (c->seen <= c->most)
+	if (c->most == 0 || c->seen <= c->most)
 		return n;
 	c->r->body_refused = true;
 	src->err = "client sent a body beyond client_max_body_size";
@@ -112,12 +117,13 @@ req_body_stream(struct weir_req *r)
 	uint64_t most = REQ_CORE(r)->max_body;
 	struct counted *c;
 
-	if (most == 0 || r->msg->length >= 0)
+	if ((most == 0 || r->msg->length >= 0) && (r->req_body == NULL || r->req_body->q.len == 0))
 		return &r->x->io.in;
 	c = POOL_NEW(r->s.pool, counted);
 	c->src.ops = &counted_ops;
 	c->r = r;
 	c->most = most;
+	c->seen = r->req_body != NULL ? r->req_body->len : 0;
 	src_on_ready(&r->x->io.in, counted_ready, c);
 	return &c->src;
 }
@@ -168,6 +174,8 @@ spill(struct weir_req *r, struct weir_req_body *b)
 			return 500;
 		}
 		b->file->refs++;	/* ours, until the request ends */
+		if (b->path.n == 0)	/* no name, but while the request lives a way to it */
+			b->path = pool_printf(r->s.pool, "/proc/%d/fd/%d", (int)getpid(), b->file->fd);
 		log_warnx(&r->s.log, "a client request body is buffered to a temporary file %.*s",
 		    STR_ARG(b->path));
 	}
@@ -284,6 +292,31 @@ req_body_keep(struct weir_req *r, void (*done)(struct weir_req *, int status))
 	src_on_ready(&r->x->io.in, on_ready, r);
 	src_want(&r->x->io.in, true);
 	return false;
+}
+
+bool
+req_body_here(struct weir_req *r)
+{
+	struct weir_req_body *b = r->req_body;
+	uint64_t most = REQ_CORE(r)->body_buffer, limit = REQ_CORE(r)->max_body;
+
+	if (b != NULL)
+		return b->complete;
+	b = r->req_body = POOL_NEW(r->s.pool, weir_req_body);
+	b->r = r;
+	task_init(&b->task, on_task);
+	pool_on_free(r->s.pool, drop_body, b);
+	while (b->q.len < most && (limit == 0 || b->q.len <= limit)) {
+		ssize_t n = src_read(&r->x->io.in, &b->q, (size_t)(most - b->q.len));
+
+		b->len = b->q.len;
+		if (n == WEIR_EOF)
+			b->complete = true;
+		if (n <= 0)
+			break;
+	}
+	b->complete |= r->x->in_eof && (limit == 0 || b->len <= limit);
+	return b->complete;
 }
 
 static void

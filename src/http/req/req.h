@@ -176,13 +176,18 @@ struct weir_req_body {
  * will be called, never from inside; status 0, or the error that the caller should answer with.
  */
 bool	req_body_keep(struct weir_req *, void (*done)(struct weir_req *, int status));
+/*
+ * Take what is here of the body without waiting, up to client_body_buffer_size.  True: that was all of it, as
+ * after req_body_keep().  What was taken comes first in req_body_stream().
+ */
+bool	req_body_here(struct weir_req *);
 /* A source over what was kept, from its begin, any number of times; it lives in the request's pool. */
 struct weir_src *req_body_again(struct weir_req *);
 /*
- * Read and forget what is here of an unread body; true when its end was reached, so the connection
- * can go on.
+ * Read and forget what is here of an unread body.  WEIR_OK: its end was reached, so the connection can go on;
+ * WEIR_AGAIN: there is more to come; WEIR_FAIL: it is malformed.
  */
-bool	req_body_skip(struct weir_req *);
+int	req_body_skip(struct weir_req *);
 /*
  * A source for the body as it comes, bounded by client_max_body_size (its err is then "body too large" and
  * r->body_refused).

@@ -117,7 +117,7 @@ decide_keepalive(struct weir_req *r, const struct weir_http_conf *c)
 	 * An error that was sent before the body was read ends the connection: what is still to
 	 * come must not be taken for a request (S-24).
 	 */
-	else if (!r->x->in_eof && r->rsp.status >= 400 && !req_body_skip(r))
+	else if (!r->x->in_eof && r->rsp.status >= 400 && req_body_skip(r) != WEIR_OK)
 		r->keepalive = false;
 }
 
@@ -239,6 +239,13 @@ req_respond(struct weir_req *r)
 	assert(!r->head_sent);
 	if (r->x == NULL || r->finished)
 		return WEIR_DONE;
+	if (!r->x->in_eof && r->up == NULL && r->rsp.status < 400 && req_body_skip(r) == WEIR_FAIL) {
+		/* answered without a look at the body, which turns out to be malformed */
+		log_info(&r->s.log, "%s", r->x->io.in.err != NULL ? r->x->io.in.err : "bad request body");
+		return req_error(r, 400);
+	}
+	if (r->accel_type.n != 0)
+		r->content_type = r->accel_type;
 	if (r->err_status != 0)
 		r->rsp.status = r->err_status;	/* an error page keeps the error's status */
 	if (!run_response_hooks(r))
@@ -323,7 +330,7 @@ req_finish(struct weir_req *r)
 	body_end(r, r->body_whole);
 	if (r->rsp.status == 0)
 		r->rsp.status = 499;
-	if (r->keepalive && !r->x->in_eof && !req_body_skip(r))
+	if (r->keepalive && !r->x->in_eof && req_body_skip(r) != WEIR_OK)
 		r->keepalive = false;
 	r->x->on_gone = NULL;
 	for (weir_hook_list h = sess_hooks(ON_LOG); *h != NULL; h++)

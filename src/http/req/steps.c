@@ -346,15 +346,16 @@ prepare(struct weir_req *r, const char **why)
 		return 400;
 	}
 	req_set_location(r, NULL);
+	if (r->method_id == M_CONNECT || r->method_id == M_TRACE) {
+		*why = "method is not allowed at a reverse proxy";
+		r->uri.path = STR("/");
+		return 405;
+	}
 	if (target.n == 1 && target.p[0] == '*') {
 		r->uri.path = STR("*");
 		r->uri.plain = true;
 	} else if (uri_parse(r->s.pool, target, REQ_CORE(r)->merge_slashes, &r->uri, why) != WEIR_OK) {
 		return 400;
-	}
-	if (r->method_id == M_CONNECT || r->method_id == M_TRACE) {
-		*why = "method is not allowed at a reverse proxy";
-		return 405;
 	}
 	return 0;
 }

@@ -111,6 +111,20 @@ copy_fields(struct weir_up *u)
 	}
 }
 
+/* Does a path with its escapes undone have a ".." segment?  It may not leave what it names (S-57). */
+static bool
+climbs(struct weir_pool *pool, struct weir_str to)
+{
+	ssize_t q = str_chr(to, '?');
+	struct weir_str p = uri_unescape(pool, q >= 0 ? str_of(to.p, (size_t)q) : to);
+
+	for (size_t i = 0; i + 2 < p.n; i++)
+		if (p.p[i] == '/' && p.p[i + 1] == '.' && p.p[i + 2] == '.' &&
+		    (i + 3 == p.n || p.p[i + 3] == '/'))
+			return true;
+	return false;
+}
+
 /* X-Accel-Redirect: what the application chose goes out in place of its answer. */
 static bool
 accel_redirect(struct weir_up *u)
@@ -127,8 +141,7 @@ accel_redirect(struct weir_up *u)
 		return false;
 	for (unsigned i = 0; i < from->n; i++)
 		for (unsigned k = 0; k < WEIR_COUNT(kept); k++)
-			if (from->v[i].known == kept[k] && kept[k] != H_CONTENT_TYPE &&
-			    kept[k] != H_ACCEPT_RANGES)
+			if (from->v[i].known == kept[k] && kept[k] != H_CONTENT_TYPE)
 				fields_add(&r->rsp.fields, r->s.pool, from->v[i].name, from->v[i].value);
 	struct weir_str type = fields_value(from, H_CONTENT_TYPE);
 
@@ -142,8 +155,9 @@ accel_redirect(struct weir_up *u)
 	r->method = r->method_id == M_HEAD ? STR("HEAD") : STR("GET");
 	if (to.p[0] == '@') {
 		req_redirect_named(r, to);
-	} else if (uri_parse(r->s.pool, to, true, &uri, &why) != WEIR_OK) {
-		log_errorx(&r->s.log, "unsafe URI \"%.*s\" in X-Accel-Redirect: %s", STR_ARG(to), why);
+	} else if (uri_parse(r->s.pool, to, true, &uri, &why) != WEIR_OK ||
+	    climbs(r->s.pool, to)) {
+		log_errorx(&r->s.log, "unsafe URI \"%.*s\" in X-Accel-Redirect", STR_ARG(to));
 		req_error(r, 404);
 	} else {
 		args = uri.has_args ? uri.args : STR_NONE;
@@ -182,10 +196,11 @@ intercepted(struct weir_up *u)
 	if (p == NULL)
 		return false;
 	if (status == 401) {
-		struct weir_field *f = fields_known(&u->x->msg.fields, H_WWW_AUTHENTICATE);
+		const struct weir_fields *from = &u->x->msg.fields;
 
-		if (f != NULL)
-			fields_add(&r->rsp.fields, r->s.pool, f->name, f->value);
+		for (unsigned i = 0; i < from->n; i++)
+			if (from->v[i].known == H_WWW_AUTHENTICATE)
+				fields_add(&r->rsp.fields, r->s.pool, from->v[i].name, from->v[i].value);
 	}
 	r->body_end = NULL;
 	if (end != NULL)

@@ -44,5 +44,5 @@ up_may_retry(const struct weir_up *u, unsigned bit)
 		return false;
 	if (p->next_timeout_ms != 0 && weir_now_ms - u->began_ms >= p->next_timeout_ms)
 		return false;
-	return u->tries < u->pick.group->n || u->reused;
+	return u->tries < pick_most(&u->pick) || u->reused;
 }

@@ -75,7 +75,8 @@ let_go(struct weir_up *u, enum weir_outcome outcome)
 			sink_on_ready(&x->io.out, NULL, NULL);
 			xchg_release(x);
 		}
-		links_return(link, u->pick.group, peer, true);
+		/* one that is bound to an address of its own must not serve those who asked for another */
+		links_return(link, u->pick.group, peer, u->dial_opts.bind == NULL);
 	}
 	pick_done(&u->pick, outcome);
 }
@@ -141,7 +142,7 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 	 * A kept connection that the upstream closed before it saw the request says nothing about the
 	 * upstream: the same request goes out again, if it may be sent twice (RFC 9110, 9.2.2).
 	 */
-	if (stale && up_may_retry(u, NEXT_ERROR) && u->tries < u->pick.group->n + 1) {
+	if (stale && up_may_retry(u, NEXT_ERROR) && u->tries <= pick_most(&u->pick)) {
 		for (unsigned i = 0; i < (u->pick.group->n + 63) / 64; i++)
 			u->pick.tried[i] = 0;
 		u->no_reuse = true;
@@ -623,12 +624,17 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	choose_bind(u);
 	if (p->body.set)
 		u->body = expr_eval(&r->s, &p->body);
-	if (p->request_buffering && p->pass_request_body && req_has_body(r)) {
-		if (r->x->ops->want_body != NULL)
-			r->x->ops->want_body(r->x);
-		if (!req_body_keep(r, on_kept))
-			return WEIR_WAIT;
-		u->kept = true;
+	if (r->x->ops->want_body != NULL && (r->msg->flags & MSG_EXPECT))
+		r->x->ops->want_body(r->x);
+	if (p->pass_request_body && req_has_body(r)) {
+		if (p->request_buffering || REQ_CORE(r)->body_in_file_only != 0) {
+			if (!req_body_keep(r, on_kept))
+				return WEIR_WAIT;
+			u->kept = true;
+		} else {
+			/* what is all here already can be sent twice, and is of use to $request_body */
+			u->kept = req_body_here(r);
+		}
 	}
 	go(u);
 	return WEIR_DONE;
