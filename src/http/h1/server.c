@@ -40,6 +40,9 @@ struct exchange {			/* in the exchange's pool */
 	uint8_t		 in_mode, out_mode;
 	bool		 expects;	/* the client waits for 100 */
 	bool		 head_done, finished, broken, in_failed;
+	bool		 blocked;	/* the socket did not take all of `out` */
+	struct weir_bufq out;
+	struct weir_timer wtimer;	/* send_timeout */
 	struct h1_chunks chunks;
 	struct weir_fields trailers;
 };
@@ -47,17 +50,17 @@ struct exchange {			/* in the exchange's pool */
 struct h1_server {
 	uint32_t	 magic;
 	uint8_t		 state;
-	bool		 keep, draining, blocked;
+	bool		 keep, draining;
 	bool		 piped;		/* the next request came together with the last one */
 	struct weir_conn *conn;
 	const struct weir_serve *opts;
 	struct exchange	*now;
-	struct weir_bufq in, out;
+	struct weir_bufq in;
 	size_t		 scanned;
-	unsigned	 requests;
+	uint32_t	 requests;
 	uint64_t	 discarded_until;	/* LINGER: when patience ends */
 	struct weir_after after;
-	struct weir_timer rtimer, wtimer;
+	struct weir_timer rtimer;
 	struct weir_task task;		/* the next request, a notice of the body, the end */
 };
 
@@ -98,9 +101,11 @@ close_conn(struct h1_server *s, bool reset)
 		accept_stats->reading--;
 	s->state = CLOSED;
 	timer_off(&s->rtimer);
-	timer_off(&s->wtimer);
 	bufq_clear(&s->in);
-	bufq_clear(&s->out);
+	if (s->now != NULL) {
+		timer_off(&s->now->wtimer);
+		bufq_clear(&s->now->out);
+	}
 	s->conn->on_drain = NULL;
 	if (reset)
 		conn_abort(s->conn);
@@ -117,27 +122,24 @@ close_conn(struct h1_server *s, bool reset)
 
 /* Send what is held.  WEIR_AGAIN: some of it is still held. */
 static int
-flush(struct h1_server *s)
+flush(struct exchange *e)
 {
 	ssize_t n = 0;
-	uint64_t held = s->out.len;
 
-	if (held != 0)
-		n = sink_write(&s->conn->io->out, &s->out);
-	if (s->now != NULL)
-		s->now->x.sent += held - s->out.len;
+	if (e->out.len != 0)
+		n = sink_write(&e->s->conn->io->out, &e->out);
 	if (n == WEIR_FAIL)
 		return WEIR_FAIL;
-	if (s->out.len == 0) {
-		if (s->blocked) {
-			s->blocked = false;
-			timer_off(&s->wtimer);
+	if (e->out.len == 0) {
+		if (e->blocked) {
+			e->blocked = false;
+			timer_off(&e->wtimer);
 		}
 		return WEIR_OK;
 	}
-	if (!s->blocked || n > 0) {
-		s->blocked = true;
-		timer_set(&s->wtimer, s->now != NULL ? s->now->x.send_ms : s->after.linger_each_ms);
+	if (!e->blocked || n > 0) {
+		e->blocked = true;
+		timer_set(&e->wtimer, e->x.send_ms);
 	}
 	return WEIR_AGAIN;
 }
@@ -151,8 +153,8 @@ out_write(struct weir_sink *sink, struct weir_bufq *from)
 
 	if (s->state == CLOSED)
 		return WEIR_FAIL;
-	if (s->blocked) {
-		int r = flush(s);
+	if (e->blocked) {
+		int r = flush(e);
 
 		if (r != WEIR_OK)
 			return r;
@@ -167,19 +169,19 @@ out_write(struct weir_sink *sink, struct weir_bufq *from)
 			return WEIR_FAIL;
 		}
 		e->out_left -= n;
-		bufq_move(&s->out, from, n);
+		bufq_move(&e->out, from, n);
 		break;
 	case OUT_CHUNKED:
 		if (n == 0)
 			break;
-		h1_put_chunk_size(&s->out, n);
-		bufq_move(&s->out, from, n);
-		bufq_put(&s->out, "\r\n", 2);
+		h1_put_chunk_size(&e->out, n);
+		bufq_move(&e->out, from, n);
+		bufq_put(&e->out, "\r\n", 2);
 		break;
 	default:
-		bufq_move(&s->out, from, n);
+		bufq_move(&e->out, from, n);
 	}
-	int r = flush(s);
+	int r = flush(e);
 	if (r == WEIR_FAIL) {
 		sink->err = s->conn->io->out.err;
 		return WEIR_FAIL;
@@ -203,10 +205,10 @@ out_finish(struct weir_sink *sink)
 			return WEIR_FAIL;
 		}
 		if (e->out_mode == OUT_CHUNKED)
-			h1_put_last_chunk(&s->out, e->trailers.n != 0 ? &e->trailers : NULL);
+			h1_put_last_chunk(&e->out, e->trailers.n != 0 ? &e->trailers : NULL);
 		e->finished = true;
 	}
-	int r = flush(s);
+	int r = flush(e);
 	if (r == WEIR_OK && e->out_mode == OUT_TUNNEL)
 		return sink_finish(&s->conn->io->out);
 	return r;
@@ -219,9 +221,9 @@ out_want(struct weir_sink *sink, bool on)
 
 	if (e->s->state == CLOSED)
 		return;
-	if (on && !e->s->blocked)
+	if (on && !e->blocked)
 		task_post(&e->s->task);
-	sink_want(&e->s->conn->io->out, on || e->s->blocked);
+	sink_want(&e->s->conn->io->out, on || e->blocked);
 }
 
 static void
@@ -241,7 +243,7 @@ out_fd(struct weir_sink *sink, uint64_t *room)
 
 	if (e->s->state == CLOSED || below->ops->fd == NULL)
 		return -1;
-	if (e->out_mode == OUT_CHUNKED || e->out_mode == OUT_NOTHING || flush(e->s) != WEIR_OK)
+	if (e->out_mode == OUT_CHUNKED || e->out_mode == OUT_NOTHING || flush(e) != WEIR_OK)
 		return -1;
 	int fd = below->ops->fd(below, room);
 	if (e->out_mode == OUT_LENGTH)
@@ -260,8 +262,8 @@ out_moved(struct weir_sink *sink, uint64_t n, bool full)
 	e->x.sent += n;
 	below->ops->moved(below, n, full);
 	if (full) {
-		e->s->blocked = true;
-		timer_set(&e->s->wtimer, e->x.send_ms);
+		e->blocked = true;
+		timer_set(&e->wtimer, e->x.send_ms);
 	}
 }
 
@@ -275,27 +277,22 @@ static void
 on_writable(void *arg)
 {
 	struct h1_server *s = arg;
+	struct exchange *e = s->now;
 
 	if (s->state == CLOSED)
 		return;
-	if (s->out.len != 0) {
-		int r = flush(s);
-
-		if (r == WEIR_AGAIN)
-			return;
-		if (r == WEIR_FAIL && s->now == NULL) {
-			close_conn(s, false);
-			return;
-		}
-	}
-	if (s->blocked && s->out.len == 0) {	/* it was the kernel's own bytes that did not fit */
-		s->blocked = false;
-		timer_off(&s->wtimer);
-	}
-	if (s->now != NULL && s->now->x.io.out.ready != NULL)
-		s->now->x.io.out.ready(s->now->x.io.out.arg);
-	else if (s->now == NULL)
+	if (e == NULL) {
 		sink_want(&s->conn->io->out, false);
+		return;
+	}
+	if (e->out.len != 0 && flush(e) == WEIR_AGAIN)
+		return;
+	if (e->blocked && e->out.len == 0) {	/* it was the kernel's own bytes that did not fit */
+		e->blocked = false;
+		timer_off(&e->wtimer);
+	}
+	if (e->x.io.out.ready != NULL)
+		e->x.io.out.ready(e->x.io.out.arg);
 }
 
 /* ---- reading the body ---- */
@@ -308,8 +305,8 @@ send_continue(struct exchange *e)
 	e->expects = false;
 	if (e->head_done || e->s->in.len != 0)
 		return;		/* it has begun, or the final answer is out */
-	bufq_put(&e->s->out, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-	(void)flush(e->s);
+	bufq_put(&e->out, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+	(void)flush(e);
 }
 
 static ssize_t
@@ -561,19 +558,19 @@ x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
 	if (flags & HEAD_TUNNEL) {
 		e->head_done = true;
 		s->keep = false;
-		h1_put_response(&s->out, m, m->status == 101 ? STR("Connection: upgrade\r\n") : STR(""));
+		h1_put_response(&e->out, m, m->status == 101 ? STR("Connection: upgrade\r\n") : STR(""));
 		e->in_mode = IN_TUNNEL;
 		e->out_mode = OUT_TUNNEL;
 		timer_off(&s->rtimer);
-		return flush(s) == WEIR_FAIL ? WEIR_FAIL : WEIR_OK;
+		return flush(e) == WEIR_FAIL ? WEIR_FAIL : WEIR_OK;
 	}
 	if (m->status < 200) {
 		if (e->x.version < 0x101)
 			return WEIR_OK;		/* RFC 9110, 15.2: never to a 1.0 client */
 		if (m->status == 100)
 			e->expects = false;
-		h1_put_response(&s->out, m, STR(""));
-		return flush(s) == WEIR_FAIL ? WEIR_FAIL : WEIR_OK;
+		h1_put_response(&e->out, m, STR(""));
+		return flush(e) == WEIR_FAIL ? WEIR_FAIL : WEIR_OK;
 	}
 	if (e->expects && !e->x.in_eof) {
 		/*
@@ -583,7 +580,7 @@ x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
 		s->keep = false;
 	}
 	e->head_done = true;
-	h1_put_response(&s->out, m, framing(e, m, flags, extra));
+	h1_put_response(&e->out, m, framing(e, m, flags, extra));
 	return WEIR_OK;
 }
 
@@ -617,7 +614,6 @@ go_idle(struct h1_server *s)
 {
 	s->state = IDLE;
 	accept_stats->waiting++;
-	timer_off(&s->wtimer);
 	s->piped = s->in.len != 0;
 	if (s->piped) {
 		task_post(&s->task);
@@ -634,8 +630,7 @@ go_linger(struct h1_server *s)
 		s->discarded_until = weir_now_ms + s->after.linger_ms;
 	s->state = LINGER;
 	bufq_clear(&s->in);
-	if (s->out.len == 0)
-		sink_finish(&s->conn->io->out);
+	sink_finish(&s->conn->io->out);
 	timer_set(&s->rtimer, s->after.linger_each_ms);
 	src_want(&s->conn->io->in, true);
 }
@@ -655,6 +650,8 @@ x_release(struct weir_xchg *x)
 	s->now = NULL;
 	h1_chunks_clear(&e->chunks);
 	timer_off(&s->rtimer);
+	timer_off(&e->wtimer);
+	bufq_clear(&e->out);
 	if (s->state == CLOSED) {	/* closed before the owner let go */
 		task_off(&s->task);
 		task_init(&s->task, on_free);
@@ -684,6 +681,27 @@ static const struct weir_xchg_ops xchg_ops = {
 	.want_body = x_want_body,
 };
 
+/* `broken`: not just the end of the client's direction. */
+static void
+tell_gone(struct h1_server *s, const char *why, bool broken)
+{
+	struct exchange *e = s->now;
+
+	e->x.gone = broken ? 2 : 1;
+	if (e->x.on_gone != NULL)
+		e->x.on_gone(&e->x, why);
+}
+
+static void
+on_wtimer(struct weir_timer *t)
+{
+	struct exchange *e = WEIR_OF(t, struct exchange, wtimer);
+
+	e->broken = true;
+	e->s->conn->io->out.err = "client timed out while receiving the response";
+	tell_gone(e->s, "client timed out while receiving the response", true);
+}
+
 static struct exchange *
 exchange_new(struct h1_server *s, struct weir_pool *pool)
 {
@@ -704,6 +722,7 @@ exchange_new(struct h1_server *s, struct weir_pool *pool)
 	e->x.after.linger_each_ms = 5000;
 	e->x.after.linger = 1;
 	h1_chunks_init(&e->chunks);
+	timer_init(&e->wtimer, on_wtimer);
 	s->now = e;
 	if (s->state == IDLE)
 		accept_stats->waiting--;
@@ -906,24 +925,13 @@ on_task(struct weir_task *t)
 
 		if (e->x.io.in.ready != NULL && (s->in.len != 0 || e->x.in_eof || e->in_failed))
 			e->x.io.in.ready(e->x.io.in.arg);
-		if (s->state == BUSY && s->now == e && !s->blocked && e->x.io.out.ready != NULL)
+		if (s->state == BUSY && s->now == e && !e->blocked && e->x.io.out.ready != NULL)
 			e->x.io.out.ready(e->x.io.out.arg);
 	} else if (s->state == IDLE && s->in.len != 0) {
 		on_head_bytes(s);
 		if (s->state == HEAD || s->state == IDLE)
 			read_head(s);
 	}
-}
-
-/* `broken`: not just the end of the client's direction. */
-static void
-tell_gone(struct h1_server *s, const char *why, bool broken)
-{
-	struct exchange *e = s->now;
-
-	e->x.gone = broken ? 2 : 1;
-	if (e->x.on_gone != NULL)
-		e->x.on_gone(&e->x, why);
 }
 
 static void
@@ -962,20 +970,6 @@ on_rtimer(struct weir_timer *t)
 }
 
 static void
-on_wtimer(struct weir_timer *t)
-{
-	struct h1_server *s = WEIR_OF(t, struct h1_server, wtimer);
-
-	if (s->state == BUSY && s->now != NULL) {
-		s->now->broken = true;
-		s->conn->io->out.err = "client timed out while receiving the response";
-		tell_gone(s, "client timed out while receiving the response", true);
-	} else {
-		close_conn(s, false);
-	}
-}
-
-static void
 on_drain(struct weir_conn *c, bool now)
 {
 	struct h1_server *s = c->owner;
@@ -1004,7 +998,6 @@ h1_serve(struct weir_conn *c, const struct weir_serve *opts)
 	s->after.linger_each_ms = 5000;
 	s->after.linger_ms = 30000;
 	timer_init(&s->rtimer, on_rtimer);
-	timer_init(&s->wtimer, on_wtimer);
 	task_init(&s->task, on_task);
 	c->owner = s;
 	c->on_drain = on_drain;

@@ -69,7 +69,6 @@ struct weir_http_conf {
 	uint64_t	 max_body;			/* client_max_body_size, 0: any */
 	uint64_t	 body_buffer;			/* client_body_buffer_size */
 	int		 body_in_file_only;		/* enum: 0 off, 1 on, 2 clean */
-	bool		 body_in_single_buffer;
 	struct weir_str	 body_temp_path;
 	uint64_t	 keepalive_ms, keepalive_header_ms, keepalive_time_ms, keepalive_min_ms;
 	int64_t		 keepalive_requests;
@@ -87,7 +86,7 @@ struct weir_http_conf {
 	struct weir_expr server_tokens_expr;
 	bool		 absolute_redirect, server_name_in_redirect, port_in_redirect;
 	bool		 chunked_transfer_encoding;
-	bool		 log_not_found, log_subrequest;
+	bool		 log_not_found;
 	bool		 recursive_error_pages;
 	bool		 internal;
 	int		 satisfy;

@@ -196,6 +196,16 @@ set_body_temp(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *
 	return WEIR_OK;
 }
 
+static int
+check_nopush(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	if (!((struct weir_http_conf *)conf)->tcp_nopush)
+		conf_warn(cf, node, 1, "has no effect: weir always sends a head together with what "
+		    "follows it");
+	return WEIR_OK;
+}
+
 /* What nginx has and weir does without.  A directive is never silently without effect. */
 static const struct no_effect {
 	const char	*name, *why;
@@ -213,6 +223,8 @@ static const struct no_effect {
 	{ "subrequest_output_buffer_size", "weir keeps no response of a subrequest in a buffer" },
 	{ "msie_padding", "no living client needs it" },
 	{ "msie_refresh", "no living client needs it" },
+	{ "client_body_in_single_buffer", "who looks into a body that was kept sees all of it in any case" },
+	{ "log_subrequest", "no module of weir makes subrequests" },
 	{ "open_file_cache", "weir opens a file anew for each request, so it never serves a stale one" },
 	{ "open_file_cache_valid", "weir keeps no cache of open files" },
 	{ "open_file_cache_min_uses", "weir keeps no cache of open files" },
@@ -331,7 +343,8 @@ static const struct weir_cmd cmds[] = {
 	{ "max_headers", HTTP_SERVER, CONF_INT, CONF_AT(weir_http_conf, max_headers),
 	  .def = "1000", .min = 1, .max = 100000, .doc = "The most fields of a head; then 431." },
 	{ "ignore_invalid_headers", HTTP_SERVER, CONF_FLAG, CONF_AT(weir_http_conf, ignore_invalid),
-	  .def = "on", .doc = "Drop fields with unusual names; else such a request is refused." },
+	  .def = "on", .doc = "Drop fields whose names have other signs than letters, digits and hyphens.  A name "
+	  "that HTTP does not allow is refused in any case." },
 	{ "underscores_in_headers", HTTP_SERVER, CONF_FLAG, CONF_AT(weir_http_conf, underscores),
 	  .def = "off", .doc = "Is an underscore usual in the name of a field?" },
 	{ "merge_slashes", HTTP_SERVER, CONF_FLAG, CONF_AT(weir_http_conf, merge_slashes),
@@ -346,9 +359,6 @@ static const struct weir_cmd cmds[] = {
 	{ "client_body_in_file_only", IN_HTTP_ANY, CONF_ENUM,
 	  CONF_AT(weir_http_conf, body_in_file_only), .def = "off", .choices = off_on_clean,
 	  .doc = "Keep every body in a file with a name; on leaves the file there, clean removes it." },
-	{ "client_body_in_single_buffer", IN_HTTP_ANY, CONF_FLAG,
-	  CONF_AT(weir_http_conf, body_in_single_buffer), .def = "off",
-	  .doc = "Keep a body in one piece of memory, for those who look into it." },
 	{ "client_body_temp_path", IN_HTTP_ANY, CONF_CUSTOM, .def = "client_body_temp",
 	  .args_min = 1, .args_max = 4, .set = set_body_temp, .args = "path",
 	  .doc = "The folder of bodies that are kept in files.  weir makes it." },
@@ -382,8 +392,9 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "End a connection that timed out by a reset." },
 	{ "tcp_nodelay", IN_HTTP_ANY, CONF_FLAG, CONF_AT(weir_http_conf, tcp_nodelay), .def = "on",
 	  .doc = "Send small pieces at once." },
-	{ "tcp_nopush", IN_HTTP_ANY, CONF_FLAG, CONF_AT(weir_http_conf, tcp_nopush), .def = "off",
-	  .doc = "Fill packets before they are sent." },
+	{ "tcp_nopush", IN_HTTP_ANY, CONF_FLAG, CONF_AT(weir_http_conf, tcp_nopush), .def = "on",
+	  .set = check_nopush, .doc = "A head and the begin of a file leave in the same packets.  weir "
+	  "knows no other way, so off has no effect." },
 	{ "limit_rate", IN_HTTP_ANY | IN_IF, CONF_CUSTOM, .args_min = 1, .args_max = 1,
 	  .set = set_limit_rate, .args = "rate",
 	  .doc = "The most bytes a second of one response; 0: any.  May contain variables." },
@@ -424,8 +435,6 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "Must all that control access agree, or is one enough?" },
 	{ "log_not_found", IN_HTTP_ANY, CONF_FLAG, CONF_AT(weir_http_conf, log_not_found),
 	  .def = "on", .doc = "Write missing files into the error log." },
-	{ "log_subrequest", IN_HTTP_ANY, CONF_FLAG, CONF_AT(weir_http_conf, log_subrequest),
-	  .def = "off", .doc = "Write subrequests into the access log." },
 	{ "error_log", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 2,
 	  .set = set_error_log, .flags = CONF_MULTI, .args = "file [level]",
 	  .doc = "Where errors are logged and from which level on." },
@@ -444,6 +453,8 @@ static const struct weir_cmd cmds[] = {
 	{ "subrequest_output_buffer_size", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "msie_padding", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "msie_refresh", IN_HTTP_ANY, NO_EFFECT(1) },
+	{ "client_body_in_single_buffer", IN_HTTP_ANY, NO_EFFECT(1) },
+	{ "log_subrequest", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "open_file_cache", IN_HTTP_ANY, NO_EFFECT(2) },
 	{ "open_file_cache_valid", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "open_file_cache_min_uses", IN_HTTP_ANY, NO_EFFECT(1) },

@@ -94,17 +94,22 @@ is_safari(const struct weir_req *r)
 	    str_find(ua, STR("Chrome/")) < 0;
 }
 
+static uint32_t
+short_ms(uint64_t ms)
+{
+	return (uint32_t)WEIR_MIN(ms, (uint64_t)UINT32_MAX);
+}
+
 static void
 decide_keepalive(struct weir_req *r, const struct weir_http_conf *c)
 {
 	struct weir_after *a = &r->x->after;
 
-	a->keepalive_ms = c->keepalive_ms;
-	a->keepalive_header_ms = c->keepalive_header_ms;
+	a->keepalive_ms = short_ms(c->keepalive_ms);
+	a->keepalive_header_ms = short_ms(c->keepalive_header_ms);
 	a->linger = (uint8_t)c->lingering;
-	a->linger_ms = c->linger_ms;
-	a->linger_each_ms = c->linger_each_ms;
-	a->reset = r->timed_out && c->reset_timedout;
+	a->linger_ms = short_ms(c->linger_ms);
+	a->linger_each_ms = short_ms(c->linger_each_ms);
 	if (!r->keepalive)
 		return;
 	if (c->keepalive_ms == 0 || r->x->number >= (unsigned)c->keepalive_requests ||
@@ -333,6 +338,8 @@ req_finish(struct weir_req *r)
 	if (r->keepalive && !r->x->in_eof && req_body_skip(r) != WEIR_OK)
 		r->keepalive = false;
 	r->x->on_gone = NULL;
+	if (r->timed_out)
+		r->x->after.reset = REQ_CORE(r)->reset_timedout;
 	for (weir_hook_list h = sess_hooks(ON_LOG); *h != NULL; h++)
 		(void)(*h)(&r->s);
 	src_on_ready(&r->x->io.in, NULL, NULL);
