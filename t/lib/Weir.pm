@@ -98,6 +98,8 @@ my %port_locks;		# port => handle with the lock
 my $owner = $$;
 
 $SIG{PIPE} = 'IGNORE';
+# So that END also tidies up after an interrupted test.
+$SIG{$_} = sub { exit 1 } for qw(INT TERM HUP);
 
 sub wait_for
 {
@@ -674,6 +676,8 @@ package Weir::Background;
 sub finish
 {
 	my ($self) = @_;
+	# A byte, not the end: processes that were forked meanwhile hold the pipe too.
+	syswrite $self->{stop}, 'x';
 	close $self->{stop};
 	my ($text, $fh) = ('', $self->{r});
 	my $end = Time::HiRes::time() + 30;

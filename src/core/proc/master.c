@@ -286,6 +286,9 @@ static void
 leave(bool fast)
 {
 	if (!leaving) {
+		/* Gently, where another master serves those who come back at once. */
+		int sig = fast ? SIGTERM : shared() ? SIGUSR2 : SIGQUIT;
+
 		leaving = true;
 		if (!fast && older_lives() && now != NULL)
 			listen_leave(&now->cycle->listeners);
@@ -295,7 +298,7 @@ leave(bool fast)
 		if (now != NULL)
 			now->idle = true;
 		close_listeners();
-		children_signal(fast ? SIGTERM : SIGQUIT);
+		children_signal(sig);
 	} else if (fast && !leaving_fast)
 		children_signal(SIGTERM);
 	if (fast && !leaving_fast) {

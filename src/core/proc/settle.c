@@ -165,7 +165,8 @@ settle_finish(struct weir_cycle *c)
 	if (watchdog_start(STUCK_SEC, log_fd(c)) != WEIR_OK)
 		log_alert(weir_log, "the watchdog cannot start");
 	if (channel_send(line.fd, CHANNEL_READY, 0, -1) != WEIR_OK) {
-		log_at(weir_log, LOG_EMERG_, errno, "cannot report to the master process");
+		log_at(weir_log, errno == EPIPE ? LOG_NOTICE_ : LOG_EMERG_, errno,
+		    "cannot report to the master process");
 		return WEIR_FAIL;
 	}
 	return WEIR_OK;
