@@ -3,8 +3,6 @@
  *
  * The first that exists is gone to by an internal redirect, so that its own location is found.
  */
-#include <sys/stat.h>
-
 #include "http/req/files.h"
 
 struct index_names {
@@ -47,7 +45,7 @@ check_folder(struct weir_req *r, struct weir_str path)
 {
 	struct stat	st;
 
-	if (stat(path.p, &st) == 0)
+	if (req_stat(r, path, &st) == 0)
 		return 0;
 	if (errno != ENOENT)
 		return req_file_error(r, "stat()", path);
@@ -60,17 +58,25 @@ check_folder(struct weir_req *r, struct weir_str path)
 static enum weir_next
 try(struct weir_req *r, struct weir_str folder, struct weir_str name)
 {
-	struct weir_str	path = pool_printf(r->s.pool, "%.*s%.*s", STR_ARG(folder), STR_ARG(name));
+	struct weir_str	path = pool_printf(r->s.pool, "%.*s%.*s%c", STR_ARG(folder), STR_ARG(name), '\0');
 	struct stat	st;
 
 	if (name.n == 0)
 		return WEIR_NEXT;
-	if (stat(pool_cstr(r->s.pool, path), &st) == 0)
+	path.n--;
+	if (req_stat(r, path, &st) == 0)
 		return req_redirect(r, pool_printf(r->s.pool, "%.*s%.*s", STR_ARG(r->uri.path),
 		    STR_ARG(name)), r->uri.args);
 	if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
 		return WEIR_NEXT;
 	return req_error(r, req_file_error(r, "stat()", path));
+}
+
+/* A variable may hold what a client sent. */
+static bool
+stays_below_root(struct weir_str uri)
+{
+	return str_find(uri, STR("/../")) < 0 && !str_ends(uri, STR("/.."));
 }
 
 static enum weir_next
@@ -90,7 +96,7 @@ on_content(struct weir_sess *s)
 		return req_error(r, status);
 	for (i = 0; i < c->names.n; i++) {
 		name = expr_eval(s, &c->names.v[i]);
-		if (name.n != 0 && name.p[0] == '/' && expr_is_const(&c->names.v[i]))
+		if (name.n != 0 && name.p[0] == '/' && stays_below_root(name))
 			return req_redirect(r, name, r->uri.args);
 		if ((next = try(r, folder, name)) != WEIR_NEXT)
 			return next;
