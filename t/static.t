@@ -12,7 +12,8 @@ use Weir;
 # effect: root alias types default_type sendfile sendfile_max_chunk etag log_not_found empty_gif
 # effect: error_log types_hash_max_size types_hash_bucket_size tcp_nopush open_file_cache
 # effect: open_file_cache_valid open_file_cache_min_uses open_file_cache_errors aio aio_write directio
-# effect: directio_alignment read_ahead output_buffers
+# effect: directio_alignment read_ahead output_buffers log_subrequest postpone_output send_lowat
+# effect: subrequest_output_buffer_size
 
 my $w = Weir->new;
 my $big = join '', map { sprintf "%07d\n", $_ } 1 .. 400_000;	# 3.2 MB
@@ -46,6 +47,10 @@ http {
 	directio_alignment 512;
 	read_ahead 0;
 	output_buffers 1 32k;
+	log_subrequest on;
+	postpone_output 0;
+	send_lowat 0;
+	subrequest_output_buffer_size 8k;
 	tcp_nopush on;
 
 	server {
@@ -184,7 +189,8 @@ ok $slow->response->body eq $big, 'and the slow one gets it all';
 
 $w->log_like(qr/\[warn\].*\Q$_\E: has no effect: /, "$_ warns") for qw(types_hash_max_size
     types_hash_bucket_size open_file_cache open_file_cache_valid open_file_cache_min_uses
-    open_file_cache_errors aio aio_write directio directio_alignment read_ahead output_buffers);
+    open_file_cache_errors aio aio_write directio directio_alignment read_ahead output_buffers log_subrequest postpone_output
+    send_lowat subrequest_output_buffer_size tcp_nopush);
 
 is $w->stop, 0, 'stop';
 

@@ -378,9 +378,9 @@ test_file(struct weir_req *r, const struct condition *c)
 	if (path.p[0] != '/')
 		path = joined(r, str_c(weir_cycle->prefix), '/', path);
 	p = pool_cstr(r->s.pool, path);
-	if (stat(p, &st) == 0)
+	if (req_stat(r, str_c(p), &st) == 0)
 		return has_kind(&st, c->file);
-	if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG)
+	if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG && errno != ELOOP)
 		log_crit(&r->s.log, "stat() \"%s\" failed", p);
 	return false;
 }

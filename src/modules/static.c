@@ -4,8 +4,6 @@
  * The last content handler: whoever has not answered until here wants a file.  It is
  * opened without blocking, so that a FIFO holds nobody up, and only a regular file is sent.
  */
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -109,8 +107,7 @@ on_content(struct weir_sess *s)
 		return forbidden_index(r);
 	if ((status = req_path(r, r->uri.path, &path)) != 0)
 		return req_error(r, status);
-	fd = open(path.p, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
+	if ((fd = req_open(r, path)) < 0)
 		return req_error(r, req_file_error(r, "open()", path));
 	return send_opened(r, fd, path);
 }

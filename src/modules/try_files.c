@@ -4,8 +4,6 @@
  * A hit changes the request's path only; what is then done with it is the next
  * content handler's matter.
  */
-#include <sys/stat.h>
-
 #include "core/base/num.h"
 #include "http/req/files.h"
 
@@ -89,9 +87,11 @@ exists(struct weir_req *r, const struct try_file *f)
 	struct weir_str	root = req_root(r), path;
 	struct stat	st;
 
-	path = pool_printf(r->s.pool, "%.*s%.*s", STR_ARG(root), STR_ARG(name));
-	if (stat(pool_cstr(r->s.pool, path), &st) != 0) {
-		if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG && errno != EACCES)
+	path = pool_printf(r->s.pool, "%.*s%.*s%c", STR_ARG(root), STR_ARG(name), '\0');
+	path.n--;
+	if (req_stat(r, path, &st) != 0) {
+		if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG && errno != EACCES &&
+		    errno != ELOOP)
 			log_crit(&r->s.log, "stat() \"%.*s\" failed", STR_ARG(path));
 		return false;
 	}

@@ -54,6 +54,8 @@ struct weir_http_addr;
 
 struct weir_http_main;		/* the http block: core.h */
 
+enum weir_symlinks { SYMLINKS_ALL, SYMLINKS_NONE, SYMLINKS_OWN };	/* those that may be followed */
+
 /* The core's directives.  Fields that http/server decide are the same for all their locations. */
 struct weir_http_conf {
 	/* http, server */
@@ -65,6 +67,8 @@ struct weir_http_conf {
 	/* http, server, location */
 	struct weir_expr root, alias;			/* alias.set: it is an alias */
 	const struct weir_location *alias_of;		/* whose name the alias stands for */
+	enum weir_symlinks symlinks;			/* disable_symlinks */
+	struct weir_expr symlinks_from;
 	uint64_t	 client_body_ms, send_ms;
 	uint64_t	 max_body;			/* client_max_body_size, 0: any */
 	uint64_t	 body_buffer;			/* client_body_buffer_size */

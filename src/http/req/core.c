@@ -309,6 +309,10 @@ static const struct weir_cmd cmds[] = {
 	{ "alias", IN_LOCATION, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = conf_alias,
 	  .args = "path", .doc = "What stands instead of the location's name; in a location with a "
 	  "regular expression, instead of the whole path.  May contain variables." },
+	{ "disable_symlinks", IN_HTTP_ANY, CONF_CUSTOM, .def = "off", .args_min = 1, .args_max = 2,
+	  .set = conf_symlinks, .args = "off | on | if_not_owner [from=part]",
+	  .doc = "Refuse paths with symbolic links in them: all links, or those that belong to somebody "
+	  "else than their targets.  The part of the path that from= names is not looked at." },
 	{ "types", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(weir_http_conf, types),
 	  .def = "{ text/html html; image/gif gif; image/jpeg jpg; }", .set = conf_types,
 	  .flags = CONF_RAW | CONF_MULTI, .args = "{ type extension ...; ... }",

@@ -4,6 +4,8 @@
 #ifndef WEIR_HTTP_REQ_FILES_H
 #define WEIR_HTTP_REQ_FILES_H
 
+#include <sys/stat.h>
+
 #include "http/req/req.h"
 
 /*
@@ -26,7 +28,15 @@ struct weir_str req_type(struct weir_req *);
  */
 int	req_file_error(struct weir_req *, const char *what, struct weir_str path);
 
-/* For the tables of directives: root and alias. */
+/*
+ * open(2) for reading, which a FIFO does not block, and stat(2), as far as disable_symlinks lets: ELOOP where
+ * it does not.  `path` is NUL-terminated and absolute.
+ */
+int	req_open(struct weir_req *, struct weir_str path);
+int	req_stat(struct weir_req *, struct weir_str path, struct stat *);
+
+/* For the tables of directives. */
+int	conf_symlinks(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
 int	conf_root(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
 int	conf_alias(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
 
