@@ -68,6 +68,11 @@ struct weir_xchg_ops {
 	 */
 	void	(*release)(struct weir_xchg *);
 	/*
+	 * After the head of a tunnel: give the connection up.  `in` gets what was read and not yet taken, `out`
+	 * what was not yet sent.  Nothing but release() may be called then.
+	 */
+	struct weir_conn *(*detach)(struct weir_xchg *, struct weir_bufq *in, struct weir_bufq *out);
+	/*
 	 * Server side: the client waits for 100 (Continue); send it now, once.  Called
 	 * when somebody really wants the body.
 	 */
@@ -88,6 +93,8 @@ struct weir_xchg {
 	struct weir_pool	*pool;		/* of this exchange; made by the codec on the server
 						   side, by whoever opens on the client side */
 	struct weir_msg		 msg;		/* the head that came in */
+	struct weir_str		 raw;		/* server side: that head as text, for codec->reread() */
+	const struct weir_codec	*codec;
 	uint64_t		 sent;		/* bytes put on the wire for it, heads included */
 	uint64_t		 received;	/* body bytes that came in, framing not counted */
 	uint64_t		 send_ms;	/* timeouts, set by the owner: between two writes, */
@@ -142,6 +149,10 @@ struct weir_codec {
 	struct weir_xchg *(*open)(struct weir_link *, struct weir_pool *);
 	/* End a link (idle or not). */
 	void		(*end)(struct weir_link *);
+	/*
+	 * Parse a request head that was accepted before once more; the text lives as long as the pool.
+	 */
+	void		(*reread)(struct weir_pool *, struct weir_str raw, struct weir_msg *);
 };
 
 enum weir_link_state { LINK_IDLE, LINK_BUSY, LINK_DEAD };

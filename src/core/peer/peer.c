@@ -85,6 +85,18 @@ pick_next(struct weir_pick *p)
 	return q;
 }
 
+void
+peer_hold(struct weir_peer *p)
+{
+	p->conns++;
+}
+
+void
+peer_let_go(struct weir_peer *p)
+{
+	p->conns--;
+}
+
 unsigned
 pick_most(const struct weir_pick *p)
 {

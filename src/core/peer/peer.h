@@ -63,6 +63,9 @@ void	pick_init(struct weir_pick *, struct weir_group *, struct weir_pool *);
  * forgotten then, so that the next request tries again.
  */
 struct weir_peer *pick_next(struct weir_pick *);
+/* A connection to the peer that outlives its request counts for max_conns until it is let go. */
+void	peer_hold(struct weir_peer *);
+void	peer_let_go(struct weir_peer *);
 /* How many peers a request may try: all that are not `down`. */
 unsigned pick_most(const struct weir_pick *);
 /* How it went with pick->peer. */

@@ -291,6 +291,48 @@ var_get(struct weir_sess *s, unsigned number, bool *missing)
 	return v.s;
 }
 
+struct saved {			/* before the bytes of each */
+	uint32_t number, n;
+	uint8_t	 state;
+} __attribute__((packed));
+
+size_t
+vars_save(const struct weir_sess *s, char *to)
+{
+	size_t size = 0;
+
+	for (unsigned i = 0; s->vars != NULL && i < vars_of(s)->used.n; i++) {
+		const struct weir_value *v = &s->vars[i];
+		struct saved head = { i, (uint32_t)v->s.n, v->state };
+
+		if (v->state == VALUE_NONE)
+			continue;
+		if (to != NULL) {
+			memcpy(to + size, &head, sizeof head);
+			if (v->s.n != 0)
+				memcpy(to + size + sizeof head, v->s.p, v->s.n);
+		}
+		size += sizeof head + v->s.n;
+	}
+	return size;
+}
+
+void
+vars_load(struct weir_sess *s, const char *from, size_t n)
+{
+	const char *end = from + n;
+
+	vars_make(s);
+	while (from < end) {
+		struct saved head;
+
+		memcpy(&head, from, sizeof head);
+		from += sizeof head;
+		s->vars[head.number] = (struct weir_value){ { from, head.n }, head.state };
+		from += head.n;
+	}
+}
+
 void
 var_set(struct weir_sess *s, unsigned number, struct weir_str value)
 {

@@ -75,6 +75,12 @@ void	vars_used_at(struct weir_vars *, unsigned number, const struct weir_node *,
 struct weir_str var_get(struct weir_sess *, unsigned number, bool *missing);
 /* Keep a value, also of a volatile variable. */
 void	var_set(struct weir_sess *, unsigned number, struct weir_str);
+/*
+ * Pack what is kept, numbers and bytes, to `to` (NULL: only measure); returns the size.  vars_load() gives it to
+ * another session, as views of `from`.
+ */
+size_t	vars_save(const struct weir_sess *, char *to);
+void	vars_load(struct weir_sess *, const char *from, size_t n);
 /* Forget kept values, all (VAR_ALL) or one: the session has changed place (internal redirect). */
 #define VAR_ALL		UINT32_MAX
 void	var_forget(struct weir_sess *, unsigned number);

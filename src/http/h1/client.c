@@ -406,12 +406,12 @@ static const struct weir_src_ops body_ops = {
 /* ---- heads ---- */
 
 static void
-gone(struct exchange *e, const char *why)
+gone(struct exchange *e, const char *why, bool lost)
 {
 	e->broken = true;
 	e->in_failed = true;
 	e->x.io.in.err = why;
-	e->x.gone = 1;
+	e->x.gone = lost ? 2 : 0;	/* else it is there, but nothing that it says can be used */
 	src_want(&e->k->l.conn->io->in, false);
 	if (e->x.on_gone != NULL)
 		e->x.on_gone(&e->x, why);
@@ -455,20 +455,20 @@ on_head(struct exchange *e, size_t head)
 	memset(&e->x.msg, 0, sizeof e->x.msg);
 	v = h1_parse_response(e->x.pool, text, head, &l, e->head_request, &e->x.msg);
 	if (v.status != 0) {
-		gone(e, v.why);
+		gone(e, v.why, false);
 		return false;
 	}
 	e->x.version = e->x.msg.version;
 	if (e->x.msg.status == 101) {
 		if (!e->upgrade_asked) {
-			gone(e, "upstream sent an unexpected 101 response");
+			gone(e, "upstream sent an unexpected 101 response", false);
 			return false;
 		}
 		e->in_mode = IN_TUNNEL;
 		e->out_mode = OUT_TUNNEL;
 	} else if (e->x.msg.status < 200) {
 		if (++e->interims > MAX_INTERIM) {
-			gone(e, "upstream sent too many interim responses");
+			gone(e, "upstream sent too many interim responses", false);
 			return false;
 		}
 		if (e->x.msg.status != 100) {
@@ -519,11 +519,11 @@ read_head(struct exchange *e)
 				continue;
 			}
 			if (n > e->x.limits.total) {
-				gone(e, "upstream sent too big header");
+				gone(e, "upstream sent too big header", false);
 				return;
 			}
 			if (n >= 5 && memcmp(p, "HTTP/", 5) != 0 && p[0] != '\r' && p[0] != '\n') {
-				gone(e, "upstream sent no valid HTTP/1.0 header");
+				gone(e, "upstream sent no valid HTTP/1.0 header", false);
 				return;
 			}
 		}
@@ -533,7 +533,7 @@ read_head(struct exchange *e)
 		if (r < 0) {
 			gone(e, r == WEIR_EOF ?
 			    "upstream prematurely closed connection while reading response header "
-			    "from upstream" : k->l.conn->io->in.err);
+			    "from upstream" : k->l.conn->io->in.err, true);
 			return;
 		}
 	}
@@ -556,8 +556,9 @@ on_readable(void *arg)
 	if (k->closed)
 		return;
 	if (e == NULL) {
-		/* idle: bytes or an end, either way it is of no more use */
-		on_state(k, LINK_DEAD);
+		/* idle: bytes or an end, either way it is of no more use; or an old notice */
+		if (!fdio_quiet(&k->l.conn->tcp))
+			on_state(k, LINK_DEAD);
 		return;
 	}
 	if (e->in_mode == IN_HEAD && e->sent_head)
@@ -576,7 +577,7 @@ on_conn_gone(void *arg)
 	if (k->now == NULL)
 		on_state(k, LINK_DEAD);
 	else if (k->now->x.on_gone != NULL && fdio_reset(&k->l.conn->tcp) && k->now->in_mode != IN_HEAD)
-		gone(k->now, "connection reset by upstream");
+		gone(k->now, "connection reset by upstream", true);
 }
 
 static void
@@ -596,12 +597,28 @@ on_task(struct weir_task *t)
 
 /* ---- the exchange ---- */
 
+/* TE ends at this hop, so Connection names it (RFC 9110, 10.1.4). */
+static struct weir_str
+connection(const struct weir_msg *m, unsigned flags)
+{
+	bool te = fields_known(&m->fields, H_TE) != NULL;
+
+	if (flags & HEAD_TUNNEL)
+		return te ? STR("Connection: Upgrade, TE\r\n") : STR("Connection: Upgrade\r\n");
+	if (flags & HEAD_CLOSE)
+		return te ? STR("Connection: close, TE\r\n") : STR("Connection: close\r\n");
+	if (m->version == 0x100)
+		return te ? STR("Connection: keep-alive, TE\r\n") : STR("Connection: keep-alive\r\n");
+	return te ? STR("Connection: TE\r\n") : STR("");
+}
+
 static int
 x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
 {
 	struct exchange *e = WEIR_OF(x, struct exchange, x);
 	struct h1_link *k = e->k;
 	char extra[96], *p = extra;
+	struct weir_str conn = connection(m, flags);
 
 	if (k->closed)
 		return WEIR_FAIL;
@@ -619,12 +636,7 @@ x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
 	} else {
 		e->out_mode = OUT_NOTHING;
 	}
-	if (e->upgrade_asked)
-		p = mempcpy(p, "Connection: Upgrade\r\n", 21);
-	else if (flags & HEAD_CLOSE)
-		p = mempcpy(p, "Connection: close\r\n", 19);
-	else if (m->version == 0x100)
-		p = mempcpy(p, "Connection: keep-alive\r\n", 24);
+	p = mempcpy(p, conn.p, conn.n);
 	h1_put_request(&k->out, m, str_of(extra, (size_t)(p - extra)));
 	e->sent_head = true;
 	src_want(&k->l.conn->io->in, true);
@@ -657,7 +669,8 @@ fit(const struct exchange *e)
 	    k->out.len != 0 || e->in_mode == IN_TUNNEL || e->in_mode == IN_UNTIL_CLOSE ||
 	    e->in_mode == IN_HEAD)
 		return false;
-	return !(e->x.msg.flags & MSG_CLOSE) && !fdio_gone(&k->l.conn->tcp);
+	/* what has come behind the response must not become somebody else's (S-45) */
+	return !(e->x.msg.flags & MSG_CLOSE) && fdio_quiet(&k->l.conn->tcp);
 }
 
 static void
@@ -684,8 +697,24 @@ x_release(struct weir_xchg *x)
 	on_state(k, LINK_IDLE);
 }
 
+static struct weir_conn *
+x_detach(struct weir_xchg *x, struct weir_bufq *in, struct weir_bufq *out)
+{
+	struct h1_link *k = WEIR_OF(x, struct exchange, x)->k;
+
+	bufq_move(in, &k->in, k->in.len);
+	bufq_move(out, &k->out, k->out.len);
+	k->closed = true;
+	task_off(&k->task);
+	k->l.conn->tcp.on_gone = NULL;
+	src_want(&k->l.conn->io->in, false);
+	sink_want(&k->l.conn->io->out, false);
+	return k->l.conn;
+}
+
 static const struct weir_xchg_ops xchg_ops = {
 	.head = x_head, .trailers = x_trailers, .cancel = x_cancel, .release = x_release,
+	.detach = x_detach,
 };
 
 struct weir_xchg *

@@ -10,4 +10,5 @@ const struct weir_codec h1_codec = {
 	.link = h1_link,
 	.open = h1_open,
 	.end = h1_end,
+	.reread = h1_reread,
 };

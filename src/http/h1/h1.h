@@ -13,6 +13,8 @@ extern const struct weir_codec h1_codec;
  */
 void	h1_serve(struct weir_conn *, const struct weir_serve *);
 
+void	h1_reread(struct weir_pool *, struct weir_str raw, struct weir_msg *);
+
 /* client.c */
 struct weir_link *h1_link(struct weir_conn *);
 struct weir_xchg *h1_open(struct weir_link *, struct weir_pool *);

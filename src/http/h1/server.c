@@ -51,6 +51,7 @@ struct h1_server {
 	uint32_t	 magic;
 	uint8_t		 state;
 	bool		 keep, draining;
+	uint16_t	 drain_ms;	/* how long it may stay idle then */
 	bool		 piped;		/* the next request came together with the last one */
 	struct weir_conn *conn;
 	const struct weir_serve *opts;
@@ -128,6 +129,7 @@ flush(struct exchange *e)
 
 	if (e->out.len != 0)
 		n = sink_write(&e->s->conn->io->out, &e->out);
+	e->x.sent = e->s->conn->tcp.put - e->put_before;
 	if (n == WEIR_FAIL)
 		return WEIR_FAIL;
 	if (e->out.len == 0) {
@@ -261,6 +263,7 @@ out_moved(struct weir_sink *sink, uint64_t n, bool full)
 		e->out_left -= n;
 	e->x.sent += n;
 	below->ops->moved(below, n, full);
+	e->x.sent += n;
 	if (full) {
 		e->blocked = true;
 		timer_set(&e->wtimer, e->x.send_ms);
@@ -619,7 +622,9 @@ go_idle(struct h1_server *s)
 		task_post(&s->task);
 		return;
 	}
-	timer_set(&s->rtimer, s->after.keepalive_ms);
+	/* Its head promised to keep the connection; the worker has been told to go since. */
+	timer_set(&s->rtimer, s->draining ? WEIR_MIN(s->after.keepalive_ms, s->drain_ms)
+	    : s->after.keepalive_ms);
 	src_want(&s->conn->io->in, true);
 }
 
@@ -676,9 +681,28 @@ x_release(struct weir_xchg *x)
 	close_conn(s, false);
 }
 
+static struct weir_conn *
+x_detach(struct weir_xchg *x, struct weir_bufq *in, struct weir_bufq *out)
+{
+	struct exchange *e = WEIR_OF(x, struct exchange, x);
+	struct h1_server *s = e->s;
+
+	bufq_move(in, &s->in, s->in.len);
+	bufq_move(out, &e->out, e->out.len);
+	s->state = CLOSED;
+	timer_off(&s->rtimer);
+	timer_off(&e->wtimer);
+	task_off(&s->task);
+	s->conn->on_drain = NULL;
+	s->conn->tcp.on_gone = NULL;
+	src_want(&s->conn->io->in, false);
+	sink_want(&s->conn->io->out, false);
+	return s->conn;
+}
+
 static const struct weir_xchg_ops xchg_ops = {
 	.head = x_head, .trailers = x_trailers, .cancel = x_cancel, .release = x_release,
-	.want_body = x_want_body,
+	.want_body = x_want_body, .detach = x_detach,
 };
 
 /* `broken`: not just the end of the client's direction. */
@@ -714,6 +738,8 @@ exchange_new(struct h1_server *s, struct weir_pool *pool)
 	e->x.io.out.ops = &out_ops;
 	e->x.ops = &xchg_ops;
 	e->x.conn = s->conn;
+	e->x.codec = &h1_codec;
+	e->put_before = s->conn->tcp.put;
 	e->x.pool = pool;
 	e->x.number = ++s->requests;
 	e->x.piped = s->piped;
@@ -734,6 +760,17 @@ exchange_new(struct h1_server *s, struct weir_pool *pool)
 }
 
 /* ---- heads ---- */
+
+void
+h1_reread(struct weir_pool *pool, struct weir_str raw, struct weir_msg *m)
+{
+	struct h1_limits l = { .line = UINT32_MAX, .total = UINT32_MAX, .fields = UINT32_MAX,
+		.ignore_invalid = true, .underscores = true };
+	char *text = pool_bytes(pool, raw.n);
+
+	memcpy(text, raw.p, raw.n);
+	(void)h1_parse_request(pool, text, raw.n, &l, m);
+}
 
 static void
 refuse(struct h1_server *s, struct weir_pool *pool, int status, const char *why)
@@ -767,6 +804,7 @@ begin(struct h1_server *s, size_t head)
 	bufq_take(&s->in, text, head);
 	s->scanned = 0;
 	e = exchange_new(s, pool);
+	e->x.raw = str_of(text, head);
 	v = h1_parse_request(pool, text, head, &l, &e->x.msg);
 	if (e->x.msg.version != 0)
 		e->x.version = e->x.msg.version;
@@ -975,6 +1013,7 @@ on_drain(struct weir_conn *c, bool now)
 	struct h1_server *s = c->owner;
 
 	s->draining = true;
+	s->drain_ms = now ? 1 : DRAIN_GRACE_MS;
 	if (s->state != IDLE)
 		return;
 	if (now && !(c->tcp.ev.ready & EV_READ)) {

@@ -91,7 +91,6 @@ struct weir_req {
 	 */
 	void			(*on_client_gone)(struct weir_req *, const char *why, bool broken);
 	struct weir_task	 end;
-	struct weir_tunnel	*joined;	/* while tunnel */
 	struct weir_fields	 trailers;	/* to send after the body */
 	bool			 late_trailers;	/* they will be known at the body's end only: req_trailers() */
 };
@@ -137,11 +136,23 @@ enum weir_next req_redirect(struct weir_req *, struct weir_str uri, struct weir_
 /* Go to a named location, keeping the URI. */
 enum weir_next req_redirect_named(struct weir_req *, struct weir_str name);
 /*
- * 101 or a 2xx to CONNECT was decided: send r->rsp, then join the client with `other` until both directions
- * have ended or nothing moved for idle_ms.  done() is called before the request ends, also when it is cut short.
+ * 101 or a 2xx to CONNECT was decided: send r->rsp, then join the client's connection with `other` (detached, as is
+ * what came with it: `from_other` is for the client, `to_other` is still to be sent) until both directions have ended or
+ * nothing moved for idle_ms.
+ *
+ * While it lasts there is no request: what the log will need is packed, the rest is freed, so that an idle tunnel
+ * costs two connections and a few hundred bytes.  At the end the request is made again, `revive` is called with a
+ * copy of `keep`, and the log hooks run.  The caller has nothing left to do with r.
  */
-enum weir_next req_tunnel(struct weir_req *, struct weir_io *other, uint64_t idle_ms,
-	    void (*done)(struct weir_req *));
+struct weir_tunnel_to {
+	struct weir_conn *other;
+	struct weir_bufq *from_other, *to_other;
+	uint64_t	 idle_ms;
+	const void	*keep;
+	size_t		 keep_size;
+	void		(*revive)(struct weir_req *, const void *keep, size_t);
+};
+enum weir_next req_tunnel(struct weir_req *, const struct weir_tunnel_to *);
 /* The request has nothing more to send: logs, lets the connection go on or ends it, frees.  Once. */
 void	req_finish(struct weir_req *);
 /* ON_RESPONSE hooks and fields that every response has; for those who send heads themselves. */

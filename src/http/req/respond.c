@@ -313,8 +313,8 @@ req_abort(struct weir_req *r, const char *why)
 	req_finish(r);
 }
 
-static void
-free_request(struct weir_task *t)
+void
+req_free(struct weir_task *t)
 {
 	struct weir_req *r = WEIR_OF(t, struct weir_req, end);
 
@@ -345,6 +345,6 @@ req_finish(struct weir_req *r)
 	src_on_ready(&r->x->io.in, NULL, NULL);
 	sink_on_ready(&r->x->io.out, NULL, NULL);
 	xchg_release(r->x);
-	task_init(&r->end, free_request);
+	task_init(&r->end, req_free);
 	task_post(&r->end);
 }

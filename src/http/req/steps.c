@@ -284,8 +284,8 @@ on_gone(struct weir_xchg *x, const char *why)
 	}
 }
 
-static struct weir_req *
-make(struct weir_xchg *x)
+struct weir_req *
+req_make(struct weir_xchg *x)
 {
 	struct weir_req *r = POOL_NEW(x->pool, weir_req);
 	struct weir_conn *c = x->conn;
@@ -363,7 +363,7 @@ prepare(struct weir_req *r, const char **why)
 void
 req_begin(struct weir_xchg *x)
 {
-	struct weir_req *r = make(x);
+	struct weir_req *r = req_make(x);
 	const char *why = "";
 	int status = prepare(r, &why);
 
@@ -380,7 +380,7 @@ req_begin(struct weir_xchg *x)
 void
 req_begin_bad(struct weir_xchg *x, int status, const char *why)
 {
-	struct weir_req *r = make(x);
+	struct weir_req *r = req_make(x);
 
 	if (x->msg.authority.n != 0)
 		(void)find_server(r);

@@ -12,6 +12,10 @@ enum weir_step {
 
 /* Go on from that step: at once when nothing runs, else when the step that runs has returned. */
 void	req_go(struct weir_req *, enum weir_step);
+/* The task that frees a request. */
+void	req_free(struct weir_task *);
+/* A request of an exchange, at its default server; nothing runs yet. */
+struct weir_req *req_make(struct weir_xchg *);
 /* Be in this place (NULL: the server's level): its configuration, log and timeouts apply. */
 void	req_set_location(struct weir_req *, struct weir_location *);
 

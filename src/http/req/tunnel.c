@@ -1,76 +1,215 @@
 /*
- * tunnel.c - the client and another io are joined: WebSocket and every other Upgrade.
+ * tunnel.c - the client and another connection are joined: WebSocket and every other Upgrade.
+ *
+ * A tunnel may stay idle for days, so it keeps no request: struct weir_tunnel holds the relay and, packed
+ * behind it, what the log will want (the head as text, the values of variables that were asked for).
+ * When the tunnel ends the head is parsed again, and the log hooks see a request as they know it.
  */
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/io/relay.h"
-#include "http/req/req.h"
+#include "http/req/steps.h"
 
 enum { CAP = 65536 };
 
 struct weir_tunnel {
 	struct weir_relay relay;
-	struct weir_req	*r;
-	void		(*done)(struct weir_req *);
+	struct weir_task free;
+	struct weir_conn *client, *other;
+	const struct weir_codec *codec;
+	struct weir_http_server *server;
+	struct weir_location *loc;
+	void		(*revive)(struct weir_req *, const void *, size_t);
+	uint64_t	 began_ms, began_wall_ms, head_sent;
+	uint32_t	 raw, path, args, vars, keep;	/* sizes of what is packed, in this order */
+	uint32_t	 number;
+	int16_t		 status;
+	bool		 has_args;
+	char		 packed[];
 };
 
-static void
-end(struct weir_tunnel *t, bool whole)
-{
-	struct weir_req *r = t->r;
+/* ---- packing ---- */
 
+static char *
+put(char *to, const void *from, size_t n)
+{
+	if (n != 0)
+		memcpy(to, from, n);
+	return to + n;
+}
+
+static struct weir_tunnel *
+pack(struct weir_req *r, const struct weir_tunnel_to *to)
+{
+	struct weir_str path = r->uri_rewritten ? r->uri.path : STR("");
+	struct weir_str args = r->uri_rewritten ? r->uri.args : STR("");
+	size_t vars = vars_save(&r->s, NULL);
+	size_t keep = (sizeof(struct weir_tunnel) + 15) & ~(size_t)15, begin;
+	struct weir_tunnel *t;
+	char *p;
+
+	/* `keep` first, where it is aligned for any type */
+	begin = keep - sizeof(struct weir_tunnel);
+	t = mem_zalloc(keep + to->keep_size + r->x->raw.n + path.n + args.n + vars);
+	p = put(t->packed + begin, to->keep, to->keep_size);
+	p = put(p, r->x->raw.p, r->x->raw.n);
+	p = put(p, path.p, path.n);
+	p = put(p, args.p, args.n);
+	vars_save(&r->s, p);
+	t->keep = (uint32_t)to->keep_size;
+	t->raw = (uint32_t)r->x->raw.n;
+	t->path = (uint32_t)path.n;
+	t->args = (uint32_t)args.n;
+	t->vars = (uint32_t)vars;
+	t->has_args = r->uri.has_args;
+	t->codec = r->x->codec;
+	t->server = r->server;
+	t->loc = r->loc;
+	t->revive = to->revive;
+	t->began_ms = r->s.began_ms;
+	t->began_wall_ms = r->s.began_wall_ms;
+	t->head_sent = r->x->sent;
+	t->number = r->x->number;
+	t->status = (int16_t)r->rsp.status;
+	return t;
+}
+
+/* ---- the request, made again ---- */
+
+static void
+shell_release(struct weir_xchg *x)
+{
+	accept_stats->writing--;
+	conn_close(x->conn);
+}
+
+static void
+shell_cancel(struct weir_xchg *x, enum weir_cancel why)
+{
+	(void)x;
+	(void)why;
+}
+
+static const struct weir_xchg_ops shell_ops = { .release = shell_release, .cancel = shell_cancel };
+
+static struct weir_req *
+unpack(struct weir_tunnel *t)
+{
+	struct weir_pool *pool = pool_new(4096);
+	struct weir_xchg *x = POOL_NEW(pool, weir_xchg);
+	const char *keep = t->packed + (((sizeof *t + 15) & ~(size_t)15) - sizeof *t);
+	const char *raw = keep + t->keep, *path = raw + t->raw, *args = path + t->path;
+	struct weir_req *r;
+	const char *why;
+
+	x->magic = WEIR_XCHG_MAGIC;
+	x->version = 0x101;
+	x->in_eof = 1;
+	x->ops = &shell_ops;
+	x->codec = t->codec;
+	x->conn = t->client;
+	x->pool = pool;
+	x->number = t->number;
+	x->received = t->relay.ab.moved;
+	x->sent = t->head_sent + t->relay.ba.moved;
+	t->codec->reread(pool, str_of(raw, t->raw), &x->msg);
+	req_count--;		/* it was counted all the time */
+	r = req_make(x);
+	r->server = t->server;
+	if (x->msg.authority.n != 0)
+		(void)host_parse(pool, x->msg.authority, &r->host, &r->port);
+	req_set_location(r, t->loc);
+	(void)!uri_parse(pool, x->msg.target, REQ_CORE(r)->merge_slashes, &r->uri, &why);
+	if (t->path != 0) {
+		r->uri.path = pool_str(pool, str_of(path, t->path));
+		r->uri.args = pool_str(pool, str_of(args, t->args));
+		r->uri.has_args = t->has_args;
+		r->uri_rewritten = true;
+	}
+	r->s.began_ms = t->began_ms;
+	r->s.began_wall_ms = t->began_wall_ms;
+	r->rsp.status = t->status;
 	r->body_sent = t->relay.ba.moved;
-	r->body_whole = whole;
-	r->joined = NULL;
-	if (!whole)
-		xchg_cancel(r->x, CANCEL_PEER);
-	t->done(r);
-	req_finish(r);
+	r->head_sent = r->tunnel = true;
+	r->keepalive = false;
+	if (t->vars != 0)
+		vars_load(&r->s, pool_dup(pool, args + t->args, t->vars), t->vars);
+	t->revive(r, keep, t->keep);
+	return r;
+}
+
+/* ---- the end ---- */
+
+static void
+on_free(struct weir_task *task)
+{
+	mem_free(WEIR_OF(task, struct weir_tunnel, free));
 }
 
 static void
 on_end(struct weir_relay *relay, enum weir_relay_end how)
 {
 	struct weir_tunnel *t = relay->owner;
+	struct weir_req *r = unpack(t);
 
+	r->body_whole = how == RELAY_EOF;
 	if (how == RELAY_IDLE)
-		log_info(&t->r->s.log, "nothing moved in the tunnel for %llu ms: closing",
+		log_info(&r->s.log, "nothing moved in the tunnel for %llu ms: closing",
 		    (unsigned long long)relay->idle_ms);
 	else if (how == RELAY_A_FAIL)
-		log_info(&t->r->s.log, "client broke the tunnel");
+		log_info(&r->s.log, "client broke the tunnel");
 	else if (how == RELAY_B_FAIL)
-		log_info(&t->r->s.log, "upstream broke the tunnel");
-	end(t, how == RELAY_EOF);
+		log_info(&r->s.log, "upstream broke the tunnel");
+	conn_close(t->other);
+	req_finish(r);
+	task_init(&t->free, on_free);
+	task_post(&t->free);
 }
 
+/* A reset on a side that nobody reads or writes just now. */
 static void
-on_client_gone(struct weir_req *r, const char *why, bool broken)
+on_gone(void *arg)
 {
-	if (!broken)
-		return;		/* a half-close: the relay reads it in its turn */
-	log_info(&r->s.log, "%s", why);
-	relay_off(&r->joined->relay);
-	end(r->joined, false);
+	struct weir_tunnel *t = arg;
+	bool client = fdio_reset(&t->client->tcp);
+
+	if (!client && !fdio_reset(&t->other->tcp))
+		return;		/* an orderly end: the relay reads it in its turn */
+	relay_off(&t->relay);
+	sink_abort(&t->client->io->out);
+	sink_abort(&t->other->io->out);
+	on_end(&t->relay, client ? RELAY_A_FAIL : RELAY_B_FAIL);
 }
 
 enum weir_next
-req_tunnel(struct weir_req *r, struct weir_io *other, uint64_t idle_ms,
-    void (*done)(struct weir_req *))
+req_tunnel(struct weir_req *r, const struct weir_tunnel_to *to)
 {
-	struct weir_tunnel *t = POOL_NEW(r->s.pool, weir_tunnel);
+	struct weir_bufq from_client = { 0 };
+	struct weir_xchg *x = r->x;
+	struct weir_tunnel *t;
 
 	req_head_ready(r);
 	r->head_sent = r->tunnel = true;
-	r->keepalive = false;
-	t->r = r;
-	t->done = done;
+	/* when it fails the connection is lost, which the relay will find */
+	(void)xchg_head(x, &r->rsp, HEAD_TUNNEL);
+	t = pack(r, to);
 	t->relay.owner = t;
 	t->relay.done = on_end;
-	r->joined = t;
-	r->on_client_gone = on_client_gone;
-	if (xchg_head(r->x, &r->rsp, HEAD_TUNNEL) != WEIR_OK) {
-		end(t, false);
-		return WEIR_DONE;
-	}
-	relay_start(&t->relay, &r->x->io, other, CAP, idle_ms);
+	bufq_move(&t->relay.ab.q, to->to_other, to->to_other->len);
+	t->client = x->ops->detach(x, &from_client, &t->relay.ba.q);
+	t->other = to->other;
+	relay_preload(&t->relay, &from_client, to->from_other);
+	t->client->tcp.on_gone = t->other->tcp.on_gone = on_gone;
+	t->client->tcp.gone_arg = t->other->tcp.gone_arg = t;
+	/* the request goes, and nobody logs it now */
+	r->finished = true;
+	r->on_client_gone = NULL;
+	x->on_gone = NULL;
+	xchg_release(x);
+	accept_stats->writing++;
+	req_count++;
+	task_init(&r->end, req_free);
+	task_post(&r->end);
+	relay_start(&t->relay, t->client->io, t->other->io, CAP, to->idle_ms);
 	return WEIR_DONE;
 }

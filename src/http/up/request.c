@@ -96,7 +96,7 @@ up_make_head(struct weir_up *u)
 {
 	struct weir_req *r = u->r;
 	struct weir_msg *m = &u->head;
-	unsigned room = u->p->n_headers + r->msg->fields.n + 1;
+	unsigned room = u->p->n_headers + r->msg->fields.n + 2;
 
 	m->method = r->method;
 	m->method_id = r->method_id;
@@ -119,5 +119,8 @@ up_make_head(struct weir_up *u)
 			m->fields.v[m->fields.n++] = (struct weir_field){ .name = STR("Upgrade"),
 			    .value = up->value, .known = H_UPGRADE };
 	}
+	if (u->p->pass_trailers && m->version != 0x100 && fields_known(&m->fields, H_TE) == NULL)
+		m->fields.v[m->fields.n++] = (struct weir_field){ .name = STR("TE"),
+		    .value = STR("trailers"), .known = H_TE };
 	put_body_length(u);
 }

@@ -34,8 +34,10 @@ hidden_by_default(const struct weir_field *f)
 }
 
 static bool
-is_hidden(const struct weir_up_params *p, const struct weir_field *f)
+is_hidden(const struct weir_up_params *p, const struct weir_field *f, int status)
 {
+	if (f->known == H_UPGRADE)
+		return status != 101;	/* ours to give as well: both sides change the protocol */
 	if (f->hop || f->known == H_CONTENT_LENGTH)
 		return true;
 	if (hidden_by_default(f))
@@ -92,7 +94,7 @@ copy_fields(struct weir_up *u)
 		const struct weir_field *f = &from->v[i];
 		struct weir_str value = f->value;
 
-		if (is_hidden(u->p, f))
+		if (is_hidden(u->p, f, u->x->msg.status))
 			continue;
 		if (f->known == H_CONTENT_TYPE) {
 			r->content_type = value;
@@ -224,9 +226,84 @@ up_take_head(struct weir_up *u)
 		r->rsp.reason = m->reason;
 	}
 	r->rsp.length = m->flags & MSG_CHUNKED ? -1 : m->flags & MSG_UNTIL_CLOSE ? -1 : m->length;
-	if ((r->msg->method_id == M_HEAD || m->status == 304) && !(m->flags & MSG_HAS_LENGTH))
+	if (r->msg->method_id == M_HEAD || m->status == 304) {
+		/* what is announced is not here, but the client wants to know */
+		uint64_t n;
+
 		r->rsp.length = -1;
+		if ((m->flags & MSG_HAS_LENGTH) &&
+		    num_u64(fields_value(&m->fields, H_CONTENT_LENGTH), &n) == WEIR_OK)
+			r->rsp.length = (int64_t)n;
+	}
 	copy_fields(u);
 	accel_rate(u);
+	if (u->p->pass_trailers && (m->flags & MSG_CHUNKED))
+		r->late_trailers = true;
 	return false;
+}
+
+/* ---- trailers ---- */
+
+struct with_trailers {			/* a source that tells the request of them at its end */
+	struct weir_src	 src;
+	struct weir_src	*below;
+	struct weir_up	*u;
+	bool		 done;
+};
+
+static ssize_t
+trailed_read(struct weir_src *src, struct weir_bufq *to, size_t max)
+{
+	struct with_trailers *t = WEIR_OF(src, struct with_trailers, src);
+	const struct weir_fields *came = &t->u->rsp->trailers;
+	struct weir_req *r = t->u->r;
+	ssize_t n = src_read(t->below, to, max);
+
+	if (n == WEIR_FAIL)
+		src->err = t->below->err;
+	if (n != WEIR_EOF || t->done)
+		return n;
+	t->done = true;
+	for (unsigned i = 0; i < came->n; i++)
+		if (!came->v[i].hop)
+			fields_add(&r->trailers, r->s.pool, came->v[i].name, came->v[i].value);
+	req_trailers(r);
+	return n;
+}
+
+static void
+trailed_want(struct weir_src *src, bool on)
+{
+	src_want(WEIR_OF(src, struct with_trailers, src)->below, on);
+}
+
+static void
+trailed_stop(struct weir_src *src)
+{
+	src_stop(WEIR_OF(src, struct with_trailers, src)->below);
+}
+
+static void
+trailed_ready(void *arg)
+{
+	struct with_trailers *t = arg;
+
+	if (t->src.ready != NULL)
+		t->src.ready(t->src.arg);
+}
+
+static const struct weir_src_ops trailed_ops = {
+	.read = trailed_read, .want = trailed_want, .stop = trailed_stop,
+};
+
+struct weir_src *
+up_with_trailers(struct weir_up *u, struct weir_src *body)
+{
+	struct with_trailers *t = POOL_NEW(u->r->s.pool, with_trailers);
+
+	t->src.ops = &trailed_ops;
+	t->below = body;
+	t->u = u;
+	src_on_ready(body, trailed_ready, t);
+	return &t->src;
 }

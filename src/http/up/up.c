@@ -156,14 +156,30 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 	give_up(u, status_of(how));
 }
 
+/* Is it the client who sends no more of the body?  That has a timeout of its own. */
+static bool
+waits_for_client(struct weir_up *u)
+{
+	struct weir_pump *p = &u->request;
+
+	return u->streaming && p->src != NULL && !p->over && p->q.len == 0 && p->in_pipe == 0 &&
+	    sink_write(&u->x->io.out, &p->q) >= 0;
+}
+
 static void
 on_timer(struct weir_timer *t)
 {
 	struct weir_up *u = WEIR_OF(t, struct weir_up, timer);
 
-	if (u->responded && u->r->pump.q.len != 0) {
+	if (u->ended)
+		return;
+	if (u->responded && (u->r->pump.q.len != 0 || u->r->pump.in_pipe != 0)) {
 		/* it is the client who does not take what is here */
 		timer_set(&u->timer, u->p->read_ms);
+		return;
+	}
+	if (!u->responded && waits_for_client(u)) {
+		timer_set(&u->timer, u->p->send_ms);
 		return;
 	}
 	up_failed(u, UP_TIMEOUT, u->request_sent ? "upstream timed out (110: Connection timed out)" :
@@ -184,10 +200,29 @@ client_left(struct weir_up *u)
 	req_abort(r, NULL);
 }
 
+/*
+ * A while after the client ended its direction: before the response it is gone, later it is when
+ * the upstream has nothing for it either.
+ */
 static void
 on_leave_timer(struct weir_timer *t)
 {
-	client_left(WEIR_OF(t, struct weir_up, leave));
+	struct weir_up *u = WEIR_OF(t, struct weir_up, leave);
+	struct weir_pump *p = &u->r->pump;
+
+	if (u->ended)
+		return;
+	if (!u->responded) {
+		client_left(u);
+		return;
+	}
+	if (u->left_at != p->moved || p->q.len != 0 || p->in_pipe != 0) {
+		u->left_at = p->moved;
+		timer_set(&u->leave, LEAVE_GRACE_MS);
+		return;
+	}
+	log_info(&u->r->s.log, "client closed the connection and nothing comes from the upstream");
+	req_abort(u->r, NULL);
 }
 
 static void
@@ -195,19 +230,19 @@ on_client_gone(struct weir_req *r, const char *why, bool broken)
 {
 	struct weir_up *u = r->up;
 
-	if (u->responded) {
-		if (broken) {
-			log_info(&r->s.log, "%s while sending to client", why);
-			req_abort(r, why);
-		}
+	if (u->responded && broken) {
+		log_info(&r->s.log, "%s while sending to client", why);
+		req_abort(r, why);
 		return;
 	}
 	if (u->p->ignore_client_abort)
 		return;
-	if (broken)
+	if (broken) {
 		client_left(u);
-	else if (u->leave.at == 0)
+	} else if (u->leave.at == 0) {
+		u->left_at = r->pump.moved;
 		timer_set(&u->leave, LEAVE_GRACE_MS);
+	}
 }
 
 /* ---- the response ---- */
@@ -223,15 +258,53 @@ on_body_end(struct weir_req *r, bool whole)
 	over(u);
 }
 
-static void
-on_tunnel_end(struct weir_req *r)
-{
-	struct weir_up *u = r->up;
+/* What a tunnel remembers of its up: the peer, then the attempts. */
+struct kept {
+	struct weir_peer *peer;
+	const struct weir_up_params *p;
+	uint64_t	 attempt_ms;
+	unsigned	 n;
+	struct weir_up_attempt attempts[];
+};
 
-	if (u->x != NULL)
-		xchg_cancel(u->x, CANCEL_PEER);
+/* The tunnel is over and the request is here again, for the log. */
+static void
+on_revive(struct weir_req *r, const void *keep, size_t size)
+{
+	const struct kept *k = keep;
+	struct weir_up *u = POOL_NEW(r->s.pool, weir_up);
+
+	(void)size;
+	peer_let_go(k->peer);
+	u->r = r;
+	u->p = k->p;
+	u->ended = u->responded = true;
+	u->attempts.v = pool_dup(r->s.pool, k->attempts, k->n * sizeof *k->attempts);
+	u->attempts.n = u->attempts.room = k->n;
+	attempt(u)->response_ms = weir_now_ms - k->attempt_ms;
+	attempt(u)->length = r->body_sent;
+	r->up = u;
+}
+
+static void
+join(struct weir_up *u)
+{
+	struct weir_bufq from_other = { 0 }, to_other = { 0 };
+	size_t size = sizeof(struct kept) + u->attempts.n * sizeof(struct weir_up_attempt);
+	struct kept *k = pool_zalloc(u->r->s.pool, size);
+	struct weir_tunnel_to to = { .from_other = &from_other, .to_other = &to_other,
+		.idle_ms = u->p->read_ms, .keep = k, .keep_size = size, .revive = on_revive };
+
+	k->peer = u->pick.peer;
+	k->p = u->p;
+	k->attempt_ms = u->attempt_ms;
+	to.other = u->x->ops->detach(u->x, &from_other, &to_other);
+	peer_hold(k->peer);
 	let_go(u, WENT_WELL);
 	over(u);
+	k->n = u->attempts.n;
+	memcpy(k->attempts, u->attempts.v, k->n * sizeof *k->attempts);
+	req_tunnel(u->r, &to);
 }
 
 static void
@@ -239,7 +312,8 @@ on_response_progress(struct weir_pump *p)
 {
 	struct weir_req *r = p->owner;
 
-	timer_set(&r->up->timer, r->up->p->read_ms);
+	if (!r->up->ended)
+		timer_set(&r->up->timer, r->up->p->read_ms);
 }
 
 static void
@@ -270,8 +344,9 @@ on_all_read(struct weir_ahead *a)
 	struct weir_up *u = a->owner;
 
 	u->r->body_end = NULL;
+	u->r->pump.on_progress = NULL;
 	let_go(u, WENT_WELL);
-	u->ended = true;
+	over(u);
 }
 
 static struct weir_src *
@@ -320,7 +395,10 @@ on_head(struct weir_xchg *x)
 	attempt(u)->header_ms = weir_now_ms - u->attempt_ms;
 	attempt(u)->status = status;
 	u->rsp = &x->msg;
-	timer_off(&u->leave);
+	if (status == 101 && !u->request_sent) {
+		up_failed(u, UP_INVALID, "upstream switched protocols before it had the request");
+		return;
+	}
 	if (status != 101 && up_status_bit(status) != 0 && up_may_retry(u, up_status_bit(status))) {
 		let_go(u, status == 403 || status == 404 ? WENT_WELL : WENT_BADLY);
 		next_peer(u);
@@ -334,12 +412,14 @@ on_head(struct weir_xchg *x)
 	if (status == 101) {
 		timer_off(&u->timer);
 		r->body_end = NULL;
-		req_tunnel(r, &x->io, u->p->read_ms, on_tunnel_end);
+		join(u);
 		return;
 	}
 	r->pump.on_progress = on_response_progress;
 	timer_set(&u->timer, u->p->read_ms);
 	r->body = x->in_eof ? NULL : response_body(u);
+	if (r->body != NULL && r->late_trailers)
+		r->body = up_with_trailers(u, r->body);
 	req_respond(r);
 }
 
@@ -348,8 +428,10 @@ on_gone(struct weir_xchg *x, const char *why)
 {
 	struct weir_up *u = x->owner;
 
-	up_failed(u, strstr(why, "too big") != NULL || strstr(why, "closed") == NULL ? UP_INVALID : UP_ERROR,
-	    why);
+	if (u->r->tunnel)
+		u->r->on_client_gone(u->r, why, true);
+	else
+		up_failed(u, x->gone ? UP_ERROR : UP_INVALID, why);
 }
 
 /* ---- the request ---- */
@@ -627,7 +709,8 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	if (r->x->ops->want_body != NULL && (r->msg->flags & MSG_EXPECT))
 		r->x->ops->want_body(r->x);
 	if (p->pass_request_body && req_has_body(r)) {
-		if (p->request_buffering || REQ_CORE(r)->body_in_file_only != 0) {
+		/* HTTP/1.0 has no chunks: the length must be known */
+		if (p->request_buffering || (p->http_version == 0x100 && r->msg->length < 0) || REQ_CORE(r)->body_in_file_only != 0) {
 			if (!req_body_keep(r, on_kept))
 				return WEIR_WAIT;
 			u->kept = true;

@@ -92,7 +92,7 @@ struct weir_up_params {
 	struct weir_up_names hide, pass;
 	struct weir_up_redirect *redirects;
 	unsigned	 ignore;		/* IGNORE_ bits */
-	const struct weir_expr *early_hints;	/* condition to pass 103 on; NULL: always */
+	const struct weir_expr *early_hints;	/* condition to pass 103 on; NULL: never */
 };
 
 struct weir_up_attempt {		/* one for each peer that was tried */
@@ -115,6 +115,7 @@ struct weir_up {
 	struct weir_dial_opts dial_opts;
 	struct weir_timer timer;	/* send, read */
 	struct weir_timer leave;	/* the client ended its direction: a moment of grace */
+	uint64_t	 left_at;	/* what it had got then */
 	struct weir_ahead ahead;	/* the response's body, with proxy_buffering */
 	struct weir_pump request;	/* the body towards the upstream */
 	struct weir_msg	 head;		/* of the request, towards the upstream */
@@ -147,6 +148,8 @@ enum weir_next up_start(struct weir_req *, const struct weir_up_params *, struct
 void	up_make_head(struct weir_up *);
 /* response.c: from up->x->msg to the request's rsp; true when it went elsewhere (X-Accel-Redirect, an error page). */
 bool	up_take_head(struct weir_up *);
+/* proxy_pass_trailers: at its end this source gives the request the trailers that came. */
+struct weir_src *up_with_trailers(struct weir_up *, struct weir_src *body);
 /* retry.c */
 enum up_failure { UP_ERROR, UP_TIMEOUT, UP_INVALID, UP_STATUS };
 unsigned up_status_bit(int status);
