@@ -6,6 +6,7 @@
  * takes them again, and says that all is well only when every one is back.
  * The process has one thread; nothing here is locked.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,9 @@
 #include "core/base/mem.h"
 
 #define RESERVE_BLOCK	((size_t)65536)
+#define TRIM_BYTES	((size_t)4 << 20)	/* so much given back is worth a malloc_trim() */
+#define SIZED_STEP	64
+#define SIZED_CLASSES	33			/* up to 2 kB */
 
 struct block {
 	struct block *next;
@@ -157,8 +161,62 @@ mem_free(void *p)
 }
 
 /*
+ * Holes.
+ */
+
+static size_t shed;
+
+void
+mem_shed(size_t size)
+{
+	shed += size;
+}
+
+void
+mem_trim(void)
+{
+	if (likely(shed < TRIM_BYTES))
+		return;
+	shed = 0;
+	malloc_trim(0);
+}
+
+/*
  * Slabs.
  */
+
+static struct weir_slab sized[SIZED_CLASSES];
+
+static struct weir_slab *
+sized_of(size_t size)
+{
+	size_t k = (size + SIZED_STEP - 1) / SIZED_STEP;
+
+	if (k >= SIZED_CLASSES)
+		return NULL;
+	sized[k].name = "sized";
+	sized[k].size = WEIR_MAX(k, (size_t)1) * SIZED_STEP;
+	return &sized[k];
+}
+
+void *
+slab_sized_take(size_t size)
+{
+	struct weir_slab *s = sized_of(size);
+
+	return s != NULL ? memset(slab_take(s), 0, size) : mem_zalloc(size);
+}
+
+void
+slab_sized_give(void *p, size_t size)
+{
+	struct weir_slab *s = sized_of(size);
+
+	if (s != NULL)
+		slab_give(s, p);
+	else
+		mem_free(p);
+}
 
 #if WEIR_ASAN
 

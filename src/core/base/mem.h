@@ -25,6 +25,13 @@ void	 mem_reserve(size_t size);
 /* An allocation failed recently, and memory has not been seen to come back. */
 bool	 mem_low(void);
 
+/*
+ * Freeing many blocks leaves holes that the allocator keeps.  Who gives large blocks back to the system
+ * says so with mem_shed(); mem_trim() returns the holes when that has become worth a system call.
+ */
+void	 mem_shed(size_t);
+void	 mem_trim(void);
+
 /* For tests: the nth allocation from now on fails, and `count` after it. */
 void	 mem_fail_at(unsigned nth, unsigned count);
 
@@ -44,5 +51,12 @@ struct weir_slab {
 
 void	*slab_take(struct weir_slab *);
 void	 slab_give(struct weir_slab *, void *);
+
+/*
+ * Objects of any size that live long beside ones that live short: kept apart from the others in slabs of
+ * like size, so that they do not pin the pages of what is freed around them.  Zeroed.
+ */
+void	*slab_sized_take(size_t);
+void	 slab_sized_give(void *, size_t);
 
 #endif

@@ -93,6 +93,7 @@ chunk_give(struct chunk *c)
 			return;
 		}
 	}
+	mem_shed(c->size);
 	mem_free(c);
 }
 

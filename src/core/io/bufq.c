@@ -112,6 +112,7 @@ seg_free(struct weir_seg *s)
 	sp = s->kind == SEG_IS_LARGE ? &spare_large : &spare_small;
 	outstanding -= sizeof(*s) + s->size;
 	if (WEIR_ASAN || unlikely(sp->n >= sp->keep)) {
+		mem_shed(s->size);
 		mem_free(s);
 		return;
 	}

@@ -150,6 +150,7 @@ static void
 on_turn(void)
 {
 	watchdog_turn++;
+	mem_trim();
 }
 
 int

@@ -22,7 +22,7 @@ struct weir_tunnel {
 	void		(*revive)(struct weir_req *, const void *, size_t);
 	uint64_t	 began_ms, began_wall_ms, head_sent;
 	uint32_t	 raw, path, args, vars, keep;	/* sizes of what is packed, in this order */
-	uint32_t	 number;
+	uint32_t	 number, size;
 	int16_t		 status;
 	bool		 has_args;
 	char		 packed[];
@@ -50,7 +50,8 @@ pack(struct weir_req *r, const struct weir_tunnel_to *to)
 
 	/* `keep` first, where it is aligned for any type */
 	begin = keep - sizeof(struct weir_tunnel);
-	t = mem_zalloc(keep + to->keep_size + r->x->raw.n + path.n + args.n + vars);
+	t = slab_sized_take(keep + to->keep_size + r->x->raw.n + path.n + args.n + vars);
+	t->size = (uint32_t)(keep + to->keep_size + r->x->raw.n + path.n + args.n + vars);
 	p = put(t->packed + begin, to->keep, to->keep_size);
 	p = put(p, r->x->raw.p, r->x->raw.n);
 	p = put(p, path.p, path.n);
@@ -143,7 +144,9 @@ unpack(struct weir_tunnel *t)
 static void
 on_free(struct weir_task *task)
 {
-	mem_free(WEIR_OF(task, struct weir_tunnel, free));
+	struct weir_tunnel *t = WEIR_OF(task, struct weir_tunnel, free);
+
+	slab_sized_give(t, t->size);
 }
 
 static void
