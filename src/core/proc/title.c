@@ -12,6 +12,7 @@
 
 static char	*room;		/* NULL: there is none, e.g. in a test */
 static size_t	 room_n;
+static char	**args;		/* the copy, kept in sight of leak checkers */
 
 static char **
 copy_all(char **from)
@@ -34,7 +35,7 @@ copy_all(char **from)
 char **
 title_init(char **argv)
 {
-	char	*end, **copy;
+	char	*end;
 	size_t	 i;
 
 	if (argv[0] == NULL)
@@ -46,9 +47,9 @@ title_init(char **argv)
 		end = environ[i] + strlen(environ[i]) + 1;
 	room = argv[0];
 	room_n = (size_t)(end - argv[0]);
-	copy = copy_all(argv);
+	args = copy_all(argv);
 	environ = copy_all(environ);
-	return copy;
+	return args;
 }
 
 void
