@@ -322,6 +322,15 @@ core_debug_peer(const struct weir_addr *a)
 	return false;
 }
 
+void
+core_debug_log(struct weir_log *l, struct weir_pool *pool)
+{
+	const struct weir_log_out *o = l->outs;
+
+	for (l->outs = NULL; o != NULL; o = o->next)
+		log_add(pool, l, o->file, LOG_DEBUG_);
+}
+
 static int
 ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 {

@@ -69,6 +69,8 @@ int	core_set_error_log(struct weir_conf *, struct weir_scope *, struct weir_node
 	    struct core_log *);
 /* Is this client one of debug_connection, so that its connection is logged at debug? */
 bool	core_debug_peer(const struct weir_addr *);
+/* Then this makes every output of its log take everything. */
+void	core_debug_log(struct weir_log *, struct weir_pool *);
 
 /* Of the cycle that this process runs. */
 const struct weir_core_conf *core_conf(void);

@@ -55,6 +55,15 @@ add_slash(struct weir_req *r)
 	return req_error(r, 301);
 }
 
+static void
+use_log(struct weir_req *r, const struct weir_http_conf *c)
+{
+	r->s.log.outs = http_log(c)->outs;
+	r->s.log.level = http_log(c)->level;
+	if (unlikely(core_debug_peer(&r->s.conn->peer)))
+		core_debug_log(&r->s.log, r->s.pool);
+}
+
 void
 req_set_location(struct weir_req *r, struct weir_location *loc)
 {
@@ -70,8 +79,7 @@ req_set_location(struct weir_req *r, struct weir_location *loc)
 		r->s.conf = r->loc->conf;
 		c = REQ_CORE(r);
 	}
-	r->s.log.outs = http_log(c)->outs;
-	r->s.log.level = http_log(c)->level;
+	use_log(r, c);
 	if (r->x != NULL) {
 		r->x->send_ms = c->send_ms;
 		r->x->recv_ms = c->client_body_ms;
@@ -312,9 +320,8 @@ req_make(struct weir_xchg *x)
 	r->server = route_default(c->from);
 	r->s.conf = r->server->conf;
 	core = REQ_CORE(r);
-	r->s.log = (struct weir_log){
-		.outs = http_log(core)->outs, .level = http_log(core)->level, .id = c->id, .who = who, .arg = r
-	};
+	r->s.log = (struct weir_log){ .id = c->id, .who = who, .arg = r };
+	use_log(r, core);
 	task_init(&r->end, NULL);
 	req_count++;
 	return r;
