@@ -15,7 +15,7 @@
 #include "core/io/bufq.h"
 
 #define KEEP_SMALL	256	/* segments on the free lists; more go back to the system */
-#define KEEP_LARGE	64
+#define KEEP_LARGE	16
 #define COPY_MOVE	128	/* up to here a copy is cheaper than a reference */
 #define REST_MIN	256	/* a tail's rest that is worth a vector of its own ... */
 #define REST_ALONE	(SEG_LARGE / 4)	/* ... and one that is worth being the only one */

@@ -25,7 +25,7 @@ enum out_mode { OUT_NOTHING, OUT_LENGTH, OUT_CHUNKED, OUT_UNTIL_CLOSE, OUT_TUNNE
 enum in_mode { IN_NOTHING, IN_LENGTH, IN_CHUNKED, IN_TUNNEL };
 
 enum {
-	POOL_FIRST	= 4096,		/* of an exchange: request and head fit in */
+	POOL_FIRST	= 8192,		/* of an exchange: a proxied request fits in */
 	READ_STEP	= 65536,	/* asked of a connection for a body */
 	MAX_TRAILER	= 16384,
 	DRAIN_GRACE_MS	= 2000		/* an idle connection of a retiring worker may send one more */
@@ -53,6 +53,7 @@ struct h1_server {
 	bool		 keep, draining;
 	uint16_t	 drain_ms;	/* how long it may stay idle then */
 	bool		 piped;		/* the next request came together with the last one */
+	uint64_t	 idle_since_ms;
 	struct weir_conn *conn;
 	const struct weir_serve *opts;
 	struct exchange	*now;
@@ -623,8 +624,9 @@ go_idle(struct h1_server *s)
 		return;
 	}
 	/* Its head promised to keep the connection; the worker has been told to go since. */
-	timer_set(&s->rtimer, s->draining ? WEIR_MIN(s->after.keepalive_ms, s->drain_ms)
-	    : s->after.keepalive_ms);
+	s->idle_since_ms = weir_now_ms;
+	timer_set(&s->rtimer, s->draining ? WEIR_MIN(s->after.keepalive_ms,
+	    WEIR_MAX(s->drain_ms, s->after.keepalive_min_ms)) : s->after.keepalive_ms);
 	src_want(&s->conn->io->in, true);
 }
 
@@ -1011,18 +1013,20 @@ static void
 on_drain(struct weir_conn *c, bool now)
 {
 	struct h1_server *s = c->owner;
+	uint64_t idle = weir_now_ms - s->idle_since_ms, least = s->after.keepalive_min_ms;
 
 	s->draining = true;
 	s->drain_ms = now ? 1 : DRAIN_GRACE_MS;
 	if (s->state != IDLE)
 		return;
-	if (now && !(c->tcp.ev.ready & EV_READ)) {
+	least = idle < least ? least - idle : 0;
+	if (now && least == 0 && !(c->tcp.ev.ready & EV_READ)) {
 		close_conn(s, false);
 		return;
 	}
 	/* a request may be on its way; it is answered with Connection: close */
 	timer_off(&s->rtimer);
-	timer_set(&s->rtimer, DRAIN_GRACE_MS);
+	timer_set(&s->rtimer, WEIR_MAX(least, now && least != 0 ? 1 : DRAIN_GRACE_MS));
 }
 
 void
