@@ -12,7 +12,7 @@ use Weir;
 # effect: client_header_timeout client_header_buffer_size large_client_header_buffers max_headers
 # effect: ignore_invalid_headers underscores_in_headers client_body_timeout client_max_body_size
 # effect: client_body_buffer_size client_body_in_file_only client_body_in_single_buffer
-# effect: client_body_temp_path keepalive_timeout keepalive_requests keepalive_time
+# effect: keepalive_min_timeout client_body_temp_path keepalive_timeout keepalive_requests keepalive_time
 # effect: keepalive_disable lingering_close lingering_time lingering_timeout send_timeout
 # effect: reset_timedout_connection limit_rate limit_rate_after satisfy tcp_nodelay
 
@@ -294,6 +294,28 @@ is $w->request('GET', '/all', [], undef, port => 7)->body, 'fine', 'satisfy all'
 
 $w->log_like(qr/\[warn\].*client_body_in_single_buffer: has no effect/, 'warned');
 is $w->stop, 0, 'stop';
+
+# ---- keepalive_min_timeout: idle connections of a worker that goes ----
+
+{
+	my $v = Weir->new;
+	$v->start('http { server { listen 127.0.0.1:%PORT1%; location / { return 200 x; }
+		location /min { keepalive_min_timeout 700ms; return 200 x; } } }');
+	my %c;
+	for my $uri ('/', '/min') {
+		$c{$uri} = $v->connect;
+		$c{$uri}->send(req($uri));
+		$c{$uri}->response;
+	}
+	my $t = time;
+	$v->kill('QUIT');
+	$c{'/'}->read_all;
+	cmp_ok time - $t, '<', 0.5, 'an idle connection ends when the worker goes';
+	$c{'/min'}->send(req('/min'));
+	my $r = $c{'/min'}->response;
+	is $r && $r->header('Connection'), 'close', 'keepalive_min_timeout: another request is answered';
+	is $v->stop, 0, 'and then it goes';
+}
 
 # ---- mistakes: S-251 ----
 

@@ -43,6 +43,7 @@ enum {
 /* How the server side goes on when an exchange was released; set by its owner before. */
 struct weir_after {
 	uint32_t	 keepalive_ms;		/* 0: close */
+	uint32_t	 keepalive_min_ms;	/* so long it stays open even when the worker retires */
 	uint32_t	 keepalive_header_ms;	/* told to the client in Keep-Alive; 0: not */
 	uint32_t	 linger_ms, linger_each_ms;	/* lingering_time, lingering_timeout */
 	uint8_t		 linger;		/* 0 off, 1 when needed, 2 always */

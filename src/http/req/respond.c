@@ -106,6 +106,7 @@ decide_keepalive(struct weir_req *r, const struct weir_http_conf *c)
 	struct weir_after *a = &r->x->after;
 
 	a->keepalive_ms = short_ms(c->keepalive_ms);
+	a->keepalive_min_ms = short_ms(c->keepalive_min_ms);
 	a->keepalive_header_ms = short_ms(c->keepalive_header_ms);
 	a->linger = (uint8_t)c->lingering;
 	a->linger_ms = short_ms(c->linger_ms);
