@@ -2,7 +2,7 @@
 
 # URIs that are changed, variables that are set, conditions.
 #
-# effect: rewrite set if break rewrite_log uninitialized_variable_warn
+# effect: rewrite set if break rewrite_log uninitialized_variable_warn pcre_jit
 
 use strict;
 use warnings;
@@ -241,6 +241,25 @@ is body('/regex', X => 'aaa'), 'yes', 'a regex';
 is $w->get('/regex', X => 'a' x 5000 . '!')->status, 500, 'that explodes is given up';
 $w->log_like(qr/the regex "\^\(a\+\)\+\$" gave up on 5001 bytes/, 'and logged');
 is body('/regex', X => 'aa'), 'yes', 'and works again';
+
+# What machine code does in no time takes too long without: so pcre_jit has an effect.
+
+for my $jit ('on', 'off') {
+	my $slow = Weir->new;
+	$slow->start("pcre_jit $jit;\n" . <<'E');
+http {
+	large_client_header_buffers 4 64k;
+	server {
+		listen 127.0.0.1:%PORT1%;
+		if ($http_x ~ "a.*[bc]") { return 200 yes; }
+		return 200 no;
+	}
+}
+E
+	is $slow->get('/', X => 'xab')->body, 'yes', "pcre_jit $jit: a match";
+	is $slow->get('/', X => 'xba')->body, 'no', 'no match';
+	is $slow->get('/', X => 'a' x 60000)->status, $jit eq 'on' ? 200 : 500, 'a long text';
+}
 
 # ---- mistakes ----
 
