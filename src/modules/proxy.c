@@ -511,7 +511,8 @@ static const struct weir_cmd cmds[] = {
 	{ "proxy_pass_request_body", IN_HTTP_ANY, CONF_FLAG, UP(pass_request_body), .def = "on",
 	  .doc = "Whether the client's body is passed on." },
 	{ "proxy_pass_trailers", IN_HTTP_ANY, CONF_FLAG, UP(pass_trailers), .def = "off",
-	  .doc = "Whether trailer fields of the response are passed on." },
+	  .doc = "Whether trailer fields of the response are asked for (TE: trailers) and passed on to clients that "
+	  "get chunks." },
 	{ "proxy_websocket", IN_HTTP_ANY, CONF_FLAG, UP(websocket), .def = "on",
 	  .doc = "Passes on a client's wish to upgrade the connection (WebSocket and others), and joins both sides when "
 	  "the upstream agrees." },

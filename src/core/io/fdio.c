@@ -167,6 +167,8 @@ fd_want_read(struct weir_src *src, bool on)
 {
 	struct weir_fdio *f = WEIR_OF(src, struct weir_fdio, io.in);
 
+	if (f->ev.fd < 0)
+		return;		/* it may be freed at the end of this turn: post nothing */
 	f->rd_want = on;
 	if (on && ((f->ev.ready & EV_READ) || f->eof || f->broken))
 		task_post(&f->notice);
@@ -177,6 +179,8 @@ fd_want_write(struct weir_sink *sink, bool on)
 {
 	struct weir_fdio *f = WEIR_OF(sink, struct weir_fdio, io.out);
 
+	if (f->ev.fd < 0)
+		return;
 	f->wr_want = on;
 	if (on && ((f->ev.ready & EV_WRITE) || f->wr_broken))
 		task_post(&f->notice);
@@ -325,4 +329,19 @@ bool
 fdio_gone(const struct weir_fdio *f)
 {
 	return f->ev.fd < 0 || f->broken || f->eof || (f->ev.ready & (EV_HUP | EV_ERR));
+}
+
+bool
+fdio_quiet(struct weir_fdio *f)
+{
+	char c;
+
+	if (fdio_gone(f))
+		return false;
+	if (!(f->ev.ready & EV_READ))
+		return true;
+	if (recv(f->ev.fd, &c, 1, MSG_PEEK) >= 0 || errno != EAGAIN)
+		return false;
+	f->ev.ready &= (uint8_t)~EV_READ;
+	return true;
 }

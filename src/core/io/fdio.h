@@ -28,6 +28,8 @@ int	fdio_init(struct weir_fdio *, int fd) WEIR_MUST_USE;
 void	fdio_end(struct weir_fdio *, bool reset);
 /* Has the peer ended its direction, or is the connection broken?  Reads nothing. */
 bool	fdio_gone(const struct weir_fdio *);
+/* Nothing to read, now, and no end either?  Asks the kernel only when that is not known. */
+bool	fdio_quiet(struct weir_fdio *);
 /* Was it a reset rather than an orderly end? */
 static inline bool
 fdio_reset(const struct weir_fdio *f)

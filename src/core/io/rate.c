@@ -18,6 +18,7 @@ rate_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 		timer_set(&r->timer, WEIR_MIN(wait, 1000u));
 		return WEIR_AGAIN;
 	}
+	timer_off(&r->timer);	/* who reads needs no waking, and may be done with us afterwards */
 	n = src_read(r->below, to, (size_t)WEIR_MIN(max, allowed - r->given));
 	if (n > 0)
 		r->given += to->len - before;

@@ -30,7 +30,7 @@ is_idempotent(enum weir_method m)
 }
 
 bool
-up_may_retry(const struct weir_up *u, unsigned bit)
+up_may_send_again(const struct weir_up *u, unsigned bit)
 {
 	const struct weir_up_params *p = u->p;
 
@@ -44,5 +44,11 @@ up_may_retry(const struct weir_up *u, unsigned bit)
 		return false;
 	if (p->next_timeout_ms != 0 && weir_now_ms - u->began_ms >= p->next_timeout_ms)
 		return false;
-	return u->tries < pick_most(&u->pick) || u->reused;
+	return true;
+}
+
+bool
+up_may_retry(const struct weir_up *u, unsigned bit)
+{
+	return u->tries < pick_most(&u->pick) && up_may_send_again(u, bit);
 }

@@ -142,7 +142,7 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 	 * A kept connection that the upstream closed before it saw the request says nothing about the
 	 * upstream: the same request goes out again, if it may be sent twice (RFC 9110, 9.2.2).
 	 */
-	if (stale && up_may_retry(u, NEXT_ERROR) && u->tries <= pick_most(&u->pick)) {
+	if (stale && up_may_send_again(u, NEXT_ERROR) && u->tries <= pick_most(&u->pick)) {
 		for (unsigned i = 0; i < (u->pick.group->n + 63) / 64; i++)
 			u->pick.tried[i] = 0;
 		u->no_reuse = true;
@@ -466,7 +466,7 @@ on_request_sent(struct weir_pump *p, enum weir_pump_end how)
 	} else if (err != NULL && strstr(err, "timed out") != NULL) {
 		u->r->timed_out = true;
 		give_up(u, 408);
-	} else if (err != NULL && strstr(err, "closed") != NULL) {
+	} else if (err != NULL && (strstr(err, "closed") != NULL || strstr(err, "reset") != NULL)) {
 		over(u);
 		u->r->rsp.status = 499;
 		req_abort(u->r, err);
@@ -611,8 +611,8 @@ next_peer(struct weir_up *u)
 	a = POOL_PUSH(r->s.pool, &u->attempts);
 	a->addr = peer->text;
 	a->connect_ms = a->header_ms = a->response_ms = UINT64_MAX;
-	r->upstream_text = pool_printf(r->s.pool, "http://%.*s%.*s", STR_ARG(peer->text),
-	    STR_ARG(u->target));
+	r->upstream_peer = peer->text;
+	r->upstream_target = u->target;
 	req_doing(r, "connecting to upstream");
 	link = u->dial_opts.bind == NULL && !u->no_reuse ? links_take(u->pick.group, peer) : NULL;
 	u->reused = link != NULL;

@@ -153,7 +153,8 @@ struct weir_src *up_with_trailers(struct weir_up *, struct weir_src *body);
 /* retry.c */
 enum up_failure { UP_ERROR, UP_TIMEOUT, UP_INVALID, UP_STATUS };
 unsigned up_status_bit(int status);
-bool	up_may_retry(const struct weir_up *, unsigned bit);
+bool	up_may_send_again(const struct weir_up *, unsigned bit);	/* to whomever */
+bool	up_may_retry(const struct weir_up *, unsigned bit);		/* and is there anybody else? */
 /* up.c */
 void	up_failed(struct weir_up *, enum up_failure, const char *why);
 
