@@ -166,7 +166,7 @@ accept_start(struct weir_listeners *ls, unsigned worker, unsigned workers, unsig
     bool multi)
 {
 	most = max_conns;
-	batch = multi ? BATCH : 8;
+	batch = multi ? BATCH : 1;
 	stopped = paused = false;
 	timer_init(&pause_timer, on_pause_over);
 	n_acceptors = count_mine(ls, worker, workers, false);

@@ -6,7 +6,7 @@
 
 typedef enum weir_next (*hook_fn)(struct weir_sess *);
 
-static hook_fn *lists[N_PHASES];
+weir_hook_list sess_hook_lists[N_PHASES];
 
 void *
 sess_ctx(struct weir_sess *s, unsigned module)
@@ -60,12 +60,12 @@ gather(enum weir_phase at, hook_fn *to)
 }
 
 weir_hook_list
-sess_hooks(enum weir_phase at)
+sess_hooks_make(enum weir_phase at)
 {
+	hook_fn *list;
+
 	assert(at < N_PHASES);
-	if (lists[at] == NULL) {
-		lists[at] = mem_zalloc((gather(at, NULL) + 1) * sizeof(hook_fn));
-		gather(at, lists[at]);
-	}
-	return (weir_hook_list)lists[at];
+	list = mem_zalloc((gather(at, NULL) + 1) * sizeof(hook_fn));
+	gather(at, list);
+	return sess_hook_lists[at] = (weir_hook_list)list;
 }

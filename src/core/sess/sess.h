@@ -81,6 +81,13 @@ struct weir_str sess_capture(const struct weir_captures *, unsigned n);
  * conf_modules_init().
  */
 typedef enum weir_next (*const *weir_hook_list)(struct weir_sess *);
-weir_hook_list sess_hooks(enum weir_phase);
+weir_hook_list sess_hooks_make(enum weir_phase);
+extern weir_hook_list sess_hook_lists[N_PHASES];
+
+static inline weir_hook_list
+sess_hooks(enum weir_phase at)
+{
+	return likely(sess_hook_lists[at] != NULL) ? sess_hook_lists[at] : sess_hooks_make(at);
+}
 
 #endif

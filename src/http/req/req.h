@@ -81,7 +81,7 @@ struct weir_req {
 	bool			 rate_set;	/* limit_rate below counts, not the configuration */
 	int			 err_status;	/* original status of an error page */
 	struct weir_str		 proxy_host;	/* $proxy_host */
-	struct weir_str		 upstream_text;	/* for the error log: who the upstream is */
+	struct weir_str		 upstream_peer, upstream_target; /* for the error log: who is asked what */
 	struct weir_req_body	*req_body;	/* what was read of the request's body; NULL: nothing asked for it */
 	uint64_t		 body_sent;	/* bytes of response body given to the client: $body_bytes_sent */
 	uint64_t		 limit_rate;

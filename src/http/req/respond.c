@@ -136,7 +136,9 @@ req_head_ready(struct weir_req *r)
 	if (fields_known(fs, H_SERVER) == NULL) {
 		struct weir_str token = server_token(r, c);
 
-		if (token.n != 0)
+		if (token.n != 0 && !c->server_tokens_expr.set)
+			fields_add(fs, r->s.pool, STR("Server"), token);
+		else if (token.n != 0)
 			req_add(r, "Server", token);
 	}
 	if (fields_known(fs, H_DATE) == NULL)

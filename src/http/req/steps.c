@@ -262,8 +262,9 @@ who(void *arg, char *to, size_t room)
 	    STR_ARG(r->server != NULL ? r->server->name : STR("")));
 	if (r->msg->line.n != 0)
 		SAY(", request: \"%.*s\"", STR_ARG(r->msg->line));
-	if (r->upstream_text.n != 0)
-		SAY(", upstream: \"%.*s\"", STR_ARG(r->upstream_text));
+	if (r->upstream_peer.n != 0)
+		SAY(", upstream: \"http://%.*s%.*s\"", STR_ARG(r->upstream_peer),
+		    STR_ARG(r->upstream_target));
 	if (host.n != 0)
 		SAY(", host: \"%.*s\"", STR_ARG(host));
 	if (ref.n != 0)
