@@ -471,6 +471,12 @@ listen_close_others(struct weir_listeners *old, struct weir_listeners *now)
 }
 
 void
+listen_forget(struct weir_listeners *other, struct weir_listeners *mine)
+{
+	close_but(other, mine, false);
+}
+
+void
 listen_close_all(struct weir_listeners *ls, bool unlink_unix)
 {
 	close_but(ls, NULL, unlink_unix);

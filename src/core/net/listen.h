@@ -80,6 +80,8 @@ bool	listen_give_back(struct weir_listeners *old, struct weir_listeners *failed)
 void	listen_leave(struct weir_listeners *);
 /* Master: close what `old` holds and `now` does not; unlinks unix sockets. */
 void	listen_close_others(struct weir_listeners *old, struct weir_listeners *now);
+/* A child: close its copies of what `other` holds and `mine` does not. */
+void	listen_forget(struct weir_listeners *other, struct weir_listeners *mine);
 /* Master at exit: close all; unlink_unix: also remove unix sockets. */
 void	listen_close_all(struct weir_listeners *, bool unlink_unix);
 /*

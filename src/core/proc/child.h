@@ -33,6 +33,8 @@ extern struct weir_list children;
 struct child_hooks {
 	void	(*on_ready)(struct child *);
 	void	(*on_exit)(struct child *, int code);	/* -1: by a signal */
+	/* In the child: close what belongs to other cycles than its own. */
+	void	(*in_child)(struct weir_cycle *);
 };
 
 void	children_init(const struct child_hooks *);

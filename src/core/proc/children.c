@@ -174,6 +174,7 @@ static void __attribute__((noreturn))
 become(enum child_kind kind, struct weir_cycle *cycle, unsigned index, int place, int channel)
 {
 	forget_master();
+	hooks->in_child(cycle);
 	stats_use(place);
 	weir_cycle = cycle;
 	weir_log = &cycle->log;

@@ -341,6 +341,21 @@ on_child_exit(struct child *c, int code)
 }
 
 static void
+forget(struct crew *w, struct weir_cycle *mine)
+{
+	if (w != NULL && w->cycle != mine)
+		listen_forget(&w->cycle->listeners, &mine->listeners);
+}
+
+/* An address that the other generation alone listens on would stay open as long as we live. */
+static void
+in_child(struct weir_cycle *mine)
+{
+	forget(now, mine);
+	forget(coming, mine);
+}
+
+static void
 on_signal(int sig)
 {
 	switch (sig) {
@@ -403,7 +418,7 @@ begin(void)
 		{ SIGTERM, "exiting" }, { SIGINT, "exiting" }, { SIGUSR1, "reopening logs" },
 		{ SIGUSR2, "changing binary" }, { SIGWINCH, "retiring workers" },
 	};
-	static const struct child_hooks hooks = { on_child_ready, on_child_exit };
+	static const struct child_hooks hooks = { on_child_ready, on_child_exit, in_child };
 
 	weir_cycle = self->cycle;
 	weir_log = &weir_cycle->log;
