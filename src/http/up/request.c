@@ -91,6 +91,22 @@ forwards_upgrade(const struct weir_up *u)
 	return u->p->websocket && (u->r->msg->flags & MSG_UPGRADE) && u->p->http_version != 0x100;
 }
 
+static void
+put_method(struct weir_up *u)
+{
+	struct weir_str s;
+
+	if (!u->p->method.set)
+		return;
+	s = expr_eval(&u->r->s, &u->p->method);
+	if (!is_token(s)) {	/* a blank would make more of the request line than a method */
+		log_errorx(&u->r->s.log, "\"%.*s\" is no method: proxy_method has no effect", STR_ARG(s));
+		return;
+	}
+	u->head.method = s;
+	u->head.method_id = method_of(s);
+}
+
 void
 up_make_head(struct weir_up *u)
 {
@@ -100,10 +116,7 @@ up_make_head(struct weir_up *u)
 
 	m->method = r->method;
 	m->method_id = r->method_id;
-	if (u->p->method.set) {
-		m->method = expr_eval(&r->s, &u->p->method);
-		m->method_id = method_of(m->method);
-	}
+	put_method(u);
 	m->target = u->target;
 	m->version = (uint16_t)u->p->http_version;
 	m->fields.v = pool_alloc(r->s.pool, room * sizeof *m->fields.v);
