@@ -57,7 +57,7 @@ split_target(struct weir_str url, struct weir_str *host, struct weir_str *uri)
 static struct weir_group *
 group_at_run(struct weir_req *r, struct weir_str host)
 {
-	struct weir_group *g = group_find(host);
+	struct weir_group *g = group_find(r->s.conf, host);
 	struct weir_addr a;
 	struct weir_str name;
 	unsigned port = 80;

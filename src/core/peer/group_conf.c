@@ -6,7 +6,7 @@
 struct peer_list { struct weir_peer *v; unsigned n, room; };
 
 struct upstream_conf {			/* the module's struct: of an upstream block */
-	struct weir_group *group;	/* NULL outside of one */
+	struct groups	*groups;
 	struct peer_list main, backup;
 	uint64_t	 keepalive_ms, keepalive_time_ms;
 	int64_t		 keepalive, keepalive_requests;
@@ -20,22 +20,20 @@ struct pending {
 	unsigned	 w, port;
 };
 
-/* Defined by the configuration that is being read, and then used by this process. */
-static struct weir_hash groups;
-static struct weir_pool *groups_pool;
-static struct pending *pendings;
+/* The groups of one configuration; every struct of the module points at it. */
+struct groups {
+	struct weir_hash byname;
+	struct pending	*pendings;
+};
 
 enum { DEFAULT_KEEPALIVE = 32, DEFAULT_REQUESTS = 1000 };
 
-static struct weir_hash *
+static unsigned index_;
+
+static struct groups *
 groups_of(struct weir_conf *cf)
 {
-	if (groups_pool != cf->pool) {
-		groups_pool = cf->pool;
-		pendings = NULL;
-		hash_init(&groups, cf->pool, true);
-	}
-	return &groups;
+	return ((struct upstream_conf *)cf->main->conf[index_])->groups;
 }
 
 static void
@@ -152,9 +150,9 @@ finish(struct weir_group *g)
 
 /* The group that a proxy_pass above has made in the hope of this block. */
 static struct weir_group *
-claim(struct weir_str name)
+claim(struct groups *gs, struct weir_str name)
 {
-	for (struct pending *p = pendings; p != NULL; p = p->next)
+	for (struct pending *p = gs->pendings; p != NULL; p = p->next)
 		if (p->group->n == 0 && str_ieq(p->group->host, name))
 			return p->group;
 	return NULL;
@@ -163,7 +161,8 @@ claim(struct weir_str name)
 static int
 set_upstream(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
-	struct weir_hash *h = groups_of(cf);
+	struct groups *gs = groups_of(cf);
+	struct weir_hash *h = &gs->byname;
 	struct weir_group *g = hash_get(h, n->w[1].s);
 	struct weir_scope *inner;
 
@@ -171,7 +170,7 @@ set_upstream(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, vo
 	if (g != NULL)
 		return conf_error(cf, n, 1, "duplicate upstream \"%.*s\", the first is at %s:%u",
 		    STR_ARG(n->w[1].s), g->node->file->path, g->node->w[0].line);
-	g = claim(n->w[1].s);
+	g = claim(gs, n->w[1].s);
 	if (g == NULL)
 		g = POOL_NEW(cf->pool, weir_group);
 	g->name = g->host = n->w[1].s;
@@ -185,7 +184,8 @@ int
 group_get(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir_str host,
     unsigned port, struct weir_group **to)
 {
-	struct weir_hash *h = groups_of(cf);
+	struct groups *gs = groups_of(cf);
+	struct weir_hash *h = &gs->byname;
 	struct weir_group *g = hash_get(h, host);
 	struct pending *p;
 	struct weir_str key;
@@ -205,8 +205,8 @@ group_get(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct we
 	g->name = g->host = host;
 	hash_put(h, key, g);
 	p = POOL_NEW(cf->pool, pending);
-	*p = (struct pending){ pendings, g, n, w, port };
-	pendings = p;
+	*p = (struct pending){ gs->pendings, g, n, w, port };
+	gs->pendings = p;
 	*to = g;
 	return WEIR_OK;
 }
@@ -241,11 +241,22 @@ settle_all(struct weir_conf *cf)
 {
 	int r = WEIR_OK;
 
-	groups_of(cf);
-	for (struct pending *p = pendings; p != NULL; p = p->next)
+	for (struct pending *p = groups_of(cf)->pendings; p != NULL; p = p->next)
 		if (settle(cf, p) != WEIR_OK)
 			r = WEIR_FAIL;
 	return r;
+}
+
+static int
+ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
+{
+	struct upstream_conf *c = conf;
+
+	if (s->in != IN_MAIN)
+		return WEIR_OK;
+	c->groups = POOL_NEW(cf->pool, groups);
+	hash_init(&c->groups->byname, cf->pool, true);
+	return WEIR_OK;
 }
 
 /* At the end of an upstream block: its servers become the group's. */
@@ -276,9 +287,10 @@ done(struct weir_conf *cf, struct weir_scope *s, void *conf)
 }
 
 struct weir_group *
-group_find(struct weir_str name)
+group_find(void *const *conf, struct weir_str name)
 {
-	struct weir_group *g = groups.pool != NULL ? hash_get(&groups, name) : NULL;
+	const struct upstream_conf *c = conf[index_];
+	struct weir_group *g = hash_get(&c->groups->byname, name);
 
 	return g != NULL && g->node != NULL ? g : NULL;
 }
@@ -322,10 +334,8 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static unsigned index_;
-
 const struct weir_module upstream_module = {
 	.name = "upstream", .index = &index_, .conf_size = sizeof(struct upstream_conf),
-	.cmds = cmds, .done = done,
+	.cmds = cmds, .ready = ready, .done = done,
 	.doc = "Groups of upstream servers.",
 };

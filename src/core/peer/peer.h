@@ -78,8 +78,8 @@ void	pick_done(struct weir_pick *, enum weir_outcome);
  */
 int	group_get(struct weir_conf *, const struct weir_node *, unsigned w, struct weir_str host,
 	    unsigned port, struct weir_group **) WEIR_MUST_USE;
-/* At run time, for names that come out of variables: a defined group, or NULL. */
-struct weir_group *group_find(struct weir_str name);
+/* At run time, for names that come out of variables: a group that the session's configuration defines, or NULL. */
+struct weir_group *group_find(void *const *conf, struct weir_str name);
 /* A group of one address, in a pool: for addresses that come out of variables. */
 struct weir_group *group_of_addr(struct weir_pool *, const struct weir_addr *, struct weir_str text);
 
