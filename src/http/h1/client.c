@@ -447,15 +447,21 @@ on_head(struct exchange *e, size_t head)
 	struct h1_link *k = e->k;
 	struct h1_limits l = { .line = e->x.limits.line, .total = e->x.limits.total,
 		.fields = e->x.limits.fields, .ignore_invalid = true, .underscores = true };
-	char *text = pool_bytes(e->x.pool, head);
+	char *text;
 	struct h1_verdict v;
 
+	if (head > l.total) {
+		gone(e, "upstream sent too big header", false);
+		return false;
+	}
+	text = pool_bytes(e->x.pool, head);
 	bufq_take(&k->in, text, head);
 	k->scanned = 0;
 	memset(&e->x.msg, 0, sizeof e->x.msg);
 	v = h1_parse_response(e->x.pool, text, head, &l, e->head_request, &e->x.msg);
 	if (v.status != 0) {
-		gone(e, v.why, false);
+		gone(e, pool_cstr(e->x.pool, pool_printf(e->x.pool, "upstream sent invalid header: %s", v.why)),
+		    false);
 		return false;
 	}
 	e->x.version = e->x.msg.version;
