@@ -17,7 +17,7 @@
 
 enum {
 	PUMP_CAP = 65536,
-	LEAVE_GRACE_MS = 700	/* a client that only half-closed gets its answer if it comes soon */
+	LEAVE_GRACE_MS = 500	/* a client that only half-closed gets its answer if it comes soon */
 };
 
 static void next_peer(struct weir_up *);	/* the cycle: next_peer -> ... -> up_failed -> next_peer */
