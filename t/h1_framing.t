@@ -124,9 +124,11 @@ sub served
 		for my $place (qw(/p/ /s/)) {
 			my $uri = $place . 'good' . ++$n;
 			(my $text = $raw) =~ s/%U/$uri/g;
+			my $before = $w->access;
 			my $c = $w->connect;
 			$c->send($text);
 			my $r = $c->response;
+			soon(sub { $w->access > $before });
 			ok $r, 'an answer' or next;
 			is $r->status, 200, "status at $place" or next;
 			$check->($r->body);
