@@ -98,8 +98,12 @@ my %port_locks;		# port => handle with the lock
 my $owner = $$;
 
 $SIG{PIPE} = 'IGNORE';
-# So that END also tidies up after an interrupted test.
-$SIG{$_} = sub { exit 1 } for qw(INT TERM HUP);
+# So that END also tidies up after an interrupted test.  Children are ended as ever.
+$SIG{$_} = sub {
+	exit 1 if $$ == $owner;
+	$SIG{ $_[0] } = 'DEFAULT';
+	CORE::kill($_[0], $$);
+} for qw(INT TERM HUP);
 
 sub wait_for
 {
@@ -280,7 +284,12 @@ sub spawn
 {
 	my ($self, $cmd, $env, $argv0) = @_;
 	my ($program, @args) = @$cmd;
+	# Perl would swallow a signal that comes between fork and exec.
+	my $set = POSIX::SigSet->new(POSIX::SIGTERM, POSIX::SIGINT, POSIX::SIGHUP);
+	POSIX::sigprocmask(POSIX::SIG_BLOCK, $set);
 	my $pid = fork // die "fork: $!";
+	$SIG{$_} = 'DEFAULT' for $pid ? () : qw(TERM INT HUP);
+	POSIX::sigprocmask(POSIX::SIG_UNBLOCK, $set);
 	if (!$pid) {
 		open STDIN, '<', '/dev/null';
 		open STDOUT, '>>', "$self->{dir}/stdout";

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/os/backtrace.h"
 #include "core/proc/child.h"
 #include "core/proc/crew.h"
 #include "core/proc/master.h"
@@ -424,6 +425,8 @@ begin(void)
 	weir_log = &weir_cycle->log;
 	pool = pool_new(0);
 	parent = getppid();
+	if (weir_log->outs != NULL)
+		backtrace_on_crash(weir_log->outs->file->fd);
 	timer_init(&kill_timer, on_kill_timer);
 	timer_init(&again_timer, on_again_timer);
 	children_init(&hooks);
