@@ -25,8 +25,10 @@ struct weir_tunnel {
 	uint32_t	 number, size;
 	int16_t		 status;
 	bool		 has_args;
-	char		 packed[];
+	/* packed: `keep` first, where it is aligned for any type (KEEP_AT), then the others */
 };
+
+#define KEEP_AT	((sizeof(struct weir_tunnel) + 15) & ~(size_t)15)
 
 /* ---- packing ---- */
 
@@ -44,15 +46,11 @@ pack(struct weir_req *r, const struct weir_tunnel_to *to)
 	struct weir_str path = r->uri_rewritten ? r->uri.path : STR("");
 	struct weir_str args = r->uri_rewritten ? r->uri.args : STR("");
 	size_t vars = vars_save(&r->s, NULL);
-	size_t keep = (sizeof(struct weir_tunnel) + 15) & ~(size_t)15, begin;
-	struct weir_tunnel *t;
-	char *p;
+	size_t size = KEEP_AT + to->keep_size + r->x->raw.n + path.n + args.n + vars;
+	struct weir_tunnel *t = slab_sized_take(size);
+	char *p = put((char *)t + KEEP_AT, to->keep, to->keep_size);
 
-	/* `keep` first, where it is aligned for any type */
-	begin = keep - sizeof(struct weir_tunnel);
-	t = slab_sized_take(keep + to->keep_size + r->x->raw.n + path.n + args.n + vars);
-	t->size = (uint32_t)(keep + to->keep_size + r->x->raw.n + path.n + args.n + vars);
-	p = put(t->packed + begin, to->keep, to->keep_size);
+	t->size = (uint32_t)size;
 	p = put(p, r->x->raw.p, r->x->raw.n);
 	p = put(p, path.p, path.n);
 	p = put(p, args.p, args.n);
@@ -98,7 +96,7 @@ unpack(struct weir_tunnel *t)
 {
 	struct weir_pool *pool = pool_new(4096);
 	struct weir_xchg *x = POOL_NEW(pool, weir_xchg);
-	const char *keep = t->packed + (((sizeof *t + 15) & ~(size_t)15) - sizeof *t);
+	const char *keep = (const char *)t + KEEP_AT;
 	const char *raw = keep + t->keep, *path = raw + t->raw, *args = path + t->path;
 	struct weir_req *r;
 	const char *why;
