@@ -63,7 +63,7 @@ upgrade_inherit(struct weir_log *log)
 	if (text == NULL)
 		return false;
 	log_at(log, LOG_NOTICE_, 0, "using inherited sockets from \"%s\"", text);
+	/* The variable stays where it is: nobody else gets this environment. */
 	listen_inherit(text, log);
-	unsetenv(VARIABLE);
 	return true;
 }
