@@ -20,7 +20,12 @@ enum {
 };
 
 /* What one step found. */
-enum step { MOVED, STUCK, SRC_END, SRC_BROKE, SINK_BROKE };
+enum step {
+	MOVED,
+	STUCK,		/* it said AGAIN */
+	FULL,		/* the source was not even asked */
+	SRC_END, SRC_BROKE, SINK_BROKE
+};
 
 static void
 end(struct weir_pump *p, enum weir_pump_end how)
@@ -37,7 +42,7 @@ end(struct weir_pump *p, enum weir_pump_end how)
 static enum step
 fill(struct weir_pump *p)
 {
-	enum step found = STUCK;
+	enum step found = FULL;
 
 	while (p->q.len < p->cap) {
 		ssize_t n = src_read(p->src, &p->q, p->cap - p->q.len);
@@ -49,7 +54,7 @@ fill(struct weir_pump *p)
 		if (n == WEIR_FAIL)
 			return SRC_BROKE;
 		if (n == WEIR_AGAIN)
-			break;
+			return found == MOVED ? MOVED : STUCK;
 		found = MOVED;
 	}
 	return found;
@@ -240,7 +245,8 @@ pump_run(struct weir_pump *p)
 		turn_over = p->moved - start >= TURN_BYTES;
 		if (out != MOVED || turn_over)
 			break;
-		if (in != MOVED && p->q.len == 0)
+		/* only a source that was asked, and had nothing, gives a notice later */
+		if (in == STUCK && p->q.len == 0)
 			break;
 	}
 	/*
