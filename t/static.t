@@ -187,6 +187,28 @@ $slow->send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
 is $w->get('/a.html')->status, 200, 'another reader meanwhile';
 ok $slow->response->body eq $big, 'and the slow one gets it all';
 
+# no descriptor is left over, however a request ends
+sub descriptors { my ($pid) = $w->worker_pids; return scalar(() = glob "/proc/$pid/fd/*") }
+SKIP: {
+	my $before = descriptors() or skip 'the descriptors of the worker cannot be seen', 1;
+	for (1 .. 20) {
+		$w->get('/a.html');
+		$w->request('HEAD', '/a.html');
+		$w->get('/a.html', 'If-None-Match' => '*');
+		$w->get('/a.html', 'If-Match' => '"x"');
+		$w->get('/a.html', Range => 'bytes=100-');
+		$w->get('/a.html', Range => 'bytes=0-0,2-2');
+		$w->request('POST', '/a.html', [], 'x');
+		$w->get('/fifo');
+		$w->get('/dir');
+		my $c = $w->connect;
+		$c->send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+		$c->read_n(1);
+		$c->reset;
+	}
+	ok wait_for(sub { descriptors() <= $before }), 'no descriptor is left over';
+}
+
 $w->log_like(qr/\[warn\].*\Q$_\E: has no effect: /, "$_ warns") for qw(types_hash_max_size
     types_hash_bucket_size open_file_cache open_file_cache_valid open_file_cache_min_uses
     open_file_cache_errors aio aio_write directio directio_alignment read_ahead output_buffers log_subrequest postpone_output
