@@ -224,6 +224,39 @@ subtest 'signals during the start' => sub {
 	is $w->stop('TERM'), 0, 'HUP and TERM at the same time';
 };
 
+subtest 'a start that fails' => sub {
+	my @bad = (
+		[ 'the pid file cannot be written', 'pid %DIR%/none/weir.pid;', qr/\[emerg\].*open\(\) ".*none\/weir\.pid" failed \(2: / ],
+		[ 'a worker cannot begin', 'working_directory %DIR%/none;', qr/\[emerg\].*chdir\(".*none"\) failed \(2: / ],
+	);
+	for my $daemon (qw(off on)) {
+		for (@bad) {
+			my ($what, $conf, $says) = @$_;
+			my $w = Weir->new;
+			$w->expect_alert(qr/\[emerg\]|exited with code 2/);
+			my ($code, undef, $err) = $w->run($w->args($w->set_conf("daemon $daemon;\n$conf\n$http")));
+			is $code, 1, "daemon $daemon: $what: code 1";
+			like $err, qr/weir: \[emerg\] weir cannot start: \S+error\.log tells why/, 'where to look';
+			like $w->log_text, $says, 'and there it is';
+			ok wait_for(sub { !$w->connect(timeout => 1) }), 'nothing runs';
+		}
+	}
+};
+
+subtest 'a reload that fails when it is tried' => sub {
+	my $w = Weir->new;
+	$w->expect_alert(qr/chdir|exited with code 2/);
+	$w->start("worker_processes 1;\n$http");
+	my @old = $w->worker_pids;
+	ok !$w->reload("worker_processes 3;\nworking_directory %DIR%/none;\n$http"), 'the new workers cannot begin';
+	# Sockets that were opened for them may hold connections already, so old ones take them over.
+	ok wait_for(sub { my @p = $w->worker_pids; @p == 1 && $p[0] != $old[0] && !$w->retiring_pids }),
+	    'a worker of the old configuration serves all sockets';
+	is scalar(grep { my $r = $w->get('/'); $r && $r->status == 200 } 1 .. 40), 40, 'no request is lost';
+	ok $w->reload("worker_processes 2;\n$http"), 'the next reload works';
+	is $w->stop, 0, 'end';
+};
+
 subtest 'daemon' => sub {
 	my $w = Weir->new;
 	my $conf = $w->set_conf("daemon on;\n$http");

@@ -14,6 +14,7 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -158,15 +159,26 @@ free_old_cycles(void)
 	}
 }
 
+/* What went wrong is in the log; whoever started us looks at the terminal. */
+static void
+cannot_start(void)
+{
+	const struct weir_log_out *o = weir_log->outs;
+
+	log_at(weir_log, LOG_EMERG_, 0, "weir cannot start");
+	if (o != NULL && o->file->path != NULL)
+		fprintf(stderr, "weir: [emerg] weir cannot start: %s tells why\n", o->file->path);
+	exit_code = 1;
+	asked.term = true;
+}
+
 static void
 first_up(void)
 {
-	if (pid_write(pid_path_of(weir_cycle)) != WEIR_OK) {
-		exit_code = 1;
-		asked.term = true;
-		return;
-	}
-	self->started();
+	if (pid_write(pid_path_of(weir_cycle)) == WEIR_OK)
+		self->started();
+	else
+		cannot_start();
 }
 
 static void
@@ -224,9 +236,7 @@ on_failed(struct crew *w)
 
 	crew_dismiss(w);
 	if (now == NULL) {
-		log_at(weir_log, LOG_EMERG_, 0, "weir cannot start: its processes cannot");
-		exit_code = 1;
-		asked.term = true;
+		cannot_start();
 		return;
 	}
 	coming = NULL;

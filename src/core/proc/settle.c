@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "core/base/mem.h"
 #include "core/ev/loop.h"
 #include "core/os/backtrace.h"
@@ -146,11 +147,30 @@ settle_down(struct weir_cycle *c)
 	return WEIR_OK;
 }
 
+/*
+ * For tests: with `env WEIR_FAIL_MEMORY=1` every allocation fails once: the first, the second after that, the
+ * third after that, and so on, with one more behind each.
+ */
+static void
+sweep_failures(void)
+{
+#ifdef WEIR_DEBUG
+	static int on = -1;
+	static unsigned nth;
+
+	if (on < 0)
+		on = getenv("WEIR_FAIL_MEMORY") != NULL;
+	if (on && !mem_will_fail())
+		mem_fail_at(++nth, 1);
+#endif
+}
+
 static void
 on_turn(void)
 {
 	watchdog_turn++;
 	mem_trim();
+	sweep_failures();
 }
 
 int
