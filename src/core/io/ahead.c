@@ -3,6 +3,7 @@
  */
 #include "core/base/log.h"
 #include "core/io/ahead.h"
+#include "core/io/pipes.h"
 
 enum { STEP = 65536 };
 
@@ -113,6 +114,16 @@ on_notice(struct weir_task *t)
 		a->src.ready(a->src.arg);
 }
 
+/*
+ * While the kernel moves the bytes, a pipe holds what the reader has not taken.  Reading them
+ * ourselves pays only where more than that is wanted.
+ */
+static bool
+enough_in_pipe(const struct weir_ahead *a)
+{
+	return a->direct && a->cap <= PIPE_ROOM;
+}
+
 static void
 ahead_want(struct weir_src *src, bool on)
 {
@@ -124,7 +135,7 @@ ahead_want(struct weir_src *src, bool on)
 		return;
 	}
 	if (a->ended == 0)
-		src_want(a->below, on || (!a->direct && room(a) != 0));
+		src_want(a->below, on || (!enough_in_pipe(a) && room(a) != 0));
 }
 
 static void

@@ -23,7 +23,7 @@ struct weir_ahead {
 	struct weir_task notice;
 	int		 ended;		/* 0, WEIR_EOF, WEIR_FAIL */
 	bool		 wanted, in_file, broken_file;
-	bool		 direct;	/* the kernel moves the bytes past us: reading ahead would disorder them */
+	bool		 direct;	/* the kernel moves the bytes past us, for now */
 	/* The end of what is below was reached while reading ahead; may be NULL. */
 	void		(*on_end)(struct weir_ahead *);
 	void		*owner;

@@ -155,9 +155,14 @@ splice_run(struct weir_pump *p, bool *any)
 	while (turn < TURN_BYTES) {
 		uint64_t before = p->moved;
 
-		if (!can_splice(p, &from, &to, &left))
-			return p->in_pipe != 0 ? STUCK : SRC_END;
-		enum step in = splice_in(p, from, left);
+		enum step in = STUCK;
+
+		if (can_splice(p, &from, &to, &left))
+			in = splice_in(p, from, left);
+		else if (p->in_pipe == 0)
+			return SRC_END;
+		else if ((to = p->sink->ops->fd(p->sink, &left)) < 0)
+			return STUCK;	/* what is in the pipe goes first all the same */
 		if (in == SRC_BROKE && p->in_pipe == 0)
 			return SRC_END;		/* let read() find the error and name it */
 		enum step out = splice_out(p, to, in == MOVED && left > PIPE_ROOM);
