@@ -9,16 +9,11 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/num.h"
+#include "http/h1/body.h"
 #include "http/h1/h1.h"
-#include "http/h1/parse.h"
 #include "http/h1/write.h"
 
-enum out_mode { OUT_NOTHING, OUT_LENGTH, OUT_CHUNKED, OUT_TUNNEL };
-enum in_mode { IN_HEAD, IN_NOTHING, IN_LENGTH, IN_CHUNKED, IN_UNTIL_CLOSE, IN_TUNNEL };
-
 enum {
-	READ_STEP	= 65536,
-	MAX_TRAILER	= 16384,
 	MAX_INTERIM	= 20		/* 1xx before the final response (S-47) */
 };
 
@@ -35,12 +30,10 @@ struct h1_link {
 struct exchange {			/* in the pool that open() was given */
 	struct weir_xchg x;
 	struct h1_link	*k;
-	uint64_t	 in_left, out_left;
-	uint8_t		 in_mode, out_mode;
-	bool		 head_request, sent_head, finished, broken, in_failed, upgrade_asked;
+	struct h1_rx	 rx;		/* the response's body */
+	struct h1_tx	 tx;		/* the request's */
+	bool		 head_request, sent_head, broken, upgrade_asked;
 	unsigned	 interims;
-	struct h1_chunks chunks;
-	struct weir_fields trailers;
 };
 
 static struct weir_slab slab = WEIR_SLAB(h1_link);
@@ -100,28 +93,8 @@ out_write(struct weir_sink *sink, struct weir_bufq *from)
 		sink->err = k->l.conn->io->out.err;
 		return r;
 	}
-	switch (e->out_mode) {
-	case OUT_LENGTH:
-		if (n > e->out_left) {
-			sink->err = "the request body is longer than its Content-Length";
-			return WEIR_FAIL;
-		}
-		e->out_left -= n;
-		bufq_move(&k->out, from, n);
-		break;
-	case OUT_CHUNKED:
-		if (n == 0)
-			break;
-		h1_put_chunk_size(&k->out, n);
-		bufq_move(&k->out, from, n);
-		bufq_put(&k->out, "\r\n", 2);
-		break;
-	case OUT_NOTHING:
-		bufq_clear(from);
-		break;
-	default:
-		bufq_move(&k->out, from, n);
-	}
+	if (h1_frame(&e->tx, &k->out, from, &sink->err) != WEIR_OK)
+		return WEIR_FAIL;
 	r = flush(k);
 	if (r == WEIR_FAIL) {
 		sink->err = k->l.conn->io->out.err;
@@ -138,19 +111,12 @@ out_finish(struct weir_sink *sink)
 
 	if (e->k->closed)
 		return WEIR_FAIL;
-	if (!e->finished) {
-		if (e->out_mode == OUT_LENGTH && e->out_left != 0) {
-			sink->err = "the request body is shorter than its Content-Length";
-			return WEIR_FAIL;
-		}
-		if (e->out_mode == OUT_CHUNKED)
-			h1_put_last_chunk(&e->k->out, e->trailers.n != 0 ? &e->trailers : NULL);
-		e->finished = true;
-	}
+	if (h1_frame_end(&e->tx, &e->k->out, &sink->err) != WEIR_OK)
+		return WEIR_FAIL;
 	r = flush(e->k);
 	if (r == WEIR_FAIL)
 		sink->err = e->k->l.conn->io->out.err;
-	if (r == WEIR_OK && e->out_mode == OUT_TUNNEL)
+	if (r == WEIR_OK && e->tx.mode == H1_RAW)
 		return sink_finish(&e->k->l.conn->io->out);
 	return r;
 }
@@ -180,14 +146,14 @@ out_fd(struct weir_sink *sink, uint64_t *room)
 	struct weir_sink *below;
 	int fd;
 
-	if (e->k->closed || (e->out_mode != OUT_LENGTH && e->out_mode != OUT_TUNNEL))
+	if (e->k->closed || !h1_direct(e->tx.mode))
 		return -1;
 	below = &e->k->l.conn->io->out;
 	if (below->ops->fd == NULL || flush(e->k) != WEIR_OK)
 		return -1;
 	fd = below->ops->fd(below, room);
-	if (e->out_mode == OUT_LENGTH)
-		*room = e->out_left;
+	if (e->tx.mode == H1_LENGTH)
+		*room = e->tx.left;
 	return fd;
 }
 
@@ -197,8 +163,8 @@ out_moved(struct weir_sink *sink, uint64_t n, bool full)
 	struct exchange *e = of_sink(sink);
 	struct weir_sink *below = &e->k->l.conn->io->out;
 
-	if (e->out_mode == OUT_LENGTH)
-		e->out_left -= n;
+	if (e->tx.mode == H1_LENGTH)
+		e->tx.left -= n;
 	e->k->full = full;
 	below->ops->moved(below, n, full);
 }
@@ -233,75 +199,13 @@ more(struct exchange *e, uint64_t most)
 {
 	struct h1_link *k = e->k;
 	struct weir_src *below = &k->l.conn->io->in;
-	ssize_t n = src_read(below, &k->in, (size_t)WEIR_MIN(most, READ_STEP));
+	ssize_t n = src_read(below, &k->in, (size_t)most);
 
 	if (n > 0 || n == WEIR_AGAIN)
 		return n;
-	if (n == WEIR_EOF && e->in_mode == IN_UNTIL_CLOSE)
-		return WEIR_EOF;
 	e->x.io.in.err = n == WEIR_EOF ? "upstream prematurely closed connection" : below->err;
-	e->in_failed = true;
+	e->rx.failed = true;
 	return WEIR_FAIL;
-}
-
-static ssize_t
-read_length(struct exchange *e, struct weir_bufq *to, size_t max)
-{
-	uint64_t n;
-
-	if (e->in_left == 0) {
-		e->x.in_eof = 1;
-		return WEIR_EOF;
-	}
-	if (e->k->in.len == 0) {
-		/* ask beyond the end: what comes behind a response must not wait in the kernel unseen */
-		ssize_t r = more(e, e->in_left);
-
-		if (r < 0)
-			return r;
-	}
-	n = bufq_move(to, &e->k->in, WEIR_MIN(e->in_left, max));
-	e->in_left -= n;
-	e->x.received += n;
-	e->x.in_eof = e->in_left == 0;
-	return (ssize_t)n;
-}
-
-static ssize_t
-read_chunked(struct exchange *e, struct weir_bufq *to, size_t max)
-{
-	struct h1_link *k = e->k;
-
-	if (e->x.in_eof)
-		return WEIR_EOF;
-	for (;;) {
-		const char *why = NULL;
-		ssize_t n = h1_chunks_read(&e->chunks, &k->in, to, max, MAX_TRAILER, &why);
-
-		if (n > 0) {
-			e->x.received += (uint64_t)n;
-			return n;
-		}
-		if (n == WEIR_EOF) {
-			struct h1_limits l = { .line = MAX_TRAILER, .total = MAX_TRAILER,
-				.fields = e->x.limits.fields, .ignore_invalid = true, .underscores = true };
-
-			if (h1_chunks_trailers(&e->chunks, e->x.pool, &l, &e->x.msg.trailers,
-			    &why) == WEIR_OK) {
-				e->x.in_eof = 1;
-				return WEIR_EOF;
-			}
-			n = WEIR_FAIL;
-		}
-		if (n == WEIR_FAIL) {
-			e->x.io.in.err = why;
-			e->in_failed = true;
-			return WEIR_FAIL;
-		}
-		n = more(e, READ_STEP);
-		if (n < 0)
-			return n;
-	}
 }
 
 static ssize_t
@@ -327,22 +231,23 @@ static ssize_t
 body_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 {
 	struct exchange *e = of_src(src);
+	struct h1_limits l = { .line = H1_MAX_TRAILER, .total = H1_MAX_TRAILER,
+		.fields = e->x.limits.fields, .ignore_invalid = true, .underscores = true };
 
-	if (e->k->closed || e->in_failed)
+	if (e->k->closed || e->rx.mode == H1_HEAD)
+		return e->k->closed ? WEIR_FAIL : WEIR_AGAIN;
+	if (e->rx.failed)
 		return WEIR_FAIL;
-	switch (e->in_mode) {
-	case IN_LENGTH:
-		return read_length(e, to, max);
-	case IN_CHUNKED:
-		return read_chunked(e, to, max);
-	case IN_UNTIL_CLOSE:
-	case IN_TUNNEL:
+	if (e->rx.mode == H1_UNTIL_CLOSE || e->rx.mode == H1_RAW)
 		return read_rest(e, to, max);
-	case IN_NOTHING:
-		e->x.in_eof = 1;
-		return WEIR_EOF;
-	default:
-		return WEIR_AGAIN;
+	for (;;) {
+		ssize_t n = h1_take(&e->rx, &e->x, &e->k->in, to, max, &l);
+
+		if (n != WEIR_AGAIN)
+			return n;
+		n = more(e, h1_wants(&e->rx));
+		if (n < 0)
+			return n;
 	}
 }
 
@@ -353,10 +258,10 @@ body_want(struct weir_src *src, bool on)
 
 	if (e->k->closed)
 		return;
-	if (on && e->in_mode != IN_HEAD && (e->k->in.len != 0 || e->x.in_eof || e->in_failed))
+	if (on && e->rx.mode != H1_HEAD && (e->k->in.len != 0 || e->x.in_eof || e->rx.failed))
 		task_post(&e->k->task);
 	/* while the head is awaited we listen in any case */
-	src_want(&e->k->l.conn->io->in, on || e->in_mode == IN_HEAD);
+	src_want(&e->k->l.conn->io->in, on || e->rx.mode == H1_HEAD);
 }
 
 static void
@@ -374,14 +279,14 @@ body_fd(struct weir_src *src, uint64_t *left)
 
 	if (e->k->closed || e->k->in.len != 0)
 		return -1;
-	if (e->in_mode != IN_LENGTH && e->in_mode != IN_UNTIL_CLOSE && e->in_mode != IN_TUNNEL)
+	if (!h1_direct(e->rx.mode))
 		return -1;
 	below = &e->k->l.conn->io->in;
 	if (below->ops->fd == NULL)
 		return -1;
 	fd = below->ops->fd(below, left);
-	if (e->in_mode == IN_LENGTH)
-		*left = e->in_left;
+	if (e->rx.mode == H1_LENGTH)
+		*left = e->rx.left;
 	return fd;
 }
 
@@ -392,11 +297,7 @@ body_moved(struct weir_src *src, uint64_t n, bool drained)
 	struct weir_src *below = &e->k->l.conn->io->in;
 
 	below->ops->moved(below, n, drained);
-	e->x.received += n;
-	if (e->in_mode == IN_LENGTH) {
-		e->in_left -= n;
-		e->x.in_eof = e->in_left == 0;
-	}
+	h1_taken(&e->rx, &e->x, n);
 }
 
 static const struct weir_src_ops body_ops = {
@@ -409,7 +310,7 @@ static void
 gone(struct exchange *e, const char *why, bool lost)
 {
 	e->broken = true;
-	e->in_failed = true;
+	e->rx.failed = true;
 	e->x.io.in.err = why;
 	e->x.gone = lost ? 2 : 0;	/* else it is there, but nothing that it says can be used */
 	src_want(&e->k->l.conn->io->in, false);
@@ -423,19 +324,19 @@ frame_body(struct exchange *e)
 	const struct weir_msg *m = &e->x.msg;
 
 	if (m->flags & MSG_CHUNKED) {
-		e->in_mode = IN_CHUNKED;
+		e->rx.mode = H1_CHUNKED;
 	} else if (m->flags & MSG_UNTIL_CLOSE) {
-		e->in_mode = IN_UNTIL_CLOSE;
+		e->rx.mode = H1_UNTIL_CLOSE;
 	} else if (m->length > 0) {
-		e->in_mode = IN_LENGTH;
-		e->in_left = (uint64_t)m->length;
+		e->rx.mode = H1_LENGTH;
+		e->rx.left = (uint64_t)m->length;
 	} else {
-		e->in_mode = IN_NOTHING;
+		e->rx.mode = H1_NOTHING;
 		e->x.in_eof = 1;
 	}
 	/* HEAD, 204, 304: a length that was given describes what is not there */
 	if (e->head_request || m->status == 204 || m->status == 304) {
-		e->in_mode = IN_NOTHING;
+		e->rx.mode = H1_NOTHING;
 		e->x.in_eof = 1;
 	}
 }
@@ -470,8 +371,8 @@ on_head(struct exchange *e, size_t head)
 			gone(e, "upstream sent an unexpected 101 response", false);
 			return false;
 		}
-		e->in_mode = IN_TUNNEL;
-		e->out_mode = OUT_TUNNEL;
+		e->rx.mode = H1_RAW;
+		e->tx.mode = H1_RAW;
 	} else if (e->x.msg.status < 200) {
 		if (++e->interims > MAX_INTERIM) {
 			gone(e, "upstream sent too many interim responses", false);
@@ -567,7 +468,7 @@ on_readable(void *arg)
 			on_state(k, LINK_DEAD);
 		return;
 	}
-	if (e->in_mode == IN_HEAD && e->sent_head)
+	if (e->rx.mode == H1_HEAD && e->sent_head)
 		read_head(e);
 	else if (e->x.io.in.ready != NULL)
 		e->x.io.in.ready(e->x.io.in.arg);
@@ -582,7 +483,7 @@ on_conn_gone(void *arg)
 		return;
 	if (k->now == NULL)
 		on_state(k, LINK_DEAD);
-	else if (k->now->x.on_gone != NULL && fdio_reset(&k->l.conn->tcp) && k->now->in_mode != IN_HEAD)
+	else if (k->now->x.on_gone != NULL && fdio_reset(&k->l.conn->tcp) && k->now->rx.mode != H1_HEAD)
 		gone(k->now, "connection reset by upstream", true);
 }
 
@@ -594,8 +495,8 @@ on_task(struct weir_task *t)
 
 	if (k->closed || e == NULL)
 		return;
-	if (e->in_mode != IN_HEAD && e->x.io.in.ready != NULL &&
-	    (k->in.len != 0 || e->x.in_eof || e->in_failed))
+	if (e->rx.mode != H1_HEAD && e->x.io.in.ready != NULL &&
+	    (k->in.len != 0 || e->x.in_eof || e->rx.failed))
 		e->x.io.in.ready(e->x.io.in.arg);
 	if (!k->closed && k->now == e && k->out.len == 0 && e->x.io.out.ready != NULL)
 		e->x.io.out.ready(e->x.io.out.arg);
@@ -634,13 +535,13 @@ x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
 		p = mempcpy(p, "Content-Length: ", 16);
 		p = num_put(p, (uint64_t)m->length);
 		p = mempcpy(p, "\r\n", 2);
-		e->out_mode = m->length > 0 ? OUT_LENGTH : OUT_NOTHING;
-		e->out_left = (uint64_t)m->length;
+		e->tx.mode = m->length > 0 ? H1_LENGTH : H1_NOTHING;
+		e->tx.left = (uint64_t)m->length;
 	} else if (m->length < 0) {
 		p = mempcpy(p, "Transfer-Encoding: chunked\r\n", 28);
-		e->out_mode = OUT_CHUNKED;
+		e->tx.mode = H1_CHUNKED;
 	} else {
-		e->out_mode = OUT_NOTHING;
+		e->tx.mode = H1_NOTHING;
 	}
 	p = mempcpy(p, conn.p, conn.n);
 	h1_put_request(&k->out, m, str_of(extra, (size_t)(p - extra)));
@@ -654,7 +555,7 @@ x_trailers(struct weir_xchg *x, const struct weir_fields *t)
 {
 	struct exchange *e = WEIR_OF(x, struct exchange, x);
 
-	e->trailers = *t;
+	e->tx.trailers = *t;
 	return WEIR_OK;
 }
 
@@ -671,9 +572,9 @@ fit(const struct exchange *e)
 {
 	const struct h1_link *k = e->k;
 
-	if (e->broken || e->in_failed || !e->finished || !e->x.in_eof || k->in.len != 0 ||
-	    k->out.len != 0 || e->in_mode == IN_TUNNEL || e->in_mode == IN_UNTIL_CLOSE ||
-	    e->in_mode == IN_HEAD)
+	if (e->broken || e->rx.failed || !e->tx.finished || !e->x.in_eof || k->in.len != 0 ||
+	    k->out.len != 0 || e->rx.mode == H1_RAW || e->rx.mode == H1_UNTIL_CLOSE ||
+	    e->rx.mode == H1_HEAD)
 		return false;
 	/* what has come behind the response must not become somebody else's (S-45) */
 	return !(e->x.msg.flags & MSG_CLOSE) && fdio_quiet(&k->l.conn->tcp);
@@ -686,7 +587,7 @@ x_release(struct weir_xchg *x)
 	struct h1_link *k = e->k;
 	bool ok = fit(e);
 
-	h1_chunks_clear(&e->chunks);
+	h1_chunks_clear(&e->rx.chunks);
 	k->now = NULL;
 	task_off(&k->task);
 	if (k->closed)
@@ -741,7 +642,8 @@ h1_open(struct weir_link *l, struct weir_pool *pool)
 	e->x.conn = l->conn;
 	e->x.pool = pool;
 	e->x.number = ++l->requests;
-	h1_chunks_init(&e->chunks);
+	h1_chunks_init(&e->rx.chunks);
+	e->tx.mode = H1_NOTHING;
 	k->now = e;
 	k->scanned = 0;
 	l->state = LINK_BUSY;

@@ -16,18 +16,13 @@
 #include "core/base/mem.h"
 #include "core/base/num.h"
 #include "core/proc/cycle.h"
+#include "http/h1/body.h"
 #include "http/h1/h1.h"
-#include "http/h1/parse.h"
 #include "http/h1/write.h"
 
 enum state { IDLE, HEAD, BUSY, LINGER, CLOSED };
-enum out_mode { OUT_NOTHING, OUT_LENGTH, OUT_CHUNKED, OUT_UNTIL_CLOSE, OUT_TUNNEL };
-enum in_mode { IN_NOTHING, IN_LENGTH, IN_CHUNKED, IN_TUNNEL };
-
 enum {
 	POOL_FIRST	= 8192,		/* of an exchange: a proxied request fits in */
-	READ_STEP	= 65536,	/* asked of a connection for a body */
-	MAX_TRAILER	= 16384,
 	DRAIN_GRACE_MS	= 2000		/* an idle connection of a retiring worker may send one more */
 };
 
@@ -36,15 +31,14 @@ enum {
 struct exchange {			/* in the exchange's pool */
 	struct weir_xchg x;
 	struct h1_server *s;
-	uint64_t	 in_left, out_left, put_before;
-	uint8_t		 in_mode, out_mode;
+	struct h1_rx	 rx;		/* the request's body */
+	struct h1_tx	 tx;		/* the response's */
+	uint64_t	 put_before;
 	bool		 expects;	/* the client waits for 100 */
-	bool		 head_done, finished, broken, in_failed;
+	bool		 head_done, broken;
 	bool		 blocked;	/* the socket did not take all of `out` */
 	struct weir_bufq out;
 	struct weir_timer wtimer;	/* send_timeout */
-	struct h1_chunks chunks;
-	struct weir_fields trailers;
 };
 
 struct h1_server {
@@ -162,28 +156,8 @@ out_write(struct weir_sink *sink, struct weir_bufq *from)
 		if (r != WEIR_OK)
 			return r;
 	}
-	switch (e->out_mode) {
-	case OUT_NOTHING:
-		bufq_clear(from);
-		break;
-	case OUT_LENGTH:
-		if (n > e->out_left) {
-			sink->err = "the body is longer than its Content-Length";
-			return WEIR_FAIL;
-		}
-		e->out_left -= n;
-		bufq_move(&e->out, from, n);
-		break;
-	case OUT_CHUNKED:
-		if (n == 0)
-			break;
-		h1_put_chunk_size(&e->out, n);
-		bufq_move(&e->out, from, n);
-		bufq_put(&e->out, "\r\n", 2);
-		break;
-	default:
-		bufq_move(&e->out, from, n);
-	}
+	if (h1_frame(&e->tx, &e->out, from, &sink->err) != WEIR_OK)
+		return WEIR_FAIL;
 	int r = flush(e);
 	if (r == WEIR_FAIL) {
 		sink->err = s->conn->io->out.err;
@@ -202,17 +176,10 @@ out_finish(struct weir_sink *sink)
 
 	if (s->state == CLOSED)
 		return WEIR_FAIL;
-	if (!e->finished) {
-		if (e->out_mode == OUT_LENGTH && e->out_left != 0) {
-			sink->err = "the body is shorter than its Content-Length";
-			return WEIR_FAIL;
-		}
-		if (e->out_mode == OUT_CHUNKED)
-			h1_put_last_chunk(&e->out, e->trailers.n != 0 ? &e->trailers : NULL);
-		e->finished = true;
-	}
+	if (h1_frame_end(&e->tx, &e->out, &sink->err) != WEIR_OK)
+		return WEIR_FAIL;
 	int r = flush(e);
-	if (r == WEIR_OK && e->out_mode == OUT_TUNNEL)
+	if (r == WEIR_OK && e->tx.mode == H1_RAW)
 		return sink_finish(&s->conn->io->out);
 	return r;
 }
@@ -246,11 +213,11 @@ out_fd(struct weir_sink *sink, uint64_t *room)
 
 	if (e->s->state == CLOSED || below->ops->fd == NULL)
 		return -1;
-	if (e->out_mode == OUT_CHUNKED || e->out_mode == OUT_NOTHING || flush(e) != WEIR_OK)
+	if (!h1_direct(e->tx.mode) || flush(e) != WEIR_OK)
 		return -1;
 	int fd = below->ops->fd(below, room);
-	if (e->out_mode == OUT_LENGTH)
-		*room = e->out_left;
+	if (e->tx.mode == H1_LENGTH)
+		*room = e->tx.left;
 	return fd;
 }
 
@@ -260,11 +227,10 @@ out_moved(struct weir_sink *sink, uint64_t n, bool full)
 	struct exchange *e = of_sink(sink);
 	struct weir_sink *below = &e->s->conn->io->out;
 
-	if (e->out_mode == OUT_LENGTH)
-		e->out_left -= n;
+	if (e->tx.mode == H1_LENGTH)
+		e->tx.left -= n;
 	e->x.sent += n;
 	below->ops->moved(below, n, full);
-	e->x.sent += n;
 	if (full) {
 		e->blocked = true;
 		timer_set(&e->wtimer, e->x.send_ms);
@@ -321,92 +287,22 @@ more(struct exchange *e, uint64_t most)
 	ssize_t n;
 
 	send_continue(e);
-	n = src_read(below, &s->in, (size_t)WEIR_MIN(most, READ_STEP));
+	n = src_read(below, &s->in, (size_t)most);
 	if (n > 0) {
-		if (s->state == BUSY && e->in_mode != IN_TUNNEL)
+		if (s->state == BUSY && e->rx.mode != H1_RAW)
 			timer_set(&s->rtimer, e->x.recv_ms);
 		return n;
 	}
 	if (n == WEIR_AGAIN) {
-		if (s->state == BUSY && e->in_mode != IN_TUNNEL && s->rtimer.at == 0)
+		if (s->state == BUSY && e->rx.mode != H1_RAW && s->rtimer.at == 0)
 			timer_set(&s->rtimer, e->x.recv_ms);
 		return WEIR_AGAIN;
 	}
-	if (e->in_mode == IN_TUNNEL)
+	if (e->rx.mode == H1_RAW)
 		return n;
 	e->x.io.in.err = n == WEIR_EOF ? "client closed the connection within the body" : below->err;
-	e->in_failed = true;
+	e->rx.failed = true;
 	return WEIR_FAIL;
-}
-
-static ssize_t
-in_end(struct exchange *e)
-{
-	if (!e->x.in_eof) {
-		e->x.in_eof = 1;
-		timer_off(&e->s->rtimer);
-	}
-	return WEIR_EOF;
-}
-
-static ssize_t
-read_length(struct exchange *e, struct weir_bufq *to, size_t max)
-{
-	struct h1_server *s = e->s;
-	uint64_t n;
-
-	if (e->in_left == 0)
-		return in_end(e);
-	if (s->in.len == 0) {
-		ssize_t r = more(e, e->in_left);
-
-		if (r < 0)
-			return r;
-	}
-	n = bufq_move(to, &s->in, WEIR_MIN(e->in_left, max));
-	e->in_left -= n;
-	e->x.received += n;
-	if (e->in_left == 0)
-		in_end(e);
-	return (ssize_t)n;
-}
-
-static ssize_t
-read_chunked(struct exchange *e, struct weir_bufq *to, size_t max)
-{
-	struct h1_server *s = e->s;
-
-	if (e->x.in_eof)
-		return WEIR_EOF;
-	if (e->in_failed)
-		return WEIR_FAIL;
-	for (;;) {
-		const char *why = NULL;
-		ssize_t n = h1_chunks_read(&e->chunks, &s->in, to, max, MAX_TRAILER, &why);
-
-		if (n > 0) {
-			e->x.received += (uint64_t)n;
-			return n;
-		}
-		if (n == WEIR_EOF) {
-			struct h1_limits l = {
-				.line = s->opts->line, .total = MAX_TRAILER, .fields = s->opts->fields,
-				.ignore_invalid = s->opts->ignore_invalid, .underscores = s->opts->underscores
-			};
-
-			if (h1_chunks_trailers(&e->chunks, e->x.pool, &l, &e->x.msg.trailers, &why) == WEIR_OK)
-				return in_end(e);
-			n = WEIR_FAIL;
-		}
-		if (n == WEIR_FAIL) {
-			e->x.io.in.err = why;
-			e->in_failed = true;
-			return WEIR_FAIL;
-		}
-		n = more(e, READ_STEP);
-		if (n < 0)
-			return n;
-	}
 }
 
 static ssize_t
@@ -414,20 +310,26 @@ body_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 {
 	struct exchange *e = of_src(src);
 	struct h1_server *s = e->s;
+	struct h1_limits l = {
+		.line = s->opts->line, .total = H1_MAX_TRAILER, .fields = s->opts->fields,
+		.ignore_invalid = s->opts->ignore_invalid, .underscores = s->opts->underscores
+	};
 
-	if (s->state == CLOSED || e->in_failed)
+	if (s->state == CLOSED)
 		return WEIR_FAIL;
-	switch (e->in_mode) {
-	case IN_LENGTH:
-		return read_length(e, to, max);
-	case IN_CHUNKED:
-		return read_chunked(e, to, max);
-	case IN_TUNNEL:
-		if (s->in.len != 0)
-			return (ssize_t)bufq_move(to, &s->in, max);
-		return src_read(&s->conn->io->in, to, max);
-	default:
-		return in_end(e);
+	if (e->rx.mode == H1_RAW)
+		return s->in.len != 0 ? (ssize_t)bufq_move(to, &s->in, max) :
+		    src_read(&s->conn->io->in, to, max);
+	for (;;) {
+		ssize_t n = h1_take(&e->rx, &e->x, &s->in, to, max, &l);
+
+		if (e->x.in_eof)
+			timer_off(&s->rtimer);
+		if (n != WEIR_AGAIN)
+			return n;
+		n = more(e, h1_wants(&e->rx));
+		if (n < 0)
+			return n;
 	}
 }
 
@@ -439,11 +341,11 @@ body_want(struct weir_src *src, bool on)
 
 	if (s->state == CLOSED)
 		return;
-	if (on && (s->in.len != 0 || e->x.in_eof || e->in_failed || e->in_mode == IN_NOTHING))
+	if (on && (s->in.len != 0 || e->x.in_eof || e->rx.failed || e->rx.mode == H1_NOTHING))
 		task_post(&s->task);
 	if (on)
 		send_continue(e);
-	else if (!e->x.in_eof && e->in_mode != IN_TUNNEL)
+	else if (!e->x.in_eof && e->rx.mode != H1_RAW)
 		timer_off(&s->rtimer);	/* it is us who do not read */
 	src_want(&s->conn->io->in, on);
 }
@@ -466,11 +368,11 @@ body_fd(struct weir_src *src, uint64_t *left)
 
 	if (e->s->state == CLOSED || e->s->in.len != 0 || below->ops->fd == NULL || e->expects)
 		return -1;
-	if (e->in_mode != IN_LENGTH && e->in_mode != IN_TUNNEL)
+	if (!h1_direct(e->rx.mode))
 		return -1;
 	int fd = below->ops->fd(below, left);
-	if (e->in_mode == IN_LENGTH)
-		*left = e->in_left;
+	if (e->rx.mode == H1_LENGTH)
+		*left = e->rx.left;
 	return fd;
 }
 
@@ -481,12 +383,11 @@ body_moved(struct weir_src *src, uint64_t n, bool drained)
 	struct weir_src *below = &e->s->conn->io->in;
 
 	below->ops->moved(below, n, drained);
-	if (e->in_mode != IN_LENGTH)
+	if (e->rx.mode != H1_LENGTH)
 		return;
-	e->in_left -= n;
-	e->x.received += n;
-	if (e->in_left == 0)
-		in_end(e);
+	h1_taken(&e->rx, &e->x, n);
+	if (e->x.in_eof)
+		timer_off(&e->s->rtimer);
 	else
 		timer_set(&e->s->rtimer, e->x.recv_ms);
 }
@@ -513,12 +414,12 @@ framing(struct exchange *e, const struct weir_msg *m, unsigned flags, char *to)
 
 	if ((flags & HEAD_CLOSE) || s->draining || weir_retiring)
 		s->keep = false;
-	e->out_mode = OUT_NOTHING;
-	e->out_left = 0;
+	e->tx.mode = H1_NOTHING;
+	e->tx.left = 0;
 	if (m->length >= 0 && m->status != 204 && m->status >= 200) {
 		if (!none) {
-			e->out_mode = OUT_LENGTH;
-			e->out_left = (uint64_t)m->length;
+			e->tx.mode = H1_LENGTH;
+			e->tx.left = (uint64_t)m->length;
 		}
 		if (!none || m->length > 0 || e->x.msg.method_id == M_HEAD) {
 			p = mempcpy(p, "Content-Length: ", 16);
@@ -527,10 +428,10 @@ framing(struct exchange *e, const struct weir_msg *m, unsigned flags, char *to)
 		}
 	} else if (!none) {
 		if (!old && (flags & HEAD_CHUNKED)) {
-			e->out_mode = OUT_CHUNKED;
+			e->tx.mode = H1_CHUNKED;
 			p = mempcpy(p, "Transfer-Encoding: chunked\r\n", 28);
 		} else {
-			e->out_mode = OUT_UNTIL_CLOSE;
+			e->tx.mode = H1_UNTIL_CLOSE;
 			s->keep = false;
 		}
 	} else if (m->length < 0 && e->x.msg.method_id == M_HEAD && m->status != 204 &&
@@ -563,8 +464,8 @@ x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
 		e->head_done = true;
 		s->keep = false;
 		h1_put_response(&e->out, m, m->status == 101 ? STR("Connection: upgrade\r\n") : STR(""));
-		e->in_mode = IN_TUNNEL;
-		e->out_mode = OUT_TUNNEL;
+		e->rx.mode = H1_RAW;
+		e->tx.mode = H1_RAW;
 		timer_off(&s->rtimer);
 		return flush(e) == WEIR_FAIL ? WEIR_FAIL : WEIR_OK;
 	}
@@ -593,8 +494,8 @@ x_trailers(struct weir_xchg *x, const struct weir_fields *t)
 {
 	struct exchange *e = WEIR_OF(x, struct exchange, x);
 
-	if (e->out_mode == OUT_CHUNKED)
-		e->trailers = *t;
+	if (e->tx.mode == H1_CHUNKED)
+		e->tx.trailers = *t;
 	return WEIR_OK;
 }
 
@@ -647,15 +548,15 @@ x_release(struct weir_xchg *x)
 {
 	struct exchange *e = WEIR_OF(x, struct exchange, x);
 	struct h1_server *s = e->s;
-	bool whole = e->head_done && e->finished && !e->broken;
-	bool body_done = x->in_eof || e->in_mode == IN_NOTHING ||
-	    (e->in_mode == IN_LENGTH && e->in_left == 0);
+	bool whole = e->head_done && e->tx.finished && !e->broken;
+	bool body_done = x->in_eof || e->rx.mode == H1_NOTHING ||
+	    (e->rx.mode == H1_LENGTH && e->rx.left == 0);
 	uint8_t linger = x->after.linger;
 
 	accept_stats->writing--;
 	s->after = x->after;
 	s->now = NULL;
-	h1_chunks_clear(&e->chunks);
+	h1_chunks_clear(&e->rx.chunks);
 	timer_off(&s->rtimer);
 	timer_off(&e->wtimer);
 	bufq_clear(&e->out);
@@ -665,13 +566,13 @@ x_release(struct weir_xchg *x)
 		task_post(&s->task);
 		return;
 	}
-	if (!whole || e->out_mode == OUT_TUNNEL) {
+	if (!whole || e->tx.mode == H1_RAW) {
 		/* only a reset tells a client that waits for the close that something is missing */
 		close_conn(s, !whole && e->head_done &&
-		    (e->out_mode == OUT_UNTIL_CLOSE || x->after.reset));
+		    (e->tx.mode == H1_UNTIL_CLOSE || x->after.reset));
 		return;
 	}
-	if (s->keep && body_done && !e->in_failed && s->after.keepalive_ms != 0) {
+	if (s->keep && body_done && !e->rx.failed && s->after.keepalive_ms != 0) {
 		go_idle(s);
 		return;
 	}
@@ -749,7 +650,8 @@ exchange_new(struct h1_server *s, struct weir_pool *pool)
 	e->x.after.linger_ms = 30000;
 	e->x.after.linger_each_ms = 5000;
 	e->x.after.linger = 1;
-	h1_chunks_init(&e->chunks);
+	h1_chunks_init(&e->rx.chunks);
+	e->rx.mode = e->tx.mode = H1_NOTHING;
 	timer_init(&e->wtimer, on_wtimer);
 	s->now = e;
 	if (s->state == IDLE)
@@ -785,7 +687,7 @@ refuse(struct h1_server *s, struct weir_pool *pool, int status, const char *why)
 		e = exchange_new(s, pool);
 	}
 	s->keep = false;
-	e->in_mode = IN_NOTHING;
+	e->rx.mode = H1_NOTHING;
 	src_want(&s->conn->io->in, false);
 	timer_off(&s->rtimer);
 	s->opts->on_bad(&e->x, status, why);
@@ -818,10 +720,10 @@ begin(struct h1_server *s, size_t head)
 	e->expects = (e->x.msg.flags & MSG_EXPECT) != 0;
 	s->keep = !(e->x.msg.flags & MSG_CLOSE);
 	if (e->x.msg.flags & MSG_CHUNKED) {
-		e->in_mode = IN_CHUNKED;
+		e->rx.mode = H1_CHUNKED;
 	} else if (e->x.msg.length > 0) {
-		e->in_mode = IN_LENGTH;
-		e->in_left = (uint64_t)e->x.msg.length;
+		e->rx.mode = H1_LENGTH;
+		e->rx.left = (uint64_t)e->x.msg.length;
 	} else {
 		e->x.in_eof = 1;
 	}
@@ -963,7 +865,7 @@ on_task(struct weir_task *t)
 	if (s->state == BUSY) {
 		struct exchange *e = s->now;
 
-		if (e->x.io.in.ready != NULL && (s->in.len != 0 || e->x.in_eof || e->in_failed))
+		if (e->x.io.in.ready != NULL && (s->in.len != 0 || e->x.in_eof || e->rx.failed))
 			e->x.io.in.ready(e->x.io.in.arg);
 		if (s->state == BUSY && s->now == e && !e->blocked && e->x.io.out.ready != NULL)
 			e->x.io.out.ready(e->x.io.out.arg);
@@ -1000,7 +902,7 @@ on_rtimer(struct weir_timer *t)
 		break;
 	case BUSY:
 		s->now->x.io.in.err = "client timed out while sending its body";
-		s->now->in_failed = true;
+		s->now->rx.failed = true;
 		if (s->now->x.io.in.ready != NULL)
 			s->now->x.io.in.ready(s->now->x.io.in.arg);
 		break;
