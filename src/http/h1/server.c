@@ -16,63 +16,16 @@
 #include "core/base/mem.h"
 #include "core/base/num.h"
 #include "core/proc/cycle.h"
-#include "http/h1/body.h"
 #include "http/h1/h1.h"
+#include "http/h1/server.h"
 #include "http/h1/write.h"
 
-enum state { IDLE, HEAD, BUSY, LINGER, CLOSED };
 enum {
 	POOL_FIRST	= 8192,		/* of an exchange: a proxied request fits in */
 	DRAIN_GRACE_MS	= 2000		/* an idle connection of a retiring worker may send one more */
 };
 
-#define H1_SERVER_MAGIC 0x68317376u
-
-struct exchange {			/* in the exchange's pool */
-	struct weir_xchg x;
-	struct h1_server *s;
-	struct h1_rx	 rx;		/* the request's body */
-	struct h1_tx	 tx;		/* the response's */
-	uint64_t	 put_before;
-	bool		 expects;	/* the client waits for 100 */
-	bool		 head_done, broken;
-	bool		 blocked;	/* the socket did not take all of `out` */
-	struct weir_bufq out;
-	struct weir_timer wtimer;	/* send_timeout */
-};
-
-struct h1_server {
-	uint32_t	 magic;
-	uint8_t		 state;
-	bool		 keep, draining;
-	uint16_t	 drain_ms;	/* how long it may stay idle then */
-	bool		 piped;		/* the next request came together with the last one */
-	uint64_t	 idle_since_ms;
-	struct weir_conn *conn;
-	const struct weir_serve *opts;
-	struct exchange	*now;
-	struct weir_bufq in;
-	size_t		 scanned;
-	uint32_t	 requests;
-	uint64_t	 discarded_until;	/* LINGER: when patience ends */
-	struct weir_after after;
-	struct weir_timer rtimer;
-	struct weir_task task;		/* the next request, a notice of the body, the end */
-};
-
 static struct weir_slab slab = WEIR_SLAB(h1_server);
-
-static struct exchange *
-of_src(struct weir_src *src)
-{
-	return WEIR_OF(src, struct exchange, x.io.in);
-}
-
-static struct exchange *
-of_sink(struct weir_sink *sink)
-{
-	return WEIR_OF(sink, struct exchange, x.io.out);
-}
 
 /* ---- the end of a connection ---- */
 
@@ -113,288 +66,6 @@ close_conn(struct h1_server *s, bool reset)
 		task_post(&s->task);
 	}
 }
-
-/* ---- writing ---- */
-
-/* Send what is held.  WEIR_AGAIN: some of it is still held. */
-static int
-flush(struct exchange *e)
-{
-	ssize_t n = 0;
-
-	if (e->out.len != 0)
-		n = sink_write(&e->s->conn->io->out, &e->out);
-	e->x.sent = e->s->conn->tcp.put - e->put_before;
-	if (n == WEIR_FAIL)
-		return WEIR_FAIL;
-	if (e->out.len == 0) {
-		if (e->blocked) {
-			e->blocked = false;
-			timer_off(&e->wtimer);
-		}
-		return WEIR_OK;
-	}
-	if (!e->blocked || n > 0) {
-		e->blocked = true;
-		timer_set(&e->wtimer, e->x.send_ms);
-	}
-	return WEIR_AGAIN;
-}
-
-static ssize_t
-out_write(struct weir_sink *sink, struct weir_bufq *from)
-{
-	struct exchange *e = of_sink(sink);
-	struct h1_server *s = e->s;
-	uint64_t n = from->len;
-
-	if (s->state == CLOSED)
-		return WEIR_FAIL;
-	if (e->blocked) {
-		int r = flush(e);
-
-		if (r != WEIR_OK)
-			return r;
-	}
-	if (h1_frame(&e->tx, &e->out, from, &sink->err) != WEIR_OK)
-		return WEIR_FAIL;
-	int r = flush(e);
-	if (r == WEIR_FAIL) {
-		sink->err = s->conn->io->out.err;
-		return WEIR_FAIL;
-	}
-	if (n == 0)
-		return r;
-	return (ssize_t)n;
-}
-
-static int
-out_finish(struct weir_sink *sink)
-{
-	struct exchange *e = of_sink(sink);
-	struct h1_server *s = e->s;
-
-	if (s->state == CLOSED)
-		return WEIR_FAIL;
-	if (h1_frame_end(&e->tx, &e->out, &sink->err) != WEIR_OK)
-		return WEIR_FAIL;
-	int r = flush(e);
-	if (r == WEIR_OK && e->tx.mode == H1_RAW)
-		return sink_finish(&s->conn->io->out);
-	return r;
-}
-
-static void
-out_want(struct weir_sink *sink, bool on)
-{
-	struct exchange *e = of_sink(sink);
-
-	if (e->s->state == CLOSED)
-		return;
-	if (on && !e->blocked)
-		task_post(&e->s->task);
-	sink_want(&e->s->conn->io->out, on || e->blocked);
-}
-
-static void
-out_abort(struct weir_sink *sink)
-{
-	struct exchange *e = of_sink(sink);
-
-	e->broken = true;
-}
-
-/* The kernel may put body bytes behind what we sent, when nothing is held and no framing is due. */
-static int
-out_fd(struct weir_sink *sink, uint64_t *room)
-{
-	struct exchange *e = of_sink(sink);
-	struct weir_sink *below = &e->s->conn->io->out;
-
-	if (e->s->state == CLOSED || below->ops->fd == NULL)
-		return -1;
-	if (!h1_direct(e->tx.mode) || flush(e) != WEIR_OK)
-		return -1;
-	int fd = below->ops->fd(below, room);
-	if (e->tx.mode == H1_LENGTH)
-		*room = e->tx.left;
-	return fd;
-}
-
-static void
-out_moved(struct weir_sink *sink, uint64_t n, bool full)
-{
-	struct exchange *e = of_sink(sink);
-	struct weir_sink *below = &e->s->conn->io->out;
-
-	if (e->tx.mode == H1_LENGTH)
-		e->tx.left -= n;
-	e->x.sent += n;
-	below->ops->moved(below, n, full);
-	if (full) {
-		e->blocked = true;
-		timer_set(&e->wtimer, e->x.send_ms);
-	}
-}
-
-static const struct weir_sink_ops out_ops = {
-	.write = out_write, .finish = out_finish, .want = out_want, .abort = out_abort,
-	.fd = out_fd, .moved = out_moved,
-};
-
-/* The connection can take more: first what is held, then the exchange. */
-static void
-on_writable(void *arg)
-{
-	struct h1_server *s = arg;
-	struct exchange *e = s->now;
-
-	if (s->state == CLOSED)
-		return;
-	if (e == NULL) {
-		sink_want(&s->conn->io->out, false);
-		return;
-	}
-	if (e->out.len != 0 && flush(e) == WEIR_AGAIN)
-		return;
-	if (e->blocked && e->out.len == 0) {	/* it was the kernel's own bytes that did not fit */
-		e->blocked = false;
-		timer_off(&e->wtimer);
-	}
-	if (e->x.io.out.ready != NULL)
-		e->x.io.out.ready(e->x.io.out.arg);
-}
-
-/* ---- reading the body ---- */
-
-static void
-send_continue(struct exchange *e)
-{
-	if (!e->expects)
-		return;
-	e->expects = false;
-	if (e->head_done || e->s->in.len != 0)
-		return;		/* it has begun, or the final answer is out */
-	bufq_put(&e->out, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-	(void)flush(e);
-}
-
-static ssize_t
-more(struct exchange *e, uint64_t most)
-{
-	struct h1_server *s = e->s;
-	struct weir_src *below = &s->conn->io->in;
-	ssize_t n;
-
-	send_continue(e);
-	n = src_read(below, &s->in, (size_t)most);
-	if (n > 0) {
-		if (s->state == BUSY && e->rx.mode != H1_RAW)
-			timer_set(&s->rtimer, e->x.recv_ms);
-		return n;
-	}
-	if (n == WEIR_AGAIN) {
-		if (s->state == BUSY && e->rx.mode != H1_RAW && s->rtimer.at == 0)
-			timer_set(&s->rtimer, e->x.recv_ms);
-		return WEIR_AGAIN;
-	}
-	if (e->rx.mode == H1_RAW)
-		return n;
-	e->x.io.in.err = n == WEIR_EOF ? "client closed the connection within the body" : below->err;
-	e->rx.failed = true;
-	return WEIR_FAIL;
-}
-
-static ssize_t
-body_read(struct weir_src *src, struct weir_bufq *to, size_t max)
-{
-	struct exchange *e = of_src(src);
-	struct h1_server *s = e->s;
-	struct h1_limits l = {
-		.line = s->opts->line, .total = H1_MAX_TRAILER, .fields = s->opts->fields,
-		.ignore_invalid = s->opts->ignore_invalid, .underscores = s->opts->underscores
-	};
-
-	if (s->state == CLOSED)
-		return WEIR_FAIL;
-	if (e->rx.mode == H1_RAW)
-		return s->in.len != 0 ? (ssize_t)bufq_move(to, &s->in, max) :
-		    src_read(&s->conn->io->in, to, max);
-	for (;;) {
-		ssize_t n = h1_take(&e->rx, &e->x, &s->in, to, max, &l);
-
-		if (e->x.in_eof)
-			timer_off(&s->rtimer);
-		if (n != WEIR_AGAIN)
-			return n;
-		n = more(e, h1_wants(&e->rx));
-		if (n < 0)
-			return n;
-	}
-}
-
-static void
-body_want(struct weir_src *src, bool on)
-{
-	struct exchange *e = of_src(src);
-	struct h1_server *s = e->s;
-
-	if (s->state == CLOSED)
-		return;
-	if (on && (s->in.len != 0 || e->x.in_eof || e->rx.failed || e->rx.mode == H1_NOTHING))
-		task_post(&s->task);
-	if (on)
-		send_continue(e);
-	else if (!e->x.in_eof && e->rx.mode != H1_RAW)
-		timer_off(&s->rtimer);	/* it is us who do not read */
-	src_want(&s->conn->io->in, on);
-}
-
-static void
-body_stop(struct weir_src *src)
-{
-	struct exchange *e = of_src(src);
-
-	if (e->s->state != CLOSED)
-		src_want(&e->s->conn->io->in, false);
-	timer_off(&e->s->rtimer);
-}
-
-static int
-body_fd(struct weir_src *src, uint64_t *left)
-{
-	struct exchange *e = of_src(src);
-	struct weir_src *below = &e->s->conn->io->in;
-
-	if (e->s->state == CLOSED || e->s->in.len != 0 || below->ops->fd == NULL || e->expects)
-		return -1;
-	if (!h1_direct(e->rx.mode))
-		return -1;
-	int fd = below->ops->fd(below, left);
-	if (e->rx.mode == H1_LENGTH)
-		*left = e->rx.left;
-	return fd;
-}
-
-static void
-body_moved(struct weir_src *src, uint64_t n, bool drained)
-{
-	struct exchange *e = of_src(src);
-	struct weir_src *below = &e->s->conn->io->in;
-
-	below->ops->moved(below, n, drained);
-	if (e->rx.mode != H1_LENGTH)
-		return;
-	h1_taken(&e->rx, &e->x, n);
-	if (e->x.in_eof)
-		timer_off(&e->s->rtimer);
-	else
-		timer_set(&e->s->rtimer, e->x.recv_ms);
-}
-
-static const struct weir_src_ops body_ops = {
-	.read = body_read, .want = body_want, .stop = body_stop, .fd = body_fd, .moved = body_moved,
-};
 
 /* ---- the exchange ---- */
 
@@ -467,7 +138,7 @@ x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
 		e->rx.mode = H1_RAW;
 		e->tx.mode = H1_RAW;
 		timer_off(&s->rtimer);
-		return flush(e) == WEIR_FAIL ? WEIR_FAIL : WEIR_OK;
+		return h1_server_flush(e) == WEIR_FAIL ? WEIR_FAIL : WEIR_OK;
 	}
 	if (m->status < 200) {
 		if (e->x.version < 0x101)
@@ -475,7 +146,7 @@ x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
 		if (m->status == 100)
 			e->expects = false;
 		h1_put_response(&e->out, m, STR(""));
-		return flush(e) == WEIR_FAIL ? WEIR_FAIL : WEIR_OK;
+		return h1_server_flush(e) == WEIR_FAIL ? WEIR_FAIL : WEIR_OK;
 	}
 	if (e->expects && !e->x.in_eof) {
 		/*
@@ -511,7 +182,7 @@ x_cancel(struct weir_xchg *x, enum weir_cancel why)
 static void
 x_want_body(struct weir_xchg *x)
 {
-	send_continue(WEIR_OF(x, struct exchange, x));
+	h1_server_continue(WEIR_OF(x, struct exchange, x));
 }
 
 static void
@@ -637,8 +308,8 @@ exchange_new(struct h1_server *s, struct weir_pool *pool)
 	e->s = s;
 	e->x.magic = WEIR_XCHG_MAGIC;
 	e->x.version = 0x101;
-	e->x.io.in.ops = &body_ops;
-	e->x.io.out.ops = &out_ops;
+	e->x.io.in.ops = &h1_server_src_ops;
+	e->x.io.out.ops = &h1_server_sink_ops;
 	e->x.ops = &xchg_ops;
 	e->x.conn = s->conn;
 	e->x.codec = &h1_codec;
@@ -949,7 +620,7 @@ h1_serve(struct weir_conn *c, const struct weir_serve *opts)
 	c->tcp.on_gone = on_gone;
 	c->tcp.gone_arg = s;
 	src_on_ready(&c->io->in, on_readable, s);
-	sink_on_ready(&c->io->out, on_writable, s);
+	sink_on_ready(&c->io->out, h1_server_writable, s);
 	s->state = IDLE;
 	accept_stats->waiting++;
 	timer_set(&s->rtimer, opts->header_ms);
