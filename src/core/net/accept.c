@@ -189,7 +189,7 @@ accept_stop(void)
 }
 
 void
-accept_drain(bool now)
+accept_drain(enum weir_drain how)
 {
 	struct weir_list *at, *next;
 
@@ -197,7 +197,7 @@ accept_drain(bool now)
 		struct weir_conn *c = WEIR_OF(at, struct weir_conn, all);
 
 		if (c->on_drain != NULL)
-			c->on_drain(c, now);
+			c->on_drain(c, how);
 	}
 }
 

@@ -13,6 +13,13 @@
 
 #define WEIR_CONN_MAGIC 0x636f6e6eu
 
+/* How a worker wants its connections to go. */
+enum weir_drain {
+	DRAIN_SOON,	/* a reload: idle ones get a moment for a request that may be on its way */
+	DRAIN_NOW,	/* quit: idle ones close at once */
+	DRAIN_CUT	/* the time is over: end everything, visibly, and log it */
+};
+
 struct weir_conn {
 	uint32_t		 magic;
 	uint32_t		 flags;
@@ -24,7 +31,7 @@ struct weir_conn {
 	uint64_t		 began_ms;	/* weir_now_ms at accept or connect */
 	struct weir_list	 all;		/* on the worker's list of accepted connections */
 	/* The owner is asked to end an idle connection (worker retires, pressure). */
-	void			(*on_drain)(struct weir_conn *, bool now);
+	void			(*on_drain)(struct weir_conn *, enum weir_drain);
 	void			*owner;
 	struct weir_task	 free;
 };
@@ -33,11 +40,8 @@ struct weir_conn {
 int	accept_start(struct weir_listeners *, unsigned worker, unsigned workers,
 	    unsigned max_conns, bool multi) WEIR_MUST_USE;
 void	accept_stop(void);
-/*
- * Tell every accepted connection that the worker wants to go: calls on_drain of each.  `now`: idle ones
- * close at once (quit); else they get a moment for a request that may be on its way (reload).
- */
-void	accept_drain(bool now);
+/* Tell every accepted connection that the worker wants to go: calls on_drain of each. */
+void	accept_drain(enum weir_drain);
 /* Accepted connections alive. */
 unsigned accept_count(void);
 /*

@@ -120,6 +120,7 @@ on_shutdown_timer(struct weir_timer *t)
 	(void)t;
 	log_at(weir_log, LOG_WARN_, 0, "worker_shutdown_timeout has passed, %u connections are reset",
 	    accept_count());
+	accept_drain(DRAIN_CUT);
 	reset_all();
 	done = true;
 }
@@ -146,7 +147,7 @@ retire(void)
 
 	if (weir_retiring) {
 		if (quit_asked)
-			accept_drain(true);
+			accept_drain(DRAIN_NOW);
 		return;
 	}
 	log_at(weir_log, LOG_NOTICE_, 0, "gracefully shutting down");
@@ -156,7 +157,7 @@ retire(void)
 	accept_stop();
 	listen_close_all(&weir_cycle->listeners, weir_role == ROLE_SINGLE);
 	weir_retiring = true;
-	accept_drain(quit_asked);
+	accept_drain(quit_asked ? DRAIN_NOW : DRAIN_SOON);
 	if (accept_count() == 0)
 		task_post(&empty_task);
 	else if (ms > 0)
@@ -225,6 +226,7 @@ serve(void)
 		}
 	}
 	log_at(weir_log, LOG_NOTICE_, 0, "exiting");
+	accept_drain(DRAIN_CUT);	/* what is under way ends here, and has its line in the log */
 	stop_modules();
 	log_flush();
 	log_at(weir_log, LOG_NOTICE_, 0, "exit");

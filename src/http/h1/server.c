@@ -583,12 +583,23 @@ on_rtimer(struct weir_timer *t)
 }
 
 static void
-on_drain(struct weir_conn *c, bool now)
+on_drain(struct weir_conn *c, enum weir_drain how)
 {
 	struct h1_server *s = c->owner;
 	uint64_t idle = weir_now_ms - s->idle_since_ms, least = s->after.keepalive_min_ms;
 
+	bool now = how != DRAIN_SOON;
+
 	s->draining = true;
+	if (how == DRAIN_CUT) {
+		if (s->state != BUSY || s->now == NULL) {
+			close_conn(s, false);
+			return;
+		}
+		sink_abort(&c->io->out);	/* whatever follows, the client sees a reset */
+		tell_gone(s, "the worker ends", true);
+		return;
+	}
 	s->drain_ms = now ? 1 : DRAIN_GRACE_MS;
 	if (s->state != IDLE)
 		return;

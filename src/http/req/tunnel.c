@@ -182,6 +182,19 @@ on_gone(void *arg)
 	on_end(&t->relay, client ? RELAY_A_FAIL : RELAY_B_FAIL);
 }
 
+static void
+on_drain(struct weir_conn *c, enum weir_drain how)
+{
+	struct weir_tunnel *t = c->tcp.gone_arg;
+
+	if (how != DRAIN_CUT)
+		return;
+	relay_off(&t->relay);
+	sink_abort(&t->client->io->out);
+	sink_abort(&t->other->io->out);
+	on_end(&t->relay, RELAY_A_FAIL);
+}
+
 enum weir_next
 req_tunnel(struct weir_req *r, const struct weir_tunnel_to *to)
 {
@@ -200,6 +213,7 @@ req_tunnel(struct weir_req *r, const struct weir_tunnel_to *to)
 	t->client = x->ops->detach(x, &from_client, &t->relay.ba.q);
 	t->other = to->other;
 	relay_preload(&t->relay, &from_client, to->from_other);
+	t->client->on_drain = on_drain;
 	t->client->tcp.on_gone = t->other->tcp.on_gone = on_gone;
 	t->client->tcp.gone_arg = t->other->tcp.gone_arg = t;
 	/* the request goes, and nobody logs it now */
