@@ -121,14 +121,14 @@ splice_in(struct weir_pump *p, int from, uint64_t left)
 }
 
 static enum step
-splice_out(struct weir_pump *p, int to, bool more)
+splice_out(struct weir_pump *p, int to)
 {
 	ssize_t n;
 
 	if (p->in_pipe == 0)
 		return STUCK;
-	n = splice(p->pipe[0], NULL, to, NULL, p->in_pipe,
-	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0));
+	/* not SPLICE_F_MORE: when nothing follows soon, the kernel would keep the end back for 200 ms */
+	n = splice(p->pipe[0], NULL, to, NULL, p->in_pipe, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (n > 0) {
 		p->in_pipe -= (uint32_t)n;
 		p->moved += (uint64_t)n;
@@ -165,7 +165,7 @@ splice_run(struct weir_pump *p, bool *any)
 			return STUCK;	/* what is in the pipe goes first all the same */
 		if (in == SRC_BROKE && p->in_pipe == 0)
 			return SRC_END;		/* let read() find the error and name it */
-		enum step out = splice_out(p, to, in == MOVED && left > PIPE_ROOM);
+		enum step out = splice_out(p, to);
 		if (out == SINK_BROKE)
 			return SINK_BROKE;
 		if (in == MOVED || out == MOVED)

@@ -283,6 +283,7 @@ on_revive(struct weir_req *r, const void *keep, size_t size)
 	u->attempts.n = u->attempts.room = k->n;
 	attempt(u)->response_ms = weir_now_ms - k->attempt_ms;
 	attempt(u)->length = r->body_sent;
+	attempt(u)->received += r->body_sent;
 	r->up = u;
 }
 
@@ -303,6 +304,7 @@ join(struct weir_up *u)
 	let_go(u, WENT_WELL);
 	over(u);
 	k->n = u->attempts.n;
+	attempt(u)->received -= from_other.len;		/* counted when the tunnel hands it on */
 	memcpy(k->attempts, u->attempts.v, k->n * sizeof *k->attempts);
 	req_tunnel(u->r, &to);
 }
