@@ -482,8 +482,6 @@ on_request_progress(struct weir_pump *p)
 {
 	struct weir_up *u = p->owner;
 
-	if (p->moved != 0)
-		u->body_begun = true;
 	timer_set(&u->timer, u->p->send_ms);
 }
 
@@ -556,6 +554,7 @@ send_request(struct weir_up *u)
 	u->request.owner = u;
 	u->request.done = on_request_sent;
 	u->request.on_progress = on_request_progress;
+	u->body_begun = u->streaming;	/* what the pump takes cannot be had again */
 	pump_start(&u->request, body, &u->x->io.out, PUMP_CAP);
 }
 
