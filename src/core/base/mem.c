@@ -53,6 +53,12 @@ mem_fail_at(unsigned nth, unsigned count)
 	fail_count = nth != 0 ? count : 0;
 }
 
+bool
+mem_will_fail(void)
+{
+	return fail_in != 0;
+}
+
 static bool
 reserve_add(void)
 {

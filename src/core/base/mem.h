@@ -34,6 +34,7 @@ void	 mem_trim(void);
 
 /* For tests: the nth allocation from now on fails, and `count` after it. */
 void	 mem_fail_at(unsigned nth, unsigned count);
+bool	 mem_will_fail(void);		/* some of them are still to come */
 
 /*
  * A free list of equal objects, for what comes and goes with every request.

@@ -149,7 +149,7 @@ settle_down(struct weir_cycle *c)
 
 /*
  * For tests: with `env WEIR_FAIL_MEMORY=1` every allocation fails once: the first, the second after that, the
- * third after that, and so on, with one more behind each.
+ * third after that, and so on; within the same turn of the loop the one behind it, too.
  */
 static void
 sweep_failures(void)
@@ -160,7 +160,11 @@ sweep_failures(void)
 
 	if (on < 0)
 		on = getenv("WEIR_FAIL_MEMORY") != NULL;
-	if (on && !mem_will_fail())
+	if (!on)
+		return;
+	if (mem_low())		/* or nobody would be let in who could make the next one fail */
+		mem_fail_at(0, 0);
+	else if (!mem_will_fail())
 		mem_fail_at(++nth, 1);
 #endif
 }

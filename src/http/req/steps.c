@@ -6,6 +6,7 @@
  * r->step back and r->again, and the loop goes on from there.
  */
 #include "core/base/clock.h"
+#include "core/base/mem.h"
 #include "core/net/conn.h"
 #include "core/os/sock.h"
 #include "http/req/req.h"
@@ -375,6 +376,10 @@ req_begin(struct weir_xchg *x)
 	const char *why = "";
 	int status = prepare(r, &why);
 
+	if (unlikely(mem_low()) && status == 0) {
+		why = "memory is short";
+		status = 503;
+	}
 	if (status != 0) {
 		log_info(&r->s.log, "client sent a request that is refused: %s", why);
 		r->keepalive = false;
