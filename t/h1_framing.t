@@ -13,8 +13,6 @@ use lib 't/lib';
 use Test::More;
 use Weir;
 
-# effect: max_headers large_client_header_buffers client_header_buffer_size
-
 my $w = Weir->new;
 
 # What arrived, with a note of how it ended; the answer is what came.
