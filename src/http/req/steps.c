@@ -329,8 +329,8 @@ req_make(struct weir_xchg *x)
 	return r;
 }
 
-/* The Host of a request, and with it the server. */
-static bool
+/* The Host of a request, and with it the server: 0, or the status to refuse with. */
+static int
 find_server(struct weir_req *r)
 {
 	struct weir_http_server *server;
@@ -338,21 +338,23 @@ find_server(struct weir_req *r)
 	/* HTTP/1.0 may do without; a server may have the empty name */
 	if (r->msg->authority.n != 0 &&
 	    !host_parse(r->s.pool, r->msg->authority, &r->host, &r->port))
-		return false;
+		return 400;
 	server = route_server(r->s.conn->from, &r->s, r->host);
-	if (server != NULL)
-		r->server = server;
-	return true;
+	if (server == NULL)
+		return 500;
+	r->server = server;
+	return 0;
 }
 
 static int
 prepare(struct weir_req *r, const char **why)
 {
 	struct weir_str target = r->msg->target;
+	int status = find_server(r);
 
-	if (!find_server(r)) {
-		*why = "invalid host";
-		return 400;
+	if (status != 0) {
+		*why = status == 400 ? "invalid host" : "no server could be found for its host";
+		return status;
 	}
 	req_set_location(r, NULL);
 	if (r->method_id == M_CONNECT || r->method_id == M_TRACE) {
