@@ -98,9 +98,9 @@ next_used(unsigned level, unsigned from)
 	return -1;
 }
 
-/* When the next slot is reached, and which; UINT64_MAX when all are empty. */
+/* When the next slot is reached; UINT64_MAX when all are empty. */
 static uint64_t
-next_slot(unsigned *level, unsigned *slot)
+next_time(void)
 {
 	uint64_t best = UINT64_MAX;
 
@@ -108,38 +108,48 @@ next_slot(unsigned *level, unsigned *slot)
 		uint64_t here = turned >> (l * BITS);
 		/* at level 0 this very slot counts, above it was already dealt out */
 		unsigned first = l == 0 ? 0 : 1;
-		unsigned from = (unsigned)(here + first) & (SLOTS - 1);
-		int ahead = next_used(l, from);
+		int ahead = next_used(l, (unsigned)(here + first) & (SLOTS - 1));
 
-		if (ahead < 0)
-			continue;
-		uint64_t at = (here + first + (unsigned)ahead) << (l * BITS);
-		if (at < best) {
-			best = at;
-			*level = l;
-			*slot = (from + (unsigned)ahead) & (SLOTS - 1);
-		}
+		if (ahead >= 0)
+			best = WEIR_MIN(best, (here + first + (unsigned)ahead) << (l * BITS));
 	}
 	return best;
+}
+
+/*
+ * Take out every slot that begins at `at`.  Slots of several levels may, and all must go
+ * before the time is turned to it: after that they would count as dealt out.
+ */
+static void
+take_slots(uint64_t at, struct weir_list *due)
+{
+	for (unsigned l = 0; l < LEVELS; l++) {
+		unsigned slot = (at >> (l * BITS)) & (SLOTS - 1);
+		struct weir_list *head = &slots[l][slot];
+
+		if (l != 0 && (at == turned || (at & ((1ull << (l * BITS)) - 1)) != 0))
+			return;
+		used[l] &= ~(1ull << slot);
+		while (!list_empty(head)) {
+			struct weir_list *first = head->next;
+
+			list_remove(first);
+			list_append(due, first);
+		}
+	}
 }
 
 void
 wheel_run(void)
 {
-	unsigned level = 0, slot = 0;
 	uint64_t at;
 
-	while ((at = next_slot(&level, &slot)) <= weir_now_ms) {
-		struct weir_list due, *head = &slots[level][slot];
+	while ((at = next_time()) <= weir_now_ms) {
+		struct weir_list due;
 
-		if (at > turned)
-			turned = at;
 		list_init(&due);
-		due.next = head->next;
-		due.prev = head->prev;
-		due.next->prev = due.prev->next = &due;
-		list_init(head);
-		used[level] &= ~(1ull << slot);
+		take_slots(at, &due);
+		turned = at;
 		while (!list_empty(&due)) {
 			struct weir_timer *t = list_first(&due, struct weir_timer, node);
 
@@ -158,8 +168,7 @@ wheel_run(void)
 int
 wheel_wait(void)
 {
-	unsigned level, slot;
-	uint64_t at = next_slot(&level, &slot);
+	uint64_t at = next_time();
 
 	if (at == UINT64_MAX)
 		return -1;
