@@ -152,6 +152,50 @@ E
 	is $w->stop, 0, 'stop';
 };
 
+subtest 'S-188 slow readers of a proxied response' => sub {
+	my $w = Weir->new;
+	my $body = 'b' x 5_000_000;
+	$w->origin(2, sub {
+		my ($c) = @_;
+		$c->read_head;
+		$c->timeout(30);
+		$c->send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5000000\r\n\r\n$body");
+	});
+	$w->start(<<'E');
+events { worker_connections 4000; }
+http {
+	proxy_buffers 4 8k;
+	server {
+		listen 127.0.0.1:%PORT1% sndbuf=8k;
+		location / { proxy_pass http://127.0.0.1:%PORT2%; }
+		location /own { return 200 "fine\n"; }
+	}
+}
+E
+	ok fast_answer($w, '/own'), 'an answer';
+	my ($worker) = $w->worker_pids;
+	my ($before, @slow) = tree_kb($w);
+	for (1 .. ($sanitized ? 20 : 100)) {
+		my $c = $w->connect;
+		setsockopt $c->socket, SOL_SOCKET, SO_RCVBUF, 4096;
+		$c->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+		push @slow, $c;
+	}
+	my @heads = grep defined && /200/, map $_->read_head, @slow;
+	is scalar @heads, scalar @slow, 'all have begun';
+	ok fast_answer($w, '/own'), 'others are served';
+	my $during = tree_kb($w);
+	$_->reset for @slow;
+	ok wait_for(sub { my @fds = glob "/proc/$worker/fd/*"; @fds < 40 }), 'when they leave their connections are closed';
+	unless ($sanitized) {
+		my $after;
+		cmp_ok $during - $before, '<', 32 * 1024, 'memory is bounded';
+		ok wait_for(sub { $after = tree_kb($w); $after - $before < 8192 }, 3), 'and comes back';
+		note "before $before kB, during $during kB, after $after kB";
+	}
+	is $w->stop, 0, 'stop';
+};
+
 # ---- S-187
 
 subtest 'S-187 every allocation fails' => sub {

@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/mem.h"
 #include "core/ev/loop.h"
 #include "core/ev/wheel.h"
 
@@ -153,6 +154,8 @@ loop_turn(int max_ms)
 
 	if (max_ms >= 0 && (wait < 0 || wait > max_ms))
 		wait = max_ms;
+	if (wait != 0)
+		mem_trim();	/* what the last turn gave up would else stay ours while we sleep */
 	n = epoll_wait(ep, ev, BATCH, wait);
 	if (n < 0 && errno != EINTR)
 		log_alert(weir_log, "epoll_wait() failed");

@@ -173,7 +173,6 @@ static void
 on_turn(void)
 {
 	watchdog_turn++;
-	mem_trim();
 	sweep_failures();
 }
 
