@@ -32,9 +32,12 @@ fetch(struct weir_fault *f)
 	if (f->end != 0)
 		return f->end;
 	n = f->in != NULL ? src_read(f->in, &f->held, STEP) : WEIR_EOF;
-	if (n >= 0)
+	if (n >= 0) {
+		f->dry = false;
 		return WEIR_OK;
-	if (n == WEIR_AGAIN)
+	}
+	f->dry = n == WEIR_AGAIN;
+	if (f->dry)
 		return WEIR_AGAIN;
 	f->io.in.err = f->in != NULL ? f->in->err : NULL;
 	return f->end = (int)n;
@@ -77,7 +80,10 @@ fault_write(struct weir_sink *sink, struct weir_bufq *from)
 		return r;
 	if (f->out == NULL) {
 		f->put += n;
-		return (ssize_t)bufq_move(&f->taken, from, n);
+		bufq_move(&f->taken, from, n);
+		if (from->len != 0 && f->out_wanted)	/* a short count is a promise */
+			task_post(&f->notice);
+		return (ssize_t)n;
 	}
 	bufq_move(&part, from, n);
 	done = sink_write(f->out, &part);
@@ -109,8 +115,8 @@ in_want(struct weir_src *src, bool on)
 	struct weir_fault *f = WEIR_OF(src, struct weir_fault, io.in);
 
 	f->in_wanted = on;
-	if (on && (f->held.len != 0 || f->end != 0 || f->failed || f->in == NULL ||
-	    (f->early && f->got >= f->eof_after)))
+	/* what is below may give no notices, when it is always ready */
+	if (on && (!f->dry || f->held.len != 0 || f->failed))
 		task_post(&f->notice);
 	if (f->in != NULL)
 		src_want(f->in, on);

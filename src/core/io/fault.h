@@ -29,6 +29,7 @@ struct weir_fault {
 	struct weir_bufq held;
 	int		 end;		/* of what is below: 0, WEIR_EOF, WEIR_FAIL */
 	bool		 in_wanted, out_wanted;
+	bool		 dry;		/* what is below said AGAIN, and will give a notice */
 	struct weir_task notice;
 };
 
