@@ -496,7 +496,7 @@ static const struct weir_cmd cmds[] = {
 	{ "proxy_buffer_size", IN_HTTP_ANY, CONF_SIZE, UP(buffer_size), .def = "16k", .min = 64, .max = 1048576,
 	  .doc = "The largest head of a response that is accepted." },
 	{ "proxy_buffers", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 2, .args_max = 2, .set = set_buffers,
-	  .def = "8 16k", .args = "number size", .doc = "How far to read ahead of a slow client: number times size." },
+	  .def = "8 4k", .args = "number size", .doc = "How far to read ahead of a slow client: number times size." },
 	{ "proxy_max_temp_file_size", IN_HTTP_ANY, CONF_SIZE, UP(max_temp_file), .def = "0",
 	  .doc = "How much of a response goes to a temporary file when the client is slow and proxy_buffers are full. "
 	  "0, the default, holds the upstream back instead." },
