@@ -178,11 +178,15 @@ mem_shed(size_t size)
 	shed += size;
 }
 
+bool
+mem_trim_due(void)
+{
+	return shed >= TRIM_BYTES;
+}
+
 void
 mem_trim(void)
 {
-	if (likely(shed < TRIM_BYTES))
-		return;
 	shed = 0;
 	malloc_trim(0);
 }

@@ -30,6 +30,7 @@ bool	 mem_low(void);
  * says so with mem_shed(); mem_trim() returns the holes when that has become worth a system call.
  */
 void	 mem_shed(size_t);
+bool	 mem_trim_due(void);
 void	 mem_trim(void);
 
 /* For tests: the nth allocation from now on fails, and `count` after it. */

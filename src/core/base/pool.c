@@ -14,7 +14,7 @@
 
 #define ALIGN		_Alignof(max_align_t)
 #define CLASSES		5			/* 1k << 0 ... 1k << 4 */
-#define KEEP_BYTES	((size_t)1 << 19)	/* on each free list */
+#define KEEP_BYTES	((size_t)1 << 18)	/* on each free list */
 #define LARGE		(POOL_CHUNK_MAX / 4)
 
 struct chunk {

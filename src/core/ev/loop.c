@@ -14,17 +14,29 @@
 #include "core/ev/loop.h"
 #include "core/ev/wheel.h"
 
-enum { BATCH = 256 };
+enum {
+	BATCH	= 256,
+	TRIM_MS	= 300	/* given-back memory goes to the system so long after, and no more often */
+};
 
 void (*loop_on_turn)(void);
 
 static int ep = -1;
 static bool stopping;
+static struct weir_timer trim_timer;
 static struct weir_list tasks = { &tasks, &tasks };
+
+static void
+on_trim(struct weir_timer *t)
+{
+	(void)t;
+	mem_trim();
+}
 
 int
 loop_init(void)
 {
+	timer_init(&trim_timer, on_trim);
 	clock_update();
 	wheel_init();
 	list_init(&tasks);
@@ -149,13 +161,14 @@ void
 loop_turn(int max_ms)
 {
 	struct epoll_event ev[BATCH];
-	int wait = list_empty(&tasks) ? wheel_wait() : 0;
-	int n;
+	int wait, n;
+
+	if (unlikely(mem_trim_due()) && trim_timer.at == 0)
+		timer_set(&trim_timer, TRIM_MS);
+	wait = list_empty(&tasks) ? wheel_wait() : 0;
 
 	if (max_ms >= 0 && (wait < 0 || wait > max_ms))
 		wait = max_ms;
-	if (wait != 0)
-		mem_trim();	/* what the last turn gave up would else stay ours while we sleep */
 	n = epoll_wait(ep, ev, BATCH, wait);
 	if (n < 0 && errno != EINTR)
 		log_alert(weir_log, "epoll_wait() failed");
