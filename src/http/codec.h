@@ -103,6 +103,11 @@ struct weir_xchg {
 	struct weir_after	 after;		/* server side: what follows the release */
 	unsigned		 number;	/* how many exchanges this connection has had, this one counted */
 	void			*owner;
+	/*
+	 * Server side: after the release, the task that frees the exchange with its pool.  The codec may run it
+	 * early, when nothing of the exchange is on the stack any more.
+	 */
+	struct weir_task	*end;
 	/* client side */
 	struct weir_head_limits {
 		uint32_t	 line, total, fields;

@@ -15,7 +15,7 @@
 #include "core/base/mem.h"
 
 #define RESERVE_BLOCK	((size_t)65536)
-#define TRIM_BYTES	((size_t)4 << 20)	/* so much given back is worth a malloc_trim() */
+#define TRIM_BYTES	((size_t)1 << 20)	/* so much to give back is worth a malloc_trim() */
 #define SIZED_STEP	64
 #define SIZED_CLASSES	33			/* up to 2 kB */
 
@@ -178,15 +178,32 @@ mem_shed(size_t size)
 	shed += size;
 }
 
+size_t mem_spares;
+
+static void	(*trimmers[4])(void);
+static unsigned	 n_trimmers;
+
+void
+mem_on_trim(void (*give_back)(void))
+{
+	for (unsigned i = 0; i < n_trimmers; i++)
+		if (trimmers[i] == give_back)
+			return;
+	assert(n_trimmers < WEIR_COUNT(trimmers));
+	trimmers[n_trimmers++] = give_back;
+}
+
 bool
 mem_trim_due(void)
 {
-	return shed >= TRIM_BYTES;
+	return shed + mem_spares >= TRIM_BYTES;
 }
 
 void
 mem_trim(void)
 {
+	for (unsigned i = 0; i < n_trimmers; i++)
+		trimmers[i]();
 	shed = 0;
 	malloc_trim(0);
 }

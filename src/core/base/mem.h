@@ -32,6 +32,12 @@ bool	 mem_low(void);
 void	 mem_shed(size_t);
 bool	 mem_trim_due(void);
 void	 mem_trim(void);
+/*
+ * Free lists that keep blocks for the next user count them here, and give all of them back when
+ * mem_trim() calls.  So a burst leaves nothing behind, and a busy process keeps what it needs.
+ */
+extern size_t mem_spares;
+void	 mem_on_trim(void (*give_back)(void));
 
 /* For tests: the nth allocation from now on fails, and `count` after it. */
 void	 mem_fail_at(unsigned nth, unsigned count);

@@ -14,7 +14,7 @@
 
 #define ALIGN		_Alignof(max_align_t)
 #define CLASSES		5			/* 1k << 0 ... 1k << 4 */
-#define KEEP_BYTES	((size_t)1 << 18)	/* on each free list */
+#define KEEP_BYTES	((size_t)2 << 20)	/* on each free list, until mem_trim() */
 #define LARGE		(POOL_CHUNK_MAX / 4)
 
 struct chunk {
@@ -60,6 +60,21 @@ chunk_size(size_t size)
 	return (size_t)POOL_CHUNK_MIN << class_of(size);
 }
 
+static void
+give_back(void)
+{
+	for (unsigned k = 0; k < CLASSES; k++) {
+		struct chunk *c;
+
+		while ((c = spare[k].list) != NULL) {
+			spare[k].list = c->next;
+			mem_free(c);
+		}
+		mem_spares -= spare[k].bytes;
+		spare[k].bytes = 0;
+	}
+}
+
 static struct chunk *
 chunk_take(size_t size)
 {
@@ -72,9 +87,11 @@ chunk_take(size_t size)
 		if (likely((c = spare[k].list) != NULL)) {
 			spare[k].list = c->next;
 			spare[k].bytes -= size;
+			mem_spares -= size;
 			return c;
 		}
 	}
+	mem_on_trim(give_back);
 	c = mem_alloc(size);
 	c->size = size;
 	return c;
@@ -90,6 +107,7 @@ chunk_give(struct chunk *c)
 			c->next = spare[k].list;
 			spare[k].list = c;
 			spare[k].bytes += c->size;
+			mem_spares += c->size;
 			return;
 		}
 	}

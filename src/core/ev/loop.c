@@ -133,6 +133,13 @@ task_post(struct weir_task *t)
 }
 
 void
+task_now(struct weir_task *t)
+{
+	list_remove(&t->node);
+	t->fn(t);
+}
+
+void
 task_off(struct weir_task *t)
 {
 	list_remove(&t->node);
@@ -163,7 +170,7 @@ loop_turn(int max_ms)
 	struct epoll_event ev[BATCH];
 	int wait, n;
 
-	if (unlikely(mem_trim_due()) && trim_timer.at == 0)
+	if (mem_trim_due() && trim_timer.at == 0)
 		timer_set(&trim_timer, TRIM_MS);
 	wait = list_empty(&tasks) ? wheel_wait() : 0;
 

@@ -78,6 +78,8 @@ struct weir_task {
 void	 task_init(struct weir_task *, void (*fn)(struct weir_task *));
 void	 task_post(struct weir_task *);
 void	 task_off(struct weir_task *);
+/* Run a posted task now, for one who knows that nothing of it is on the stack. */
+void	 task_now(struct weir_task *);
 
 /*
  * Called by the loop before it waits and after: the watchdog's counter

@@ -15,7 +15,7 @@
 #include "core/io/bufq.h"
 
 #define KEEP_SMALL	256	/* segments on the free lists; more go back to the system */
-#define KEEP_LARGE	16
+#define KEEP_LARGE	64
 #define COPY_MOVE	128	/* up to here a copy is cheaper than a reference */
 #define REST_MIN	256	/* a tail's rest that is worth a vector of its own ... */
 #define REST_ALONE	(SEG_LARGE / 4)	/* ... and one that is worth being the only one */
@@ -37,6 +37,26 @@ static size_t		outstanding;
  * Segments and references.
  */
 
+static void
+empty(struct spare *sp)
+{
+	while (sp->list != NULL) {
+		struct weir_seg *s = sp->list->seg;
+
+		sp->list = sp->list->next;
+		mem_spares -= sp->size;
+		mem_free(s);
+	}
+	sp->n = 0;
+}
+
+static void
+give_back(void)
+{
+	empty(&spare_small);
+	empty(&spare_large);
+}
+
 static struct weir_seg *
 seg_new(struct spare *sp)
 {
@@ -47,8 +67,10 @@ seg_new(struct spare *sp)
 	if (likely(r != NULL)) {
 		sp->list = r->next;
 		sp->n--;
+		mem_spares -= sp->size;
 		s = r->seg;
 	} else {
+		mem_on_trim(give_back);
 		s = mem_alloc(sizeof(*s) + sp->size);
 		s->size = sp->size;
 		s->kind = sp->kind;
@@ -119,6 +141,7 @@ seg_free(struct weir_seg *s)
 	s->own.next = sp->list;
 	sp->list = &s->own;
 	sp->n++;
+	mem_spares += sp->size;
 }
 
 static struct weir_ref *

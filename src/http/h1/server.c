@@ -402,6 +402,8 @@ begin(struct h1_server *s, size_t head)
 	src_want(&s->conn->io->in, false);
 	timer_off(&s->rtimer);
 	s->opts->on_xchg(&e->x);
+	if (e->x.end != NULL)	/* answered at once: the next request gets the same memory, still warm */
+		task_now(e->x.end);
 	if (s->state == BUSY && s->in.len != 0)
 		bufq_pack(&s->in);
 }

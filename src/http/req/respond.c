@@ -347,7 +347,8 @@ req_finish(struct weir_req *r)
 		(void)(*h)(&r->s);
 	src_on_ready(&r->x->io.in, NULL, NULL);
 	sink_on_ready(&r->x->io.out, NULL, NULL);
-	xchg_release(r->x);
 	task_init(&r->end, req_free);
 	task_post(&r->end);
+	r->x->end = &r->end;
+	xchg_release(r->x);
 }
