@@ -85,11 +85,22 @@ name(struct weir_str s, bool *upper)
 	return i;
 }
 
+/* Most requests name the host that the one before has named. */
+static struct {
+	char		 text[64];
+	size_t		 n;
+	struct parts	 parts;
+} last;
+
 static bool
 split(struct weir_str s, struct parts *to)
 {
 	size_t n;
 
+	if (s.n != 0 && s.n == last.n && memcmp(s.p, last.text, s.n) == 0) {
+		*to = last.parts;
+		return true;
+	}
 	to->upper = false;
 	if (s.n == 0)
 		return false;
@@ -98,6 +109,11 @@ split(struct weir_str s, struct parts *to)
 		return false;
 	to->port = s.n - n > 1 ? n + 1 : 0;
 	to->host = s.p[n - 1] == '.' ? n - 1 : n;
+	if (s.n <= sizeof last.text) {
+		memcpy(last.text, s.p, s.n);
+		last.n = s.n;
+		last.parts = *to;
+	}
 	return true;
 }
 
