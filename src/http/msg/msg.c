@@ -34,12 +34,11 @@ fields_find(const struct weir_fields *fs, struct weir_str name, const struct wei
 	return NULL;
 }
 
-struct weir_field *
-fields_add(struct weir_fields *fs, struct weir_pool *pool, struct weir_str name,
+static struct weir_field *
+append(struct weir_fields *fs, struct weir_pool *pool, enum weir_known k, struct weir_str name,
     struct weir_str value)
 {
-	enum weir_known		 k = name_find(name);
-	struct weir_field	*f;
+	struct weir_field *f;
 
 	if (fs->n == fs->room)
 		fs->v = pool_grow(pool, fs->v, fs->n, &fs->room, sizeof(*fs->v));
@@ -49,6 +48,20 @@ fields_add(struct weir_fields *fs, struct weir_pool *pool, struct weir_str name,
 	f->known = (uint16_t)k;
 	f->hop = name_is_hop(k);
 	return f;
+}
+
+struct weir_field *
+fields_add(struct weir_fields *fs, struct weir_pool *pool, struct weir_str name,
+    struct weir_str value)
+{
+	return append(fs, pool, name_find(name), name, value);
+}
+
+struct weir_field *
+fields_add_known(struct weir_fields *fs, struct weir_pool *pool, enum weir_known k,
+    struct weir_str value)
+{
+	return append(fs, pool, k, name_text(k), value);
 }
 
 static void

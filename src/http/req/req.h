@@ -52,6 +52,7 @@ struct weir_req {
 	struct weir_str		 accel_type;	/* X-Accel-Redirect came with this Content-Type: it wins over the file's */
 	bool			 charset_done;
 	struct weir_src		*body;		/* NULL: none; hooks may wrap it */
+	struct weir_qsrc	*at_hand;	/* a body that is a short text; NULL: it is not */
 	void			(*body_end)(struct weir_req *, bool whole);	/* the maker is told when the body
 						   was sent or given up; may be NULL */
 	struct weir_up		*up;		/* of http/up: the exchange with an upstream; stays for the log */

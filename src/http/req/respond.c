@@ -132,19 +132,27 @@ req_head_ready(struct weir_req *r)
 {
 	const struct weir_http_conf *c = REQ_CORE(r);
 	struct weir_fields *fs = &r->rsp.fields;
+	bool server = false, date = false, type = r->content_type.n == 0;
 
-	if (fields_known(fs, H_SERVER) == NULL) {
+	for (unsigned i = 0; i < fs->n; i++) {
+		server |= fs->v[i].known == H_SERVER;
+		date |= fs->v[i].known == H_DATE;
+		type |= fs->v[i].known == H_CONTENT_TYPE;
+	}
+	if (!server) {
 		struct weir_str token = server_token(r, c);
 
 		if (token.n != 0 && !c->server_tokens_expr.set)
-			fields_add(fs, r->s.pool, STR("Server"), token);
+			fields_add_known(fs, r->s.pool, H_SERVER, token);
 		else if (token.n != 0)
 			req_add(r, "Server", token);
 	}
-	if (fields_known(fs, H_DATE) == NULL)
-		fields_add(fs, r->s.pool, STR("Date"), clock_http_date());
-	if (r->content_type.n != 0 && fields_known(fs, H_CONTENT_TYPE) == NULL)
-		req_add(r, "Content-Type", r->content_type);
+	if (!date)
+		fields_add_known(fs, r->s.pool, H_DATE, clock_http_date());
+	if (!type && likely(is_field_value(r->content_type)))
+		fields_add_known(fs, r->s.pool, H_CONTENT_TYPE, r->content_type);
+	else if (!type)
+		req_add(r, "Content-Type", r->content_type);	/* says why it is dropped */
 	absolute_location(r, c);
 }
 
@@ -210,6 +218,23 @@ chunk_of(struct weir_req *r)
 	return c->sendfile_max_chunk != 0 ? (size_t)c->sendfile_max_chunk : INT32_MAX;
 }
 
+/* A short text that fits into the socket needs no pump.  False: it did not fit; the pump goes on. */
+static bool
+send_at_hand(struct weir_req *r, struct weir_sink *out)
+{
+	ssize_t n = sink_write(out, &r->at_hand->q);
+
+	if (n > 0)
+		r->pump.moved += (uint64_t)n;
+	if (n < 0 || r->at_hand->q.len != 0 || sink_finish(out) != WEIR_OK)
+		return false;
+	r->body_sent = r->pump.moved;
+	r->body_whole = true;
+	body_end(r, true);
+	req_finish(r);
+	return true;
+}
+
 static void
 send_body(struct weir_req *r)
 {
@@ -235,6 +260,8 @@ send_body(struct weir_req *r)
 	}
 	cap = chunk_of(r);
 	r->body = rate_limit(r, r->body);
+	if (r->at_hand != NULL && r->body == &r->at_hand->src && send_at_hand(r, out))
+		return;
 	pump_start(&r->pump, r->body, out, cap);
 }
 
@@ -293,6 +320,7 @@ req_respond_text(struct weir_req *r, int status, struct weir_str type, struct we
 	qsrc_init(s);
 	if (text.n != 0)
 		bufq_put_view(&s->q, text.p, text.n);
+	r->at_hand = s;
 	r->body = &s->src;
 	return req_respond(r);
 }
