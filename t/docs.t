@@ -13,7 +13,7 @@ sub slurp { local (@ARGV, $/) = ($_[0]); return <> }
 
 for my $doc (qw(README.md HACKING.md SECURITY.md)) {
 	my $text = slurp($doc);
-	for my $path ($text =~ /`((?:contrib|doc|man|src|t)\/[\w.\/-]*\w\/?)`/g) {
+	for my $path ($text =~ /`(?:\.\/)?((?:conf|contrib|core|doc|http|man|modules|src|t)\/[\w.\/-]*\w\/?)[ `]/g) {
 		ok -e $path || -e "src/$path", "$doc: $path exists";
 	}
 	for my $word ($text =~ /`([a-z]+(?:_[a-z]+)+)`/g) {
