@@ -267,17 +267,12 @@ const struct weir_sink_ops fdio_sink_ops = {
 static void
 tell(struct weir_fdio *f, unsigned ev)
 {
-	bool heard = false;
-
-	if ((ev & EV_READ) && f->rd_want && f->io.in.ready != NULL) {
-		heard = true;
+	if ((ev & EV_READ) && f->rd_want && f->io.in.ready != NULL)
 		f->io.in.ready(f->io.in.arg);
-	}
-	if (f->ev.fd >= 0 && (ev & EV_WRITE) && f->wr_want && f->io.out.ready != NULL) {
-		heard = true;
+	if (f->ev.fd >= 0 && (ev & EV_WRITE) && f->wr_want && f->io.out.ready != NULL)
 		f->io.out.ready(f->io.out.arg);
-	}
-	if (!heard && f->ev.fd >= 0 && (ev & (EV_HUP | EV_ERR)) && f->on_gone != NULL)
+	/* who still reads will find the end; else it may have come together with the last bytes */
+	if (f->ev.fd >= 0 && (ev & (EV_HUP | EV_ERR)) && !f->rd_want && f->on_gone != NULL)
 		f->on_gone(f->gone_arg);
 }
 
@@ -293,7 +288,7 @@ static void
 on_notice(struct weir_task *t)
 {
 	struct weir_fdio *f = WEIR_OF(t, struct weir_fdio, notice);
-	unsigned ev = f->ev.ready & (EV_READ | EV_WRITE);
+	unsigned ev = f->ev.ready;
 
 	if (f->eof || f->broken)
 		ev |= EV_READ;
