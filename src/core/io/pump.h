@@ -35,8 +35,8 @@ struct weir_pump {
 };
 
 /*
- * Takes over both notices.  done() is never called from inside pump_start() when
- * `later`... it may be: treat pump_start() as the last statement.
+ * Takes over both notices.  done() may be called from inside, so treat pump_start() as the
+ * last statement.
  */
 void	pump_start(struct weir_pump *, struct weir_src *, struct weir_sink *, size_t cap);
 /* Go on now, for those who changed something behind the pump's back. */

@@ -8,9 +8,7 @@
 
 extern const struct weir_codec h1_codec;
 
-/*
- * server.c.  How the connection goes on after the exchange; must be called before the release.
- */
+/* server.c */
 void	h1_serve(struct weir_conn *, const struct weir_serve *);
 
 void	h1_reread(struct weir_pool *, struct weir_str raw, struct weir_msg *);

@@ -23,13 +23,10 @@ is_redirect(int status)
 static void
 forget(struct weir_req *r)
 {
-	bool keep_location = is_redirect(r->rsp.status);
-
 	if (r->body != NULL) {
 		src_stop(r->body);
 		r->body = NULL;
 	}
-	(void)keep_location;
 	r->rsp.length = -1;
 	r->rsp.reason = STR_NONE;
 	r->content_type = STR_NONE;

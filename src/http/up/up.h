@@ -72,7 +72,7 @@ struct weir_up_params {
 	uint64_t	 connect_ms, send_ms, read_ms;
 	bool		 request_buffering, buffering, intercept_errors, ignore_client_abort;
 	bool		 pass_request_headers, pass_request_body, pass_trailers, websocket;
-	bool		 socket_keepalive, force_ranges;
+	bool		 socket_keepalive;
 	int		 http_version;		/* 0x100, 0x101 */
 	uint64_t	 buffer_size;		/* of a response head */
 	uint64_t	 buffers_n, buffers_size;
