@@ -27,8 +27,9 @@ end(struct weir_link *l)
 	struct weir_links *ls = l->keeper;
 
 	if (ls != NULL) {
-		ls->n--;
 		n_idle--;
+		if (--ls->n == 0)	/* nothing is left to look at: do not wake for it */
+			timer_off(&ls->timer);
 	}
 	l->keeper = NULL;
 	l->codec->end(l);
