@@ -91,8 +91,10 @@ wrong 'server { listen %PORT1% default_server; } server { listen %PORT1% default
     qr/a duplicate default server for 0\.0\.0\.0:/, 'two defaults';
 wrong 'server { listen %PORT1% backlog=5; } server { listen %PORT1% backlog=6; }',
     qr/duplicate listen options for/, 'options twice';
-wrong "server { listen %PORT1% $_; }", qr/the parameter "\Q$_\E" needs the \Q$_\E module, which is not built yet/, $_
-    for qw(ssl http2 quic proxy_protocol);
+wrong "server { listen %PORT1% proxy_protocol; }",
+    qr/the parameter "proxy_protocol" needs the proxy_protocol module, which is not built yet/, 'proxy_protocol';
+wrong "server { listen %PORT1% $_; }", qr/invalid parameter "\Q$_\E", weir does not have it/, $_
+    for qw(ssl http2 quic);
 wrong 'server { listen %PORT1% backlock=5; }', qr/.*backlog/, 'misspelt parameter';
 wrong 'server { listen %PORT1% backlog=x; }', qr/\S/, 'backlog=x';
 wrong 'server { listen %PORT1% rcvbuf=9g; }', qr/\S/, 'rcvbuf=9g';

@@ -11,6 +11,7 @@
  *	table.c    the directives of all modules by name and place
  *	bind.c     nodes to scopes, by that table
  *	types.c    the types: words to fields
+ *	foreign.c  what nginx has and weir does not
  *	error.c    what is said about mistakes: place, line, caret, did you mean
  *	manual.c   weir.conf(5) from the tables
  *	dump.c     the files as they were read
@@ -214,7 +215,7 @@ struct weir_conf {			/* one run */
 	/* this room's own */
 	struct weir_table *table;	/* table.c */
 	struct weir_hash *said;		/* error.c */
-	unsigned	 unsaid;
+	unsigned	 told, unsaid;
 };
 
 /* Write the indexes of modules; once at start. */
@@ -304,6 +305,12 @@ bool	 conf_param(const struct weir_node *, unsigned w, const char *name, struct 
 /* Unknown parameter at word w; `known` ends with NULL. */
 int	 conf_bad_param(struct weir_conf *, const struct weir_node *, unsigned w,
 	    const char *const *known);
+/*
+ * What nginx has under this name and weir has not: `, weir does not have it (nginx: MODULE); ADVICE`
+ * to be put behind a mistake's text, or nothing.  kind: "$" for variables, "listen/" for
+ * parameters of listen.
+ */
+struct weir_str conf_foreign(struct weir_conf *, const char *kind, struct weir_str name);
 /* An absolute path from one that may be relative to the prefix (or conf_prefix); NUL-terminated. */
 struct weir_str conf_path(struct weir_conf *, struct weir_str, bool to_conf_prefix);
 

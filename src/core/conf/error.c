@@ -215,7 +215,8 @@ say(struct weir_conf *cf, enum weir_level lvl, const struct place *at, struct we
 	struct weir_str	s;
 	bool		again;
 
-	if (lvl == LOG_EMERG_ ? cf->errors++ >= CONF_ERRORS_MAX : cf->warnings++ >= CONF_ERRORS_MAX) {
+	if (lvl == LOG_EMERG_ ? cf->errors++, cf->told >= CONF_ERRORS_MAX
+	    : cf->warnings++ >= CONF_ERRORS_MAX) {
 		cf->unsaid += lvl == LOG_EMERG_;
 		return;
 	}
@@ -223,6 +224,7 @@ say(struct weir_conf *cf, enum weir_level lvl, const struct place *at, struct we
 	again = is_repeated(cf, s);
 	if (again)
 		return;
+	cf->told += lvl == LOG_EMERG_;
 	if (cf->to_stderr && !(cf->quiet && lvl > LOG_ERROR_))
 		print(log_level_name(lvl), at, s);
 	if (cf->log != NULL && (!cf->to_stderr || has_file(cf->log)))

@@ -21,6 +21,7 @@ struct weir_table {
 	const char		**words;	/* all names, for did-you-mean; at least one entry each */
 	unsigned		  n_words;
 	void			**defaults;	/* by module: the struct before anything was bound */
+	const struct weir_node	**foreign;	/* foreign.c: the first directive of each row */
 };
 
 /* The table of this run, without the defaults. */
@@ -33,6 +34,14 @@ int	 table_complain(struct weir_conf *, const struct weir_node *, unsigned in);
 /* `http, server, location` for a set of places, with another separator if you like. */
 #define PLACES_MAX	160
 const char *places_text(char to[PLACES_MAX], unsigned in, const char *separator);
+
+/* ---- foreign.c ---- */
+
+/*
+ * Is it a directive of nginx that weir lacks?  Then say so, and what to do instead.  Exactly:
+ * only by whole names, not by how they begin.
+ */
+bool	 foreign_complain(struct weir_conf *, const struct weir_node *, bool exactly);
 
 /* ---- types.c ---- */
 

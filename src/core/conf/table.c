@@ -180,12 +180,17 @@ table_complain(struct weir_conf *cf, const struct weir_node *n, unsigned in)
 	if ((a = find_absent(name)) != NULL)
 		return conf_error(cf, n, 0, "unknown directive \"%.*s\": it is of the module %s, "
 		    "which this build lacks (configure %s)", STR_ARG(name), a->module, a->flag);
+	/* A whole name is certain, a slip of the pen is likelier than one that only begins so. */
+	if (foreign_complain(cf, n, true))
+		return WEIR_FAIL;
 	/* Nobody reads more than the first of them. */
-	if (cf->errors < CONF_ERRORS_MAX)
+	if (cf->told < CONF_ERRORS_MAX)
 		near = guess(cf, name, in);
 	if (near != NULL)
 		return conf_error(cf, n, 0, "unknown directive \"%.*s\", did you mean \"%s\"?",
 		    STR_ARG(name), near);
+	if (foreign_complain(cf, n, false))
+		return WEIR_FAIL;
 	return conf_error(cf, n, 0, "unknown directive \"%.*s\"", STR_ARG(name));
 }
 

@@ -131,7 +131,7 @@ int
 conf_bad_param(struct weir_conf *cf, const struct weir_node *n, unsigned w,
     const char *const *known)
 {
-	struct weir_str	 s = n->w[w].s, name = s;
+	struct weir_str	 s = n->w[w].s, name = s, why;
 	ssize_t		 eq = str_chr(s, '=');
 	const char	*near;
 	unsigned	 count = 0;
@@ -141,6 +141,9 @@ conf_bad_param(struct weir_conf *cf, const struct weir_node *n, unsigned w,
 	if (eq >= 0)
 		name.n = (size_t)eq;
 	near = conf_nearest(name, known, count);
+	why = conf_foreign(cf, pool_printf(cf->pool, "%.*s/", STR_ARG(n->w[0].s)).p, name);
+	if (why.n != 0)
+		return conf_error(cf, n, w, "invalid parameter \"%.*s\"%.*s", STR_ARG(s), STR_ARG(why));
 	/* The name alone may be right, and its `=` too much or missing. */
 	if (near == NULL || str_eq(name, str_c(near)))
 		return conf_error(cf, n, w, "invalid parameter \"%.*s\"", STR_ARG(s));

@@ -197,6 +197,7 @@ int
 vars_check(struct weir_vars *vs, struct weir_conf *cf)
 {
 	const char	**all = NULL, *like;
+	struct weir_str	  why;
 	unsigned	  n = 0, i;
 	int		  rc = WEIR_OK;
 
@@ -208,9 +209,12 @@ vars_check(struct weir_vars *vs, struct weir_conf *cf)
 		if (all == NULL)
 			all = names(vs, &n);
 		like = conf_nearest(str_c(u->name), all, n);
-		rc = conf_error(cf, u->node, u->word, "unknown \"%s\" variable%s%s%s", u->name,
+		why = conf_foreign(cf, "$", str_c(u->name));
+		if (why.n != 0)
+			like = NULL;
+		rc = conf_error(cf, u->node, u->word, "unknown \"%s\" variable%s%s%s%.*s", u->name,
 		    like != NULL ? ", did you mean \"$" : "", like != NULL ? like : "",
-		    like != NULL ? "\"?" : "");
+		    like != NULL ? "\"?" : "", STR_ARG(why));
 	}
 	return rc;
 }
