@@ -4,8 +4,6 @@
  * The last content handler: whoever has not answered until here wants a file.  It is
  * opened without blocking, so that a FIFO holds nobody up, and only a regular file is sent.
  */
-#include <unistd.h>
-
 #include "core/base/clock.h"
 #include "core/io/file.h"
 #include "http/req/files.h"
@@ -52,12 +50,11 @@ add_validators(struct weir_req *r, const struct stat *st)
 		    (unsigned long long)st->st_mtime, (unsigned long long)st->st_size));
 }
 
-/* Takes the descriptor over. */
+/* Takes the reference on the file over. */
 static enum weir_next
-send_file(struct weir_req *r, int fd, const struct stat *st)
+send_file(struct weir_req *r, struct weir_seg_file *f, const struct stat *st)
 {
 	struct weir_file_src	*src = POOL_NEW(r->s.pool, weir_file_src);
-	struct weir_seg_file	*f = file_new(fd);
 
 	file_src_init(src, f, 0, (uint64_t)st->st_size, !REQ_CORE(r)->sendfile);
 	file_unref(f);
@@ -72,34 +69,28 @@ send_file(struct weir_req *r, int fd, const struct stat *st)
 }
 
 static enum weir_next
-send_opened(struct weir_req *r, int fd, struct weir_str path)
+send_found(struct weir_req *r, const struct weir_found *found, struct weir_str path)
 {
-	struct stat	st;
-	int		status;
-
-	if (fstat(fd, &st) != 0) {
-		status = req_file_error(r, "fstat()", path);
-	} else if (S_ISDIR(st.st_mode)) {
-		close(fd);
+	if (S_ISDIR(found->st.st_mode))
 		return add_slash(r);
-	} else if (!S_ISREG(st.st_mode)) {
+	if (found->file == NULL) {
 		log_critx(&r->s.log, "\"%.*s\" is not a regular file", STR_ARG(path));
-		status = 404;
-	} else if (r->method_id == M_POST) {
-		status = 405;
-	} else {
-		return send_file(r, fd, &st);
+		return req_error(r, 404);
 	}
-	close(fd);
-	return req_error(r, status);
+	if (r->method_id == M_POST) {
+		file_unref(found->file);
+		return req_error(r, 405);
+	}
+	return send_file(r, found->file, &found->st);
 }
 
 static enum weir_next
 on_content(struct weir_sess *s)
 {
 	struct weir_req	*r = req_of(s);
+	struct weir_found found;
 	struct weir_str	 path;
-	int		 fd, status;
+	int		 status;
 
 	if (r->method_id != M_GET && r->method_id != M_HEAD && r->method_id != M_POST)
 		return req_error(r, 405);
@@ -107,9 +98,9 @@ on_content(struct weir_sess *s)
 		return forbidden_index(r);
 	if ((status = req_path(r, r->uri.path, &path)) != 0)
 		return req_error(r, status);
-	if ((fd = req_open(r, path)) < 0)
-		return req_error(r, req_file_error(r, "open()", path));
-	return send_opened(r, fd, path);
+	if (req_open(r, path, &found) != WEIR_OK)
+		return req_error(r, req_file_error(r, found.failed, path));
+	return send_found(r, &found, path);
 }
 
 static unsigned index_;

@@ -69,6 +69,10 @@ struct weir_http_conf {
 	const struct weir_location *alias_of;		/* whose name the alias stands for */
 	enum weir_symlinks symlinks;			/* disable_symlinks */
 	struct weir_expr symlinks_from;
+	struct weir_filecache *files;			/* open_file_cache; NULL: off */
+	uint64_t	 files_valid_ms;
+	int64_t		 files_min_uses;
+	bool		 files_errors;
 	uint64_t	 client_body_ms, send_ms;
 	uint64_t	 max_body;			/* client_max_body_size, 0: any */
 	uint64_t	 body_buffer;			/* client_body_buffer_size */

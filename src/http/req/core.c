@@ -6,7 +6,7 @@
  */
 #include "core/base/num.h"
 #include "http/req/core.h"
-#include "http/req/files.h"
+#include "http/req/filecache.h"
 #include "http/req/locations.h"
 
 void (*http_on_conn)(struct weir_conn *);
@@ -225,10 +225,6 @@ static const struct no_effect {
 	{ "msie_refresh", "no living client needs it" },
 	{ "client_body_in_single_buffer", "who looks into a body that was kept sees all of it in any case" },
 	{ "log_subrequest", "no module of weir makes subrequests" },
-	{ "open_file_cache", "weir opens a file anew for each request, so it never serves a stale one" },
-	{ "open_file_cache_valid", "weir keeps no cache of open files" },
-	{ "open_file_cache_min_uses", "weir keeps no cache of open files" },
-	{ "open_file_cache_errors", "weir keeps no cache of open files" },
 	{ "aio", "files are sent by the kernel" },
 	{ "aio_write", "files are sent by the kernel" },
 	{ "directio", "files are sent by the kernel" },
@@ -313,6 +309,18 @@ static const struct weir_cmd cmds[] = {
 	  .set = conf_symlinks, .args = "off | on | if_not_owner [from=part]",
 	  .doc = "Refuse paths with symbolic links in them: all links, or those that belong to somebody "
 	  "else than their targets.  The part of the path that from= names is not looked at." },
+	{ "open_file_cache", IN_HTTP_ANY, CONF_CUSTOM, .def = "off", .args_min = 1, .args_max = 2,
+	  .set = conf_filecache, .args = "off | max=number [inactive=time]",
+	  .doc = "Remember so many files at most: their sizes and times, that they do not exist, and "
+	  "the open files themselves.  What was not asked for during the time, 60 seconds unless said "
+	  "otherwise, is forgotten.  Each worker has a cache of its own, for each such directive." },
+	{ "open_file_cache_valid", IN_HTTP_ANY, CONF_MSEC, CONF_AT(weir_http_conf, files_valid_ms),
+	  .def = "60s", .doc = "How long what open_file_cache remembers is believed.  A file that was "
+	  "replaced is served in its old form until then." },
+	{ "open_file_cache_min_uses", IN_HTTP_ANY, CONF_INT, CONF_AT(weir_http_conf, files_min_uses),
+	  .def = "1", .doc = "A file that was asked for so often stays open." },
+	{ "open_file_cache_errors", IN_HTTP_ANY, CONF_FLAG, CONF_AT(weir_http_conf, files_errors),
+	  .def = "off", .doc = "Remember also files that could not be opened." },
 	{ "types", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(weir_http_conf, types),
 	  .def = "{ text/html html; image/gif gif; image/jpeg jpg; }", .set = conf_types,
 	  .flags = CONF_RAW | CONF_MULTI, .args = "{ type extension ...; ... }",
@@ -459,10 +467,6 @@ static const struct weir_cmd cmds[] = {
 	{ "msie_refresh", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "client_body_in_single_buffer", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "log_subrequest", IN_HTTP_ANY, NO_EFFECT(1) },
-	{ "open_file_cache", IN_HTTP_ANY, NO_EFFECT(2) },
-	{ "open_file_cache_valid", IN_HTTP_ANY, NO_EFFECT(1) },
-	{ "open_file_cache_min_uses", IN_HTTP_ANY, NO_EFFECT(1) },
-	{ "open_file_cache_errors", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "aio", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "aio_write", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "directio", IN_HTTP_ANY, NO_EFFECT(1) },

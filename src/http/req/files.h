@@ -28,12 +28,23 @@ struct weir_str req_type(struct weir_req *);
  */
 int	req_file_error(struct weir_req *, const char *what, struct weir_str path);
 
+/* Where a path leads to. */
+struct weir_found {
+	struct stat	 st;
+	struct weir_seg_file *file;	/* a regular file that was opened: the caller's own reference; else NULL */
+	const char	*failed;	/* the call that failed, for req_file_error() */
+};
+
 /*
- * open(2) for reading, which a FIFO does not block, and stat(2), as far as disable_symlinks lets: ELOOP where
- * it does not.  `path` is NUL-terminated and absolute.
+ * Open a file for reading, or only look at it, as far as disable_symlinks lets (ELOOP where it does
+ * not), by way of open_file_cache when the place has one.  `path` is NUL-terminated and absolute.
+ * WEIR_OK, or WEIR_FAIL with errno.  req_open() opens also what is no regular file, but nothing waits for it,
+ * and only its struct stat is given.
  */
-int	req_open(struct weir_req *, struct weir_str path);
+int	req_open(struct weir_req *, struct weir_str path, struct weir_found *);
 int	req_stat(struct weir_req *, struct weir_str path, struct stat *);
+/* The descriptor of a folder, for reading its entries; never from the cache.  -1 with errno. */
+int	req_open_folder(struct weir_req *, struct weir_str path);
 
 /* For the tables of directives. */
 int	conf_symlinks(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);

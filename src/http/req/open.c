@@ -8,7 +8,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "http/req/files.h"
+#include "core/io/file.h"
+#include "http/req/filecache.h"
 
 #define READ_FLAGS	(O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
 #define WALK_FLAGS	(O_PATH | O_DIRECTORY | O_CLOEXEC)
@@ -139,34 +140,91 @@ trusted(struct weir_req *r, const struct weir_http_conf *c, struct weir_str path
 }
 
 static int
-open_at(struct weir_req *r, struct weir_str path, int flags)
+open_at(struct weir_req *r, const struct weir_way *w, int flags)
 {
-	const struct weir_http_conf	*c = REQ_CORE(r);
-	size_t				 n;
-	const char			*base;
+	const char	*base;
 
-	if (c->symlinks == SYMLINKS_ALL || (n = trusted(r, c, path)) == path.n)
-		return open(path.p, flags);
-	base = n == 0 ? "/" : pool_cstr(r->s.pool, str_of(path.p, n));
-	return walk(open(base, WALK_FLAGS), str_from(path, n), flags, c->symlinks);
+	if (w->links == SYMLINKS_ALL || w->trusted == w->path.n)
+		return open(w->path.p, flags);
+	base = w->trusted == 0 ? "/" : pool_cstr(r->s.pool, str_of(w->path.p, w->trusted));
+	return walk(open(base, WALK_FLAGS), str_from(w->path, w->trusted), flags, w->links);
 }
 
 int
-req_open(struct weir_req *r, struct weir_str path)
+way_stat(struct weir_req *r, const struct weir_way *w, struct weir_found *to)
 {
-	return open_at(r, path, READ_FLAGS);
+	int	fd, rc;
+
+	memset(to, 0, sizeof(*to));
+	to->failed = "stat()";
+	if (w->links == SYMLINKS_ALL)
+		return stat(w->path.p, &to->st) == 0 ? WEIR_OK : WEIR_FAIL;
+	if ((fd = open_at(r, w, O_PATH | O_CLOEXEC)) < 0)
+		return WEIR_FAIL;
+	rc = fstat(fd, &to->st);
+	close(fd);
+	return rc == 0 ? WEIR_OK : WEIR_FAIL;
+}
+
+int
+way_open(struct weir_req *r, const struct weir_way *w, struct weir_found *to)
+{
+	int	fd, err;
+
+	memset(to, 0, sizeof(*to));
+	to->failed = "open()";
+	if ((fd = open_at(r, w, READ_FLAGS)) < 0)
+		return WEIR_FAIL;
+	if (fstat(fd, &to->st) != 0) {
+		err = errno;
+		close(fd);
+		to->failed = "fstat()";
+		errno = err;
+		return WEIR_FAIL;
+	}
+	if (S_ISREG(to->st.st_mode))
+		to->file = file_new(fd);
+	else
+		close(fd);
+	return WEIR_OK;
+}
+
+static int
+look(struct weir_req *r, struct weir_str path, bool open, struct weir_found *to)
+{
+	const struct weir_http_conf	*c = REQ_CORE(r);
+	struct weir_way			 w = { .path = path, .links = c->symlinks };
+
+	if (c->symlinks != SYMLINKS_ALL)
+		w.trusted = trusted(r, c, path);
+	if (c->files != NULL)
+		return filecache_get(r, c->files, &w, open, to);
+	return open ? way_open(r, &w, to) : way_stat(r, &w, to);
+}
+
+int
+req_open(struct weir_req *r, struct weir_str path, struct weir_found *to)
+{
+	return look(r, path, true, to);
 }
 
 int
 req_stat(struct weir_req *r, struct weir_str path, struct stat *st)
 {
-	int	fd, rc;
+	struct weir_found	found;
+	int			rc = look(r, path, false, &found);
 
-	if (REQ_CORE(r)->symlinks == SYMLINKS_ALL)
-		return stat(path.p, st);
-	if ((fd = open_at(r, path, O_PATH | O_CLOEXEC)) < 0)
-		return -1;
-	rc = fstat(fd, st);
-	close(fd);
+	*st = found.st;
 	return rc;
+}
+
+int
+req_open_folder(struct weir_req *r, struct weir_str path)
+{
+	const struct weir_http_conf	*c = REQ_CORE(r);
+	struct weir_way			 w = { .path = path, .links = c->symlinks };
+
+	if (c->symlinks != SYMLINKS_ALL)
+		w.trusted = trusted(r, c, path);
+	return open_at(r, &w, READ_FLAGS | O_DIRECTORY);
 }
