@@ -11,7 +11,7 @@ use Weir;
 
 # effect: root alias types default_type sendfile sendfile_max_chunk etag log_not_found empty_gif
 # effect: error_log types_hash_max_size types_hash_bucket_size tcp_nopush aio aio_write directio
-# effect: directio_alignment read_ahead output_buffers log_subrequest postpone_output send_lowat
+# effect: directio_alignment read_ahead output_buffers postpone_output send_lowat
 # effect: subrequest_output_buffer_size
 
 my $w = Weir->new;
@@ -42,7 +42,6 @@ http {
 	directio_alignment 512;
 	read_ahead 0;
 	output_buffers 1 32k;
-	log_subrequest on;
 	postpone_output 0;
 	send_lowat 0;
 	subrequest_output_buffer_size 8k;
@@ -205,7 +204,7 @@ SKIP: {
 }
 
 $w->log_like(qr/\[warn\].*\Q$_\E: has no effect: /, "$_ warns") for qw(types_hash_max_size
-    types_hash_bucket_size aio aio_write directio directio_alignment read_ahead output_buffers log_subrequest postpone_output
+    types_hash_bucket_size aio aio_write directio directio_alignment read_ahead output_buffers postpone_output
     send_lowat subrequest_output_buffer_size tcp_nopush);
 
 is $w->stop, 0, 'stop';

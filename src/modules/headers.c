@@ -257,6 +257,8 @@ on_response(struct weir_sess *s)
 	const struct headers_conf	*c = REQ_CONF(r, headers_conf, headers_module);
 	unsigned			 i;
 
+	if (r->parent != NULL)
+		return WEIR_NEXT;
 	if (header_applies(&ordinary, r->rsp.status))
 		apply_expires(r, c);
 	for (i = 0; c->headers != NULL && i < c->headers->n; i++)

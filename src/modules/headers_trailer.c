@@ -114,7 +114,7 @@ on_response(struct weir_sess *s)
 	const struct header_list	*l = REQ_CONF(r, trailer_conf, headers_trailer_module)->trailers;
 	int				 status = r->rsp.status;
 
-	if (r->msg->method_id == M_HEAD || status == 204 || status == 304 || !any_applies(l, status))
+	if (r->parent != NULL || r->msg->method_id == M_HEAD || status == 204 || status == 304 || !any_applies(l, status))
 		return WEIR_NEXT;
 	if (r->body == NULL)
 		evaluate(r);

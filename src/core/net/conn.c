@@ -8,6 +8,13 @@
 #include "core/base/mem.h"
 #include "core/net/conn_new.h"
 
+enum { CONN_LIKENESS = 1 };
+
+struct likeness {
+	struct weir_conn conn;
+	struct weir_addr local;
+};
+
 static struct weir_slab slab = WEIR_SLAB(weir_conn);
 static uint64_t last_id;
 
@@ -74,8 +81,31 @@ conn_local(struct weir_conn *c, struct weir_addr *to)
 	union weir_sockaddr sa;
 	socklen_t n = sizeof sa;
 
+	if (c->flags & CONN_LIKENESS) {
+		*to = WEIR_OF(c, struct likeness, conn)->local;
+		return to;
+	}
 	memset(to, 0, sizeof *to);
 	if (c->tcp.ev.fd >= 0 && getsockname(c->tcp.ev.fd, &sa.sa, &n) == 0)
 		addr_from_kernel(to, &sa, n, NULL);
 	return to;
+}
+
+struct weir_conn *
+conn_likeness(struct weir_conn *of, struct weir_pool *pool)
+{
+	struct likeness *l = POOL_NEW(pool, likeness);
+	struct weir_conn *c = &l->conn;
+
+	conn_local(of, &l->local);
+	c->magic = WEIR_CONN_MAGIC;
+	c->flags = CONN_LIKENESS;
+	c->peer = of->peer;
+	c->from = of->from;
+	c->id = of->id;
+	c->began_ms = of->began_ms;
+	c->tcp.ev.fd = -1;
+	c->io = &c->tcp.io;
+	list_init(&c->all);
+	return c;
 }

@@ -60,6 +60,12 @@ extern void (*accept_on_empty)(void);
 const struct weir_addr *conn_local(struct weir_conn *, struct weir_addr *to);
 
 /*
+ * A likeness of an accepted connection, for who may outlive it: its addresses, number and times, without a
+ * socket.  Lives in the pool; only to be looked at.
+ */
+struct weir_conn *conn_likeness(struct weir_conn *, struct weir_pool *);
+
+/*
  * Closes now, and frees at the end of the turn.  conn_abort() makes the peer see a
  * reset instead of an orderly end.
  */

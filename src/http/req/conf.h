@@ -94,7 +94,7 @@ struct weir_http_conf {
 	struct weir_expr server_tokens_expr;
 	bool		 absolute_redirect, server_name_in_redirect, port_in_redirect;
 	bool		 chunked_transfer_encoding;
-	bool		 log_not_found;
+	bool		 log_not_found, log_subrequest;
 	bool		 recursive_error_pages;
 	bool		 internal;
 	int		 satisfy;

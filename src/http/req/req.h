@@ -12,6 +12,7 @@
  *	respond.c   the head goes out, the body is pumped
  *	error.c     error_page and the built-in pages
  *	redirect.c  back to route, without the client knowing
+ *	sub.c       requests to the server itself
  *	tunnel.c    101: the client and another io are joined
  *	rate.c      limit_rate
  *	body.c      the request's body: streamed, kept in memory, in a file, thrown away
@@ -36,7 +37,7 @@ struct weir_req_body;
 struct weir_req {
 	struct weir_sess	 s;		/* first: a request is a session */
 	uint32_t		 magic;
-	struct weir_xchg	*x;		/* towards the client; NULL for a sub-request or after its end */
+	struct weir_xchg	*x;		/* towards the client; NULL after its end */
 	struct weir_msg		*msg;		/* the client's head: &x->msg */
 	enum weir_method	 method_id;	/* what we treat it as now: error_page may make it GET */
 	struct weir_str		 method;
@@ -92,6 +93,10 @@ struct weir_req {
 	 */
 	void			(*on_client_gone)(struct weir_req *, const char *why, bool broken);
 	struct weir_task	 end;
+	struct weir_req		*parent;	/* a sub-request's; NULL: it is none */
+	struct weir_sub		*sub;		/* of a sub-request: sub.h */
+	struct weir_list	 subs;		/* sub-requests of this one; next NULL: there never was any */
+	bool			 unfreed;	/* nothing but sub-requests needs the pool any more */
 	struct weir_fields	 trailers;	/* to send after the body */
 	bool			 late_trailers;	/* they will be known at the body's end only: req_trailers() */
 };
@@ -107,6 +112,13 @@ req_of(struct weir_sess *s)
 
 	assert(r->magic == WEIR_REQ_MAGIC);
 	return r;
+}
+
+/* The request that a client made, of a sub-request. */
+static inline struct weir_req *
+req_main(struct weir_req *r)
+{
+	return r->parent != NULL ? r->parent : r;
 }
 
 /* A request's struct of module m. */

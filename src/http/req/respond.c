@@ -9,6 +9,7 @@
 #include "core/proc/cycle.h"
 #include "http/req/rate.h"
 #include "http/req/steps.h"
+#include "http/req/sub.h"
 
 enum { PUMP_CAP = 65536 };
 
@@ -259,7 +260,8 @@ send_body(struct weir_req *r)
 		return;
 	}
 	cap = chunk_of(r);
-	r->body = rate_limit(r, r->body);
+	if (r->parent == NULL)
+		r->body = rate_limit(r, r->body);
 	if (r->at_hand != NULL && r->body == &r->at_hand->src && send_at_hand(r, out))
 		return;
 	pump_start(&r->pump, r->body, out, cap);
@@ -283,6 +285,8 @@ req_respond(struct weir_req *r)
 		r->content_type = r->accel_type;
 	if (r->err_status != 0)
 		r->rsp.status = r->err_status;	/* an error page keeps the error's status */
+	if (r->parent != NULL)
+		r->conditional = r->allow_ranges = false;
 	if (!run_response_hooks(r))
 		return WEIR_DONE;
 	req_head_ready(r);
@@ -353,7 +357,12 @@ req_free(struct weir_task *t)
 	if (r->body != NULL)
 		src_stop(r->body);
 	req_count--;
-	pool_free(r->s.pool);
+	if (r->sub != NULL)
+		sub_free(r->sub);
+	else if (r->subs.next != NULL && !list_empty(&r->subs))
+		r->unfreed = true;
+	else
+		pool_free(r->s.pool);
 }
 
 void
@@ -371,8 +380,10 @@ req_finish(struct weir_req *r)
 	r->x->on_gone = NULL;
 	if (r->timed_out)
 		r->x->after.reset = REQ_CORE(r)->reset_timedout;
-	for (weir_hook_list h = sess_hooks(ON_LOG); *h != NULL; h++)
-		(void)(*h)(&r->s);
+	if (r->parent == NULL || REQ_CORE(r)->log_subrequest)
+		for (weir_hook_list h = sess_hooks(ON_LOG); *h != NULL; h++)
+			(void)(*h)(&r->s);
+	sub_parent_ends(r);
 	src_on_ready(&r->x->io.in, NULL, NULL);
 	sink_on_ready(&r->x->io.out, NULL, NULL);
 	task_init(&r->end, req_free);

@@ -171,7 +171,7 @@ access_any(struct weir_req *r)
 static enum weir_next
 access_step(struct weir_req *r)
 {
-	if (r->x == NULL)
+	if (r->parent != NULL)
 		return WEIR_NEXT;
 	return REQ_CORE(r)->satisfy == 1 ? access_any(r) : hooks(r, ON_ACCESS);
 }

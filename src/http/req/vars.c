@@ -45,6 +45,14 @@ get_str(struct weir_sess *s, struct weir_str *to, const void *data)
 	return give(to, *(struct weir_str *)(void *)((char *)r + (uintptr_t)data));
 }
 
+/* Of a sub-request it is the client's. */
+static int
+get_method(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	(void)data;
+	return give(to, req_main(req_of(s))->method);
+}
+
 static int
 get_args(struct weir_sess *s, struct weir_str *to, const void *data)
 {
@@ -708,7 +716,7 @@ static const struct weir_var vars[] = {
 	    "The same with symbolic links followed." },
 
 	{ "request", get_request, NULL, V, NULL, "The request line as received." },
-	{ "request_method", get_str, NULL, V, AT(method), "The method." },
+	{ "request_method", get_method, NULL, V, NULL, "The method." },
 	{ "request_uri", get_request_uri, NULL, V, NULL, "Path and arguments as received." },
 	{ "server_protocol", get_protocol, NULL, V, NULL, "HTTP/1.0, HTTP/1.1, HTTP/2.0, HTTP/3.0." },
 	{ "scheme", get_scheme, NULL, V, NULL, "http or https." },
