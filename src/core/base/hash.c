@@ -61,14 +61,14 @@ sip_round(uint64_t v[4])
 }
 
 static inline uint64_t
-sip(const void *data, size_t n, bool nocase)
+sip(uint64_t k0, uint64_t k1, const void *data, size_t n, bool nocase)
 {
 	const unsigned char	*p = data;
 	size_t			 i;
 	unsigned char		 tail[8] = { 0 };
 	uint64_t		 w, v[4] = {
-		key0 ^ 0x736f6d6570736575, key1 ^ 0x646f72616e646f6d,
-		key0 ^ 0x6c7967656e657261, key1 ^ 0x7465646279746573,
+		k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d,
+		k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573,
 	};
 
 	for (i = n; i >= 8; i -= 8, p += 8) {
@@ -94,7 +94,13 @@ sip(const void *data, size_t n, bool nocase)
 uint64_t
 siphash(const void *p, size_t n)
 {
-	return sip(p, n, false);
+	return sip(key0, key1, p, n, false);
+}
+
+uint64_t
+siphash_with(const uint64_t key[2], const void *p, size_t n)
+{
+	return sip(key[0], key[1], p, n, false);
 }
 
 void
@@ -106,7 +112,8 @@ hash_init(struct weir_hash *h, struct weir_pool *pool, bool nocase)
 static uint32_t
 hash_of(const struct weir_hash *h, struct weir_str key)
 {
-	return (uint32_t)(h->nocase ? sip(key.p, key.n, true) : sip(key.p, key.n, false));
+	return (uint32_t)(h->nocase ? sip(key0, key1, key.p, key.n, true) :
+	    sip(key0, key1, key.p, key.n, false));
 }
 
 /* The slot of that key, or the empty one where it would be.  There is always an empty one. */

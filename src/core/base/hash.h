@@ -31,6 +31,7 @@ void	*hash_put(struct weir_hash *, struct weir_str key, void *value);
 const struct weir_hash_slot *hash_next(const struct weir_hash *, unsigned *i);
 
 uint64_t siphash(const void *, size_t);		/* with the process's secret */
+uint64_t siphash_with(const uint64_t key[2], const void *, size_t);	/* with another one */
 void	 hash_seed(const uint8_t key[16]);	/* once, before the first use */
 
 #endif

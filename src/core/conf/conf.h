@@ -211,6 +211,7 @@ struct weir_conf {			/* one run */
 	struct weir_log	*log;		/* mistakes go here (one line each) and to stderr (with caret) */
 	bool		 to_stderr;
 	void		*cycle;		/* proc's struct weir_cycle, for those who know it */
+	struct weir_zones *zones;	/* shared memory: core/shm/zone.h; opaque here */
 	bool		 broken;	/* braces or quotes do not match: binding would say nonsense */
 	/* this room's own */
 	struct weir_table *table;	/* table.c */

@@ -13,6 +13,7 @@
 
 /* Descriptors that a worker needs besides connections and listeners: logs, files being served. */
 #define SPARE_FDS	32
+#define ENV_MORE	2	/* variables for a new binary */
 
 struct weir_cycle	*weir_cycle;
 enum weir_role		 weir_role = ROLE_MASTER;
@@ -114,6 +115,7 @@ conf_new(struct weir_cycle *c, const struct load_from *from, struct weir_log *lo
 	cf->to_stderr = from->to_stderr;
 	cf->quiet = from->quiet;
 	cf->cycle = c;
+	cf->zones = c->zones;
 	return cf;
 }
 
@@ -129,6 +131,7 @@ cycle_load(const struct load_from *from, struct weir_log *log)
 	c->conf_path = from->conf_path;
 	c->generation = ++generations;
 	c->listeners.tail = &c->listeners.first;
+	c->zones = zones_new(pool);
 	sandbox_init(&c->sandbox, pool);
 	sandbox_allow_system(&c->sandbox);
 	sandbox_allow_read(&c->sandbox, "/");
@@ -250,7 +253,8 @@ check_fds(const struct weir_cycle *c, struct weir_log *log)
 int
 cycle_open(struct weir_cycle *c, struct weir_cycle *old, struct weir_log *log)
 {
-	if (make_dirs(c, log) != WEIR_OK || check_fds(c, log) != WEIR_OK)
+	if (make_dirs(c, log) != WEIR_OK || check_fds(c, log) != WEIR_OK ||
+	    zones_open(c->zones, old != NULL ? old->zones : NULL, log) != WEIR_OK)
 		return WEIR_FAIL;
 	return listen_open(&c->listeners, old != NULL ? &old->listeners : NULL, c->workers, log);
 }
@@ -258,14 +262,15 @@ cycle_open(struct weir_cycle *c, struct weir_cycle *old, struct weir_log *log)
 int
 cycle_try(struct weir_cycle *c, struct weir_log *log)
 {
-	if (make_dirs(c, log) != WEIR_OK || check_fds(c, log) != WEIR_OK)
+	if (make_dirs(c, log) != WEIR_OK || check_fds(c, log) != WEIR_OK ||
+	    zones_open(c->zones, NULL, log) != WEIR_OK)
 		return WEIR_FAIL;
 	return listen_probe(&c->listeners, log);
 }
 
 /* The time zone stays, because log lines have it; and under test what directs the sanitizers. */
 void
-cycle_environment(struct weir_cycle *c, struct weir_pool *pool, const char *more)
+cycle_environment(struct weir_cycle *c, struct weir_pool *pool, const char *const *more)
 {
 	static const char *const always[] = {
 		"TZ",
@@ -275,7 +280,7 @@ cycle_environment(struct weir_cycle *c, struct weir_pool *pool, const char *more
 	};
 	const struct core_main	 *m = core_main_of(c);
 	const char		**all = pool_alloc(pool,
-	    (WEIR_COUNT(always) + m->env.n + 1) * sizeof(*all));
+	    (WEIR_COUNT(always) + m->env.n + ENV_MORE) * sizeof(*all));
 	size_t			  n = m->env.n;
 
 	/* Of two of the same name getenv(3) sees the first. */
@@ -283,7 +288,9 @@ cycle_environment(struct weir_cycle *c, struct weir_pool *pool, const char *more
 		memcpy(all, m->env.v, n * sizeof(*all));
 	memcpy(all + n, always, sizeof(always));
 	n += WEIR_COUNT(always);
-	if (more != NULL)
-		all[n++] = more;
+	for (; more != NULL && *more != NULL; more++) {
+		assert(n < WEIR_COUNT(always) + m->env.n + ENV_MORE);
+		all[n++] = *more;
+	}
 	env_keep(pool, all, n);
 }

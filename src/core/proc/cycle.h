@@ -10,6 +10,7 @@
 #include "core/net/conn.h"
 #include "core/os/sandbox.h"
 #include "core/proc/proc.h"
+#include "core/shm/zone.h"
 
 struct weir_cycle {
 	struct weir_pool	*pool;
@@ -24,6 +25,7 @@ struct weir_cycle {
 	uint64_t		 keep_caps;	/* capabilities that workers need: 1 << CAP_NET_RAW */
 	struct { struct weir_str *v; unsigned n, room; } temp_dirs;
 	struct weir_keeper_job	*jobs;		/* keeper.h */
+	struct weir_zones	*zones;		/* shared memory; conf->zones while binding */
 	/* Only the master knows: */
 	unsigned		 children;	/* processes that run it */
 	struct weir_cycle	*next;		/* of those that wait for their processes to end */

@@ -21,7 +21,7 @@ void	load_prepare(struct load_from *to, const struct weir_options *, struct weir
 /* Reads and binds; NULL after complaining to `log`. */
 struct weir_cycle *cycle_load(const struct load_from *, struct weir_log *log);
 /*
- * Makes folders, checks limits, opens listeners, taking over those of `old` (may be NULL).
+ * Makes folders, checks limits, maps zones, opens listeners, taking over those of `old` (may be NULL).
  * WEIR_FAIL after complaining; then `old` was not touched.
  */
 int	cycle_open(struct weir_cycle *, struct weir_cycle *old, struct weir_log *) WEIR_MUST_USE;
@@ -29,7 +29,7 @@ int	cycle_open(struct weir_cycle *, struct weir_cycle *old, struct weir_log *) W
 int	cycle_try(struct weir_cycle *, struct weir_log *) WEIR_MUST_USE;
 void	cycle_free(struct weir_cycle *);
 
-/* The environment of workers, or, with `more`, of a new binary. */
-void	cycle_environment(struct weir_cycle *, struct weir_pool *, const char *more);
+/* The environment of workers, or, with `more` (two at most, ended by NULL), of a new binary. */
+void	cycle_environment(struct weir_cycle *, struct weir_pool *, const char *const *more);
 
 #endif

@@ -347,6 +347,8 @@ on_child_ready(struct child *c)
 static void
 on_child_exit(struct child *c, int code)
 {
+	if (code != 0)
+		zones_hurt(c->cycle->zones);
 	if (c->slot != NULL && !leaving)
 		crew_lost(c->slot, c, code);
 }
@@ -364,6 +366,7 @@ in_child(struct weir_cycle *mine)
 {
 	forget(now, mine);
 	forget(coming, mine);
+	zones_close_fds();
 }
 
 static void

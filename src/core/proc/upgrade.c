@@ -8,6 +8,7 @@
 #include "core/proc/upgrade.h"
 
 #define VARIABLE "WEIR"
+#define ZONES	 "WEIR_ZONES"
 
 const char *
 upgrade_binary(struct weir_pool *pool, const char *argv0)
@@ -30,11 +31,16 @@ become(const char *binary, char *const *argv, struct weir_cycle *c)
 {
 	struct weir_pool	*pool = pool_new(0);
 	struct weir_str		 fds = listen_export(&c->listeners, pool);
+	struct weir_str		 zones = zones_export(c->zones, pool);
+	const char		*more[] = {
+		pool_cstr(pool, pool_printf(pool, VARIABLE "=%.*s", STR_ARG(fds))),
+		pool_cstr(pool, pool_printf(pool, ZONES "=%.*s", STR_ARG(zones))), NULL
+	};
 
 	log_pid_changed();
-	cycle_environment(c, pool,
-	    pool_cstr(pool, pool_printf(pool, VARIABLE "=%.*s", STR_ARG(fds))));
+	cycle_environment(c, pool, more);
 	listen_keep_open(&c->listeners);
+	zones_keep_open(c->zones);
 	sig_restore();
 	execve(binary, argv, environ);
 	log_alert(weir_log, "execve() of \"%s\" failed", binary);
@@ -65,5 +71,7 @@ upgrade_inherit(struct weir_log *log)
 	log_at(log, LOG_NOTICE_, 0, "using inherited sockets from \"%s\"", text);
 	/* The variable stays where it is: nobody else gets this environment. */
 	listen_inherit(text, log);
+	if ((text = getenv(ZONES)) != NULL)
+		zones_inherit(text);
 	return true;
 }

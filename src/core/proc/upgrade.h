@@ -1,7 +1,8 @@
 /*
  * upgrade.h - starting another binary that takes the listeners over; for this room.
  *
- * The listeners travel as open descriptors, and the variable WEIR tells which is what.
+ * The listeners travel as open descriptors, and the variable WEIR tells which is what.  So does shared
+ * memory, with the variable WEIR_ZONES.
  */
 #ifndef WEIR_PROC_UPGRADE_H
 #define WEIR_PROC_UPGRADE_H
