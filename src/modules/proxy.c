@@ -339,7 +339,7 @@ set_temp_path(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, v
 	p->temp_path = conf_path(cf, n->w[1].s, false);
 	if (n->n > 2)
 		conf_warn(cf, n, 2, "levels have no effect: the files have no names");
-	return WEIR_OK;
+	return conf_folder(cf, n, p->temp_path);
 }
 
 static int

@@ -28,11 +28,7 @@ letter(unsigned char c)
 	return c < 0x20 || c == 0x7f ? 'u' : 0;
 }
 
-/*
- * How many bytes at the front of `s` are one character beyond ASCII, 0 when
- * they are not UTF-8 (RFC 3629, 4: shortest form, no surrogates, up to 10FFFF).
- */
-static size_t
+size_t
 utf8_len(const char *s, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)s;

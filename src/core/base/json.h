@@ -6,6 +6,11 @@
 
 #include "core/base/str.h"
 
+/*
+ * How many bytes at the front of `s` are one character beyond ASCII, 0 when
+ * they are not UTF-8 (RFC 3629, 4: shortest form, no surrogates, up to 10FFFF).
+ */
+size_t	utf8_len(const char *s, size_t n);
 /* How many bytes json_escape() will write for `s`. */
 size_t	json_escaped(struct weir_str s);
 /* Writes `s` with quotes, backslashes and control characters escaped; returns the end. */

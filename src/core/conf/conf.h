@@ -314,5 +314,12 @@ int	 conf_bad_param(struct weir_conf *, const struct weir_node *, unsigned w,
 struct weir_str conf_foreign(struct weir_conf *, const char *kind, struct weir_str name);
 /* An absolute path from one that may be relative to the prefix (or conf_prefix); NUL-terminated. */
 struct weir_str conf_path(struct weir_conf *, struct weir_str, bool to_conf_prefix);
+/*
+ * Complain about an absolute path, of word 1, that exists and is no folder, or that is one
+ * though it must not be.
+ */
+int	 conf_folder(struct weir_conf *, const struct weir_node *, struct weir_str path) WEIR_MUST_USE;
+int	 conf_no_folder(struct weir_conf *, const struct weir_node *, struct weir_str path)
+	    WEIR_MUST_USE;
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "core/base/json.h"
 #include "core/conf/parts.h"
 
 #define TEXT_MAX	2048
@@ -38,6 +39,15 @@ is_control(char c)
 	return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
+/* How many bytes make the character at `s`; 0: it is none that should reach a terminal. */
+static size_t
+shown_len(const char *s, size_t n)
+{
+	if ((unsigned char)*s >= 0x80)
+		return utf8_len(s, n);
+	return !is_control(*s);
+}
+
 /* Not the first byte of a UTF-8 sequence: it has no column of its own. */
 static bool
 is_continued(char c)
@@ -49,10 +59,12 @@ static void
 put_text(struct out *o, struct weir_str s)
 {
 	static const char hex[] = "0123456789ABCDEF";
-	size_t		  i;
+	size_t		  i, len;
 
 	for (i = 0; i < s.n; i++) {
-		if (!is_control(s.p[i])) {
+		if ((len = shown_len(s.p + i, s.n - i)) != 0) {
+			for (; len > 1; len--)
+				put(o, s.p[i++]);
 			put(o, s.p[i]);
 			continue;
 		}
@@ -118,6 +130,27 @@ neighbourhood(struct weir_str line, size_t *col, size_t *len)
 	return line;
 }
 
+/* A tab stays, what is no text becomes a question mark. */
+static void
+put_shown(struct out *o, struct weir_str line)
+{
+	size_t i, len;
+
+	for (i = 0; i < line.n; i++) {
+		len = shown_len(line.p + i, line.n - i);
+		for (; len > 1; len--)
+			put(o, line.p[i++]);
+		put(o, len != 0 || line.p[i] == '\t' ? line.p[i] : '?');
+	}
+}
+
+/* How many bytes have the column at `i`. */
+static size_t
+char_len(struct weir_str line, size_t i)
+{
+	return WEIR_MAX(shown_len(line.p + i, line.n - i), (size_t)1);
+}
+
 static void
 put_line(struct out *o, const struct place *at)
 {
@@ -128,17 +161,14 @@ put_line(struct out *o, const struct place *at)
 		return;
 	line = neighbourhood(line, &col, &len);
 	put_gutter(o, at->line);
-	for (i = 0; i < line.n; i++)
-		put(o, is_control(line.p[i]) && line.p[i] != '\t' ? '?' : line.p[i]);
+	put_shown(o, line);
 	put(o, '\n');
 	put_gutter(o, 0);
-	for (i = 0; i < col; i++)
-		if (!is_continued(line.p[i]))
-			put(o, line.p[i] == '\t' ? '\t' : ' ');
+	for (i = 0; i < col; i += char_len(line, i))
+		put(o, line.p[i] == '\t' ? '\t' : ' ');
 	put(o, '^');
-	for (i = col + 1; i < col + len; i++)
-		if (!is_continued(line.p[i]))
-			put(o, '~');
+	for (i = col + (line.n > col ? char_len(line, col) : 1); i < col + len; i += char_len(line, i))
+		put(o, '~');
 	put(o, '\n');
 }
 

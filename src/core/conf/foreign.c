@@ -42,8 +42,7 @@ static const struct foreign {
 	  "ranges of proxied responses are the upstream's business" },
 	{ "proxy_cookie_*", "ngx_http_proxy_module",
 	  "weir passes Set-Cookie as it comes: let the application set domain, path and flags" },
-	{ "open_file_cache_events", "ngx_http_core_module",
-	  "weir keeps no cache of open files: leave the line out" },
+	{ "open_file_cache_events", "ngx_http_core_module", "leave the line out" },
 	{ "status status_format status_zone api upstream_conf extended_status", "ngx_http_api_module, commercial",
 	  "stub_status and the access log tell what weir counts" },
 

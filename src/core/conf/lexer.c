@@ -493,6 +493,12 @@ end_of_text(struct lexer *lx, struct source *s)
 	}
 }
 
+static bool
+is_utf16(const char *p)
+{
+	return memcmp(p, "\xff\xfe", 2) == 0 || memcmp(p, "\xfe\xff", 2) == 0;
+}
+
 /* Text has no NUL; what has is something else. */
 static bool
 is_text(struct lexer *lx, struct source *s)
@@ -503,6 +509,12 @@ is_text(struct lexer *lx, struct source *s)
 	nul = s->p < s->end ? memchr(s->p, '\0', (size_t)(s->end - s->p)) : NULL;
 	if (nul == NULL)
 		return true;
+	if (s->p - s->file->text.p == 0 && s->file->text.n >= 2 && is_utf16(s->file->text.p)) {
+		at = place_at(s, s->p);
+		error_at(lx->cf, &at, "this is UTF-16: save it as UTF-8");
+		lose(lx);
+		return false;
+	}
 	while ((nl = memchr(s->line_start, '\n', (size_t)(nul - s->line_start))) != NULL)
 		newline(s, nl);
 	at = place_at(s, nul);

@@ -173,7 +173,7 @@ table_complain(struct weir_conf *cf, const struct weir_node *n, unsigned in)
 	struct weir_str		  name = n->w[0].s;
 	const struct weir_entry	 *e = hash_get(&cf->table->names, name);
 	const struct weir_absent *a;
-	const char		 *near = NULL;
+	const char		 *near;
 
 	if (e != NULL)
 		return misplaced(cf, n, e);
@@ -181,11 +181,12 @@ table_complain(struct weir_conf *cf, const struct weir_node *n, unsigned in)
 		return conf_error(cf, n, 0, "unknown directive \"%.*s\": it is of the module %s, "
 		    "which this build lacks (configure %s)", STR_ARG(name), a->module, a->flag);
 	/* A whole name is certain, a slip of the pen is likelier than one that only begins so. */
+	/* Nobody reads more than the first of them. */
+	if (cf->told >= CONF_ERRORS_MAX)
+		return conf_error(cf, n, 0, "unknown directive \"%.*s\"", STR_ARG(name));
 	if (foreign_complain(cf, n, true))
 		return WEIR_FAIL;
-	/* Nobody reads more than the first of them. */
-	if (cf->told < CONF_ERRORS_MAX)
-		near = guess(cf, name, in);
+	near = guess(cf, name, in);
 	if (near != NULL)
 		return conf_error(cf, n, 0, "unknown directive \"%.*s\", did you mean \"%s\"?",
 		    STR_ARG(name), near);

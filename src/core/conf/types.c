@@ -4,6 +4,8 @@
  * Each reads its words, complains about them itself, and stores what it read
  * where the directive's row says.
  */
+#include <sys/stat.h>
+
 #include "core/base/num.h"
 #include "core/conf/parts.h"
 
@@ -159,6 +161,26 @@ conf_path(struct weir_conf *cf, struct weir_str s, bool to_conf_prefix)
 	if (prefix == NULL || (s.n != 0 && s.p[0] == '/'))
 		return str_of(pool_cstr(cf->pool, s), s.n);
 	return pool_printf(cf->pool, "%s%.*s", prefix, STR_ARG(s));
+}
+
+int
+conf_folder(struct weir_conf *cf, const struct weir_node *n, struct weir_str path)
+{
+	struct stat st;
+
+	if (stat(path.p, &st) == 0 && !S_ISDIR(st.st_mode))
+		return conf_error(cf, n, 1, "\"%.*s\" is not a directory", STR_ARG(path));
+	return WEIR_OK;
+}
+
+int
+conf_no_folder(struct weir_conf *cf, const struct weir_node *n, struct weir_str path)
+{
+	struct stat st;
+
+	if (stat(path.p, &st) == 0 && S_ISDIR(st.st_mode))
+		return conf_error(cf, n, 1, "\"%.*s\" is a directory", STR_ARG(path));
+	return WEIR_OK;
 }
 
 /*

@@ -159,6 +159,12 @@ claim(struct groups *gs, struct weir_str name)
 }
 
 static int
+no_servers(struct weir_conf *cf, const struct weir_node *n)
+{
+	return conf_error(cf, n, 0, "no servers are inside upstream \"%.*s\"", STR_ARG(n->w[1].s));
+}
+
+static int
 set_upstream(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
 	struct groups *gs = groups_of(cf);
@@ -177,7 +183,12 @@ set_upstream(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, vo
 	g->node = n;
 	hash_put(h, g->name, g);
 	inner = conf_block(cf, s, n, IN_UPSTREAM, g);
-	return inner != NULL ? WEIR_OK : WEIR_FAIL;
+	if (inner == NULL)
+		return WEIR_FAIL;
+	/* done() is not called for a block without anything of this module. */
+	if (!conf_is_own(inner, &upstream_module))
+		return no_servers(cf, n);
+	return WEIR_OK;
 }
 
 int
@@ -271,7 +282,7 @@ done(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	if (s->in != IN_UPSTREAM)
 		return WEIR_OK;
 	if (u->main.n == 0)
-		return conf_error(cf, s->node, 0, "no servers are inside upstream");
+		return no_servers(cf, s->node);
 	g->n = u->main.n + u->backup.n;
 	g->n_backup = u->backup.n;
 	g->peers = pool_alloc(cf->pool, g->n * sizeof *g->peers);

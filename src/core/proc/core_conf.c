@@ -240,6 +240,20 @@ set_accept_mutex(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n
 	return WEIR_OK;
 }
 
+static int
+check_pid(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)s;
+	return conf_no_folder(cf, n, ((struct core_main *)conf)->c.pid);
+}
+
+static int
+check_working(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)s;
+	return conf_folder(cf, n, ((struct core_main *)conf)->working_dir);
+}
+
 /* 10.0.0.0/8, ::1, unix: */
 static int
 read_net(struct weir_str s, struct core_net *to)
@@ -374,10 +388,10 @@ static const struct weir_cmd cmds[] = {
 	    .args = "user [group]",
 	    .doc = "Whom workers and the keeper run as, when the master runs as root.  The group is "
 	    "named like the user unless given." },
-	{ "pid", IN_MAIN, CONF_PATH, AT(c.pid), .def = WEIR_PID_PATH,
+	{ "pid", IN_MAIN, CONF_PATH, AT(c.pid), .def = WEIR_PID_PATH, .set = check_pid,
 	    .doc = "The file with the number of the master.  It is there when every listener accepts, and goes "
 	    "when the master ends." },
-	{ "working_directory", IN_MAIN, CONF_PATH, AT(working_dir),
+	{ "working_directory", IN_MAIN, CONF_PATH, AT(working_dir), .set = check_working,
 	    .doc = "The current folder of workers: where their core dumps go." },
 	{ "env", IN_MAIN, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_env,
 	    .flags = CONF_MULTI, .args = "name[=value]",

@@ -61,8 +61,10 @@ compile_error(struct weir_conf *cf, const struct weir_node *node, unsigned w, in
 
 	if (pcre2_get_error_message(err, (PCRE2_UCHAR *)text, sizeof(text)) < 0)
 		memcpy(text, "unknown error", sizeof("unknown error"));
-	return conf_error(cf, node, w, "regex \"%.*s\": %s at \"%.*s\"", STR_ARG(pattern), text,
-	    STR_ARG(str_from(pattern, at)));
+	if (at >= pattern.n)
+		return conf_error(cf, node, w, "regex \"%.*s\": %s at its end", STR_ARG(pattern), text);
+	return conf_error(cf, node, w, "regex \"%.*s\": %s at offset %zu, \"%.*s\"", STR_ARG(pattern),
+	    text, at, STR_ARG(str_from(pattern, at)));
 }
 
 /* Each named group defines a variable. */

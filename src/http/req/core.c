@@ -193,7 +193,7 @@ set_body_temp(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *
 		conf_warn(cf, node, 2, "levels of folders have no effect: weir puts all files into "
 		    "one, most of them without a name");
 	c->body_temp_path = conf_path(cf, node->w[1].s, false);
-	return WEIR_OK;
+	return conf_folder(cf, node, c->body_temp_path);
 }
 
 static int
