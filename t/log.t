@@ -197,7 +197,7 @@ is((lines('buffer.log.1'))[-1], '/buffer/before 200', 'also out of a buffer');
 # ---- files that fail ----
 
 is $w->get('/full')->body, 'served', 'a full disk' for 1 .. 3;
-$w->log_like(qr{\[warn\].*writing to the log "/dev/full" fails, lines are lost.*No space}, 'is told');
+$w->log_like(qr{\[error\].*writing to the log "/dev/full" fails, lines are lost.*No space}, 'is told');
 is scalar(() = $w->log_text =~ m{/dev/full" fails}g), 1, 'once';
 
 # ---- the end ----
@@ -220,7 +220,7 @@ http {
 E
 my $long = 'x' x 4000;
 is $fifo->get("/unread?x=$long")->body, 'served', 'a FIFO without reader holds nobody up' for 1 .. 20;
-$fifo->log_like(qr{\[warn\].*fifo" fails, lines are lost}, 'its lines are lost when it is full');
+$fifo->log_like(qr{\[error\].*fifo" fails, lines are lost}, 'its lines are lost when it is full');
 sysopen my $fh, $fifo->dir . '/fifo', O_RDONLY | O_NONBLOCK or die "open: $!";
 my $text = '';
 ok wait_for(sub { sysread $fh, $text, 65536, length $text; length $text >= 4000 * 15 }), 'a reader comes';

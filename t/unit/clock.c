@@ -47,6 +47,9 @@ test_utc(void **state)
 	assert_str(clock_log_time(), "21/Nov/2026:01:02:03 +0000");
 	assert_str(clock_iso8601(), "2026-11-21T01:02:03+00:00");
 	assert_str(clock_err_time(), "2026/11/21 01:02:03");
+	assert_str(clock_syslog_time(), "Nov 21 01:02:03");
+	at(Y2026 - 12 * 86400);
+	assert_str(clock_syslog_time(), "Nov  9 01:02:03");
 }
 
 static void

@@ -54,6 +54,29 @@ test_cut(void **state)
 	escapes(str_of("\xc3\xa4", 1), "\\u00c3");
 }
 
+/* With room for n bytes: whole units only, and what was taken is what is there. */
+static void
+test_some(void **state)
+{
+	struct weir_str	s = STR("a\"\x01\xc3\xa4\xffz");
+	const char	*whole = "a\\\"\\u0001\xc3\xa4\\u00ffz";
+	static const struct { size_t room, taken, written; } rows[] = {
+		{ 0, 0, 0 }, { 1, 1, 1 }, { 2, 1, 1 }, { 3, 2, 3 }, { 8, 2, 3 }, { 9, 3, 9 },
+		{ 10, 3, 9 }, { 11, 5, 11 }, { 16, 5, 11 }, { 17, 6, 17 }, { 18, 7, 18 },
+		{ 64, 7, 18 },
+	};
+	char	 buf[64], *at;
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < WEIR_COUNT(rows); i++) {
+		at = buf;
+		assert_int_equal(json_escape_some(&at, buf + rows[i].room, s), rows[i].taken);
+		assert_int_equal(at - buf, rows[i].written);
+		assert_memory_equal(buf, whole, rows[i].written);
+	}
+}
+
 int
 main(void)
 {
@@ -61,6 +84,7 @@ main(void)
 		cmocka_unit_test(test_ascii),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_some),
 	};
 
 	return RUN(tests);

@@ -1,4 +1,5 @@
 /* unit: src/core/base/log.c */
+/* unit: src/core/base/log_file.c */
 #include "unit.h"
 
 #include <poll.h>
@@ -8,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "core/base/log.c"
+#include "core/base/log_file.c"
 
 static char dir[64];
 
@@ -26,7 +28,7 @@ path(const char *name)
 static const char *
 text_of(const char *file)
 {
-	static char	buf[4 * LOG_LINE_MAX];
+	static char	buf[4 * LOG_LINE_MAX + 1];
 	int		fd = open(file, O_RDONLY);
 	ssize_t		n = fd >= 0 ? read(fd, buf, sizeof(buf) - 1) : -1;
 
@@ -56,12 +58,14 @@ set_time(void)
 	weir_now_ms = 1000000;
 }
 
-static size_t
-who(void *arg, char *to, size_t room)
+static void
+who(void *arg, struct weir_log_line *l)
 {
-	int n = snprintf(to, room, ", client: %s", (char *)arg);
+	struct weir_str client = str_c(arg), parts[] = { STR("http://"), client, STR("/") };
 
-	return (size_t)n < room ? (size_t)n : room - 1;
+	log_fact(l, "client", FACT_PLAIN, &client, 1);
+	if (log_is_json(l))
+		log_fact(l, "upstream", FACT_QUOTED, parts, 3);
 }
 
 static void
@@ -196,6 +200,211 @@ test_truncation(void **state)
 	pool_free(p);
 }
 
+static struct weir_log *
+new_json(struct weir_pool *p, const char *file)
+{
+	struct weir_log *l = new_log(p, file, LOG_INFO_);
+
+	l->outs->json = true;
+	l->who = who;
+	l->arg = (void *)(uintptr_t)"1.2.3.4";
+	return l;
+}
+
+static void
+test_json(void **state)
+{
+	struct weir_pool	*p = pool_new(0);
+	struct weir_log		*l = new_json(p, path("json"));
+	char			 want[600];
+
+	(void)state;
+	set_time();
+	weir_wall_ms += 45;
+	l->id = 7;
+	l->doing = "connecting to upstream";
+	errno = ECONNREFUSED;
+	log_error(l, "connect() \"%s\" failed\n", "\x1b\xff\xc3\xa4");
+	l->id = 0;
+	l->doing = NULL;
+	l->who = NULL;
+	log_info(l, "bare");
+	snprintf(want, sizeof(want),
+	    "{\"time\":\"2026-11-21T01:02:03.045+00:00\",\"level\":\"error\",\"pid\":%d,\"connection\":7,"
+	    "\"message\":\"connect() \\\"\\u001b\\u00ff\xc3\xa4\\\" failed\\n\",\"errno\":111,"
+	    "\"error\":\"Connection refused\",\"doing\":\"connecting to upstream\",\"client\":\"1.2.3.4\","
+	    "\"upstream\":\"http://1.2.3.4/\"}\n"
+	    "{\"time\":\"2026-11-21T01:02:03.045+00:00\",\"level\":\"info\",\"pid\":%d,\"message\":\"bare\"}\n",
+	    (int)getpid(), (int)getpid());
+	assert_string_equal(text_of(path("json")), want);
+	pool_free(p);
+}
+
+/* Facts without end: a line keeps its bound, its values theirs, and it is an object to the end. */
+static void
+test_json_cut(void **state)
+{
+	struct weir_pool	*p = pool_new(0);
+	struct weir_log		*l = new_json(p, path("json.cut"));
+	char			*x = pool_bytes(p, 65536);
+	const char		*text, *at;
+	unsigned		 marks = 0;
+	size_t			 n, fill;
+
+	(void)state;
+	set_time();
+	for (fill = 0; fill < 2; fill++)
+		for (n = 500; n < 65536; n += n < 1100 ? 1 : 9001) {
+			memset(x, fill ? '\x01' : 'x', 65536);
+			x[n] = '\0';
+			l->arg = x;
+			assert_int_equal(ftruncate(l->outs->file->fd, 0), 0);
+			log_info(l, "%s", x);
+			text = text_of(path("json.cut"));
+			assert_true(strlen(text) <= LOG_JSON_MAX);
+			assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+			marks = 0;
+			for (at = text; (at = strstr(at, "...\"")) != NULL; at++)
+				marks++;
+			if (!fill && n + 8 <= VALUE_MAX)
+				assert_int_equal(marks, 0);
+			if (n > MESSAGE_MAX)
+				assert_int_equal(marks, 3);
+			at = strstr(text, ",\"cut\":true}\n");
+			assert_int_equal(at != NULL, marks > 0);
+			assert_string_equal(text + strlen(text) - 2, "}\n");
+		}
+	pool_free(p);
+}
+
+/* Members for which there is no room at all are left out, and that is said. */
+static void
+many_facts(void *arg, struct weir_log_line *l)
+{
+	struct weir_str	s = str_c(arg);
+	unsigned	i;
+
+	for (i = 0; i < 40; i++)
+		log_fact(l, "fact", FACT_PLAIN, &s, 1);
+}
+
+static void
+test_json_full(void **state)
+{
+	struct weir_pool	*p = pool_new(0);
+	struct weir_log		*l = new_json(p, path("json.full"));
+	char			 x[300];
+	const char		*text;
+	size_t			 n;
+
+	(void)state;
+	l->who = many_facts;
+	l->arg = x;
+	for (n = 200; n < sizeof(x); n++) {
+		memset(x, 'x', sizeof(x));
+		x[n] = '\0';
+		assert_int_equal(ftruncate(l->outs->file->fd, 0), 0);
+		log_info(l, "m");
+		text = text_of(path("json.full"));
+		assert_true(strlen(text) <= LOG_JSON_MAX && strlen(text) > LOG_JSON_MAX - 100);
+		assert_non_null(strstr(text, "\",\"cut\":true}\n"));
+	}
+	pool_free(p);
+}
+
+/* One event, several forms. */
+static void
+test_text_and_json(void **state)
+{
+	struct weir_pool	*p = pool_new(0);
+	struct weir_log		*l = new_json(p, path("both.json"));
+
+	(void)state;
+	log_add(p, l, log_file(path("both")), LOG_INFO_);
+	log_add_like(p, l, l->outs, LOG_DEBUG_);
+	log_info(l, "x");
+	assert_non_null(strstr(text_of(path("both")), "#0: x, client: 1.2.3.4\n"));
+	assert_null(strstr(text_of(path("both")), "upstream"));
+	assert_non_null(strstr(text_of(path("both.json")), "}\n{\"time\""));
+	pool_free(p);
+}
+
+/* A file is closed when the last pool that wants it is gone. */
+static void
+test_file_of_pools(void **state)
+{
+	struct weir_pool	*a = pool_new(0), *b = pool_new(0);
+	struct weir_log_file	*f = log_file_for(a, path("of.pools")), *other;
+	uint32_t		 number = f->number;
+	int			 fd = f->fd;
+
+	(void)state;
+	assert_ptr_equal(log_file_for(b, path("of.pools")), f);
+	assert_ptr_equal(log_file_for(b, path("of.pools")), f);
+	assert_ptr_equal(log_file_numbered(number), f);
+	other = log_file_for(b, path("of.b"));
+	assert_true(other->number > number);
+	pool_free(a);
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	assert_ptr_equal(log_file_numbered(number), f);
+	pool_free(b);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_null(log_file_numbered(number));
+
+	/* Asked for without a pool it stays. */
+	a = pool_new(0);
+	f = log_file_for(a, path("of.pools"));
+	assert_ptr_equal(log_file(path("of.pools")), f);
+	pool_free(a);
+	assert_true(fcntl(f->fd, F_GETFD) >= 0);
+}
+
+static void
+test_forget_others(void **state)
+{
+	struct weir_pool	*a = pool_new(0), *b = pool_new(0);
+	struct weir_log_file	*f = log_file_for(a, path("of.a")), *g = log_file_for(b, path("of.b"));
+	struct weir_log_file	*h = log_file(path("shared"));
+	int			 fd = f->fd;
+
+	(void)state;
+	log_forget_others(b);
+	assert_int_equal(f->fd, -1);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_true(fcntl(g->fd, F_GETFD) >= 0);
+	assert_true(fcntl(h->fd, F_GETFD) >= 0);
+	/* A new descriptor for it is not wanted, either. */
+	log_file_replace(f, h->fd);
+	assert_int_equal(f->fd, -1);
+	pool_free(a);
+	pool_free(b);
+}
+
+static unsigned reopened;
+
+static void
+on_reopen(struct weir_log_keeper *k)
+{
+	(void)k;
+	reopened++;
+}
+
+static void
+test_keepers(void **state)
+{
+	struct weir_log_keeper k = { .reopen = on_reopen };
+
+	(void)state;
+	log_keep(&k);
+	log_reopen((uid_t)-1, (gid_t)-1);
+	log_reopened();
+	assert_int_equal(reopened, 2);
+	log_unkeep(&k);
+	log_unkeep(&k);
+	log_reopened();
+	assert_int_equal(reopened, 2);
+}
+
 static void
 test_file_is_shared(void **state)
 {
@@ -283,9 +492,15 @@ test_drops(void **state)
 	log_info(l, "two");
 	log_info(l, "three");
 	assert_int_equal(f->dropped, 3);
-	assert_non_null(strstr(text_of(path("about")), "[warn]"));
+	assert_non_null(strstr(text_of(path("about")), "[error]"));
 	assert_non_null(strstr(text_of(path("about")), "/dev/full"));
 	assert_non_null(strstr(text_of(path("about")), "(28: No space left on device)"));
+	/* A buffer of lines is as many. */
+	log_file_write(f, "1\n2\n", 4);
+	assert_int_equal(f->dropped, 5);
+	log_file_put(f, "zip", 3, 10);
+	assert_int_equal(f->dropped, 15);
+	f->dropped = 3;
 	/* Said once, not for each line. */
 	assert_ptr_equal(strchr(text_of(path("about")), '\n')[1], NULL);
 
@@ -487,7 +702,7 @@ test_stderr_is_a_socket(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 	dup2(sv[1], STDERR_FILENO);
 	close(sv[1]);
-	sv[1] = file_open("/dev/stderr");
+	sv[1] = log_open("/dev/stderr");
 	dup2(saved, STDERR_FILENO);
 	close(saved);
 	assert_true(sv[1] >= 0);
@@ -513,7 +728,8 @@ teardown(void **state)
 	static const char *const names[] = {
 		"format", "loud", "quiet", "escapes", "long", "shared", "rotated", "rotated.1",
 		"gone/log", "complaints", "given", "about", "space", "fifo", "fifo.about", "torn",
-		"buffered", "pid",
+		"buffered", "pid", "json", "json.cut", "json.full", "both", "both.json", "of.pools",
+		"of.a", "of.b",
 	};
 	size_t i;
 
@@ -533,6 +749,13 @@ main(void)
 		cmocka_unit_test(test_outputs),
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json_cut),
+		cmocka_unit_test(test_json_full),
+		cmocka_unit_test(test_text_and_json),
+		cmocka_unit_test(test_file_of_pools),
+		cmocka_unit_test(test_forget_others),
+		cmocka_unit_test(test_keepers),
 		cmocka_unit_test(test_file_is_shared),
 		cmocka_unit_test(test_reopen),
 		cmocka_unit_test(test_reopen_fails),

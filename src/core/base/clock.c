@@ -111,6 +111,17 @@ put_err(char *to, const struct weir_civil *c)
 	return put_time(to, c, '\0') - 1;
 }
 
+static char *
+put_syslog(char *to, const struct weir_civil *c)
+{
+	memcpy(to, civil_months[c->month - 1], 3);
+	to[3] = ' ';
+	put(to + 4, c->day, 2, ' ');
+	if (to[4] == '0')
+		to[4] = ' ';
+	return put_time(to + 7, c, '\0') - 1;
+}
+
 struct text {
 	int64_t	sec;			/* of which it is the text; 0: none yet */
 	size_t	n;
@@ -154,6 +165,14 @@ clock_err_time(void)
 	static struct text t;
 
 	return text(&t, put_err);
+}
+
+struct weir_str
+clock_syslog_time(void)
+{
+	static struct text t;
+
+	return text(&t, put_syslog);
 }
 
 void

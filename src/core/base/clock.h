@@ -21,6 +21,7 @@ struct weir_str clock_http_date(void);		/* Sun, 06 Nov 1994 08:49:37 GMT */
 struct weir_str clock_log_time(void);		/* 06/Nov/1994:08:49:37 +0000 */
 struct weir_str clock_iso8601(void);		/* 1994-11-06T08:49:37+00:00 */
 struct weir_str clock_err_time(void);		/* 1994/11/06 08:49:37 */
+struct weir_str clock_syslog_time(void);	/* Nov  6 08:49:37 (RFC 3164, 4.1.2) */
 
 /*
  * The current second as clock_err_time() says it, for signal handlers: reads the

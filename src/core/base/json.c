@@ -91,30 +91,50 @@ json_escaped(struct weir_str s)
 	return len;
 }
 
+/* The unit of n bytes at `p`, as unit() has found it; returns the end. */
+static char *
+put_unit(char *to, const char *p, size_t n, char esc)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	if (esc == 0)
+		return (char *)memcpy(to, p, n) + n;
+	*to++ = '\\';
+	*to++ = esc;
+	if (esc == 'u') {
+		*to++ = '0';
+		*to++ = '0';
+		*to++ = hex[(unsigned char)*p >> 4];
+		*to++ = hex[*p & 15];
+	}
+	return to;
+}
+
 char *
 json_escape(char *to, struct weir_str s)
 {
-	static const char hex[] = "0123456789abcdef";
-	size_t		  i, n;
-	char		  esc;
+	size_t	i, n;
+	char	esc;
 
 	for (i = 0; i < s.n; i += n) {
-		unsigned char c = (unsigned char)s.p[i];
-
 		n = unit(s, i, &esc);
-		if (esc == 0) {
-			memcpy(to, s.p + i, n);
-			to += n;
-			continue;
-		}
-		*to++ = '\\';
-		*to++ = esc;
-		if (esc == 'u') {
-			*to++ = '0';
-			*to++ = '0';
-			*to++ = hex[c >> 4];
-			*to++ = hex[c & 15];
-		}
+		to = put_unit(to, s.p + i, n, esc);
 	}
 	return to;
+}
+
+size_t
+json_escape_some(char **at, const char *end, struct weir_str s)
+{
+	size_t	i, n, len;
+	char	esc;
+
+	for (i = 0; i < s.n; i += n) {
+		n = unit(s, i, &esc);
+		len = esc == 0 ? n : esc == 'u' ? 6 : 2;
+		if ((size_t)(end - *at) < len)
+			break;
+		*at = put_unit(*at, s.p + i, n, esc);
+	}
+	return i;
 }

@@ -12,8 +12,13 @@
  */
 size_t	utf8_len(const char *s, size_t n);
 /* How many bytes json_escape() will write for `s`. */
-size_t	json_escaped(struct weir_str s);
+size_t	 json_escaped(struct weir_str s);
 /* Writes `s` with quotes, backslashes and control characters escaped; returns the end. */
 char	*json_escape(char *to, struct weir_str s);
+/*
+ * The same at *at up to `end`, never with half a character or escape; moves *at, returns
+ * how many bytes of `s` were taken.
+ */
+size_t	 json_escape_some(char **at, const char *end, struct weir_str s);
 
 #endif

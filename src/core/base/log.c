@@ -1,33 +1,26 @@
 /*
- * log.c - the error log: lines are made here and written with one write(2).
+ * log.c - the error log: events become lines here, of text or of JSON.
  *
  * A line is made in a buffer on the stack, whatever goes wrong: no memory is
- * needed to say that there is none.  What cannot be written is counted, and one
- * message a minute says so in the process's log.
+ * needed to say that there is none.  Each form is made once, and only when an output
+ * wants it; both come from the same facts.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/json.h"
 #include "core/base/log.h"
-#include "core/base/mem.h"
 #include "core/base/num.h"
 
-#define TELL_EVERY_MS	60000
+#define VALUE_MAX	1024		/* bytes of a value in JSON, as it is written */
+#define MESSAGE_MAX	3072		/* of the message */
+#define MEMBER_LEAST	16		/* less is not worth a member */
 
-static struct weir_log_file	 stderr_file = { .fd = STDERR_FILENO };
-static struct weir_log_out	 stderr_out = { .file = &stderr_file, .level = LOG_NOTICE_ };
-static struct weir_log		 stderr_log = { .outs = &stderr_out, .level = LOG_NOTICE_ };
-struct weir_log			*weir_log = &stderr_log;
-
-static struct weir_log_file	*files = &stderr_file;
-static bool			 telling;	/* a message about a log is being logged */
-static char			 pid_text[NUM_MAX];
-static size_t			 pid_len;
+static const char	 json_cut[] = ",\"cut\":true", json_end[] = "}\n";
+static char		 pid_text[NUM_MAX];
+static size_t		 pid_len;
 
 static const char *const level_names[] = {
 	[LOG_STDERR_] = "stderr", [LOG_EMERG_] = "emerg", [LOG_ALERT_] = "alert",
@@ -61,13 +54,13 @@ log_pid_changed(void)
 }
 
 /*
- * Making a line.
+ * A line of text.
  */
 
 /* A line under construction; what no longer fits is forgotten, but noticed. */
-struct line {
+struct weir_log_line {
 	char	*at, *end;
-	bool	 cut;
+	bool	 cut, json;
 };
 
 /* The text of one byte: itself or \xHH.  Returns its length. */
@@ -114,28 +107,36 @@ log_escape(char *to, size_t room, struct weir_str s)
 }
 
 static void
-line_add(struct line *l, struct weir_str s)
+line_add(struct weir_log_line *l, struct weir_str s)
 {
 	if (!l->cut && escape_some(&l->at, l->end, s, false) < s.n)
 		l->cut = true;
 }
 
-static void
-line_error(struct line *l, int err)
+/* A number that may be negative, as errno of a library's making. */
+static struct weir_str
+number(char to[NUM_MAX + 1], int n)
 {
-	char	 tmp[NUM_MAX], text[128];
-	bool	 minus = err < 0;
-	uint64_t n = minus ? 0 - (uint64_t)err : (uint64_t)err;
+	to[0] = '-';
+	if (n < 0)
+		return str_of(to, (size_t)(num_put(to + 1, 0 - (uint64_t)n) - to));
+	return str_of(to, (size_t)(num_put(to, (uint64_t)n) - to));
+}
 
-	line_add(l, minus ? STR(" (-") : STR(" ("));
-	line_add(l, str_of(tmp, (size_t)(num_put(tmp, n) - tmp)));
+static void
+line_error(struct weir_log_line *l, int err)
+{
+	char tmp[NUM_MAX + 1], text[128];
+
+	line_add(l, STR(" ("));
+	line_add(l, number(tmp, err));
 	line_add(l, STR(": "));
 	line_add(l, str_c(strerror_r(err, text, sizeof(text))));
 	line_add(l, STR(")"));
 }
 
 static void
-line_head(struct line *l, enum weir_level lvl, uint64_t id)
+line_head(struct weir_log_line *l, enum weir_level lvl, uint64_t id)
 {
 	char tmp[NUM_MAX];
 
@@ -156,7 +157,7 @@ line_head(struct line *l, enum weir_level lvl, uint64_t id)
 
 /* Returns the length; there is room for the mark and the newline behind the end. */
 static size_t
-line_end(struct line *l, char *start)
+line_end(struct weir_log_line *l, char *start)
 {
 	if (l->cut) {
 		memcpy(l->at, "...", 3);
@@ -166,197 +167,233 @@ line_end(struct line *l, char *start)
 	return (size_t)(l->at - start);
 }
 
-static WEIR_PRINTF(2, 0) void
-line_vprintf(struct line *l, const char *fmt, va_list ap)
+static void
+line_fact(struct weir_log_line *l, const char *key, int how, const struct weir_str *s, unsigned n)
 {
-	char	text[LOG_LINE_MAX];
-	int	n = vsnprintf(text, sizeof(text), fmt, ap);
+	line_add(l, STR(", "));
+	line_add(l, str_c(key));
+	line_add(l, how == FACT_QUOTED ? STR(": \"") : STR(": "));
+	for (; n > 0; n--)
+		line_add(l, *s++);
+	if (how == FACT_QUOTED)
+		line_add(l, STR("\""));
+}
 
-	if (n < 0)
-		return;
-	line_add(l, str_of(text, WEIR_MIN((size_t)n, sizeof(text) - 1)));
-	if ((size_t)n >= sizeof(text))
+/* What happened, before it is written down. */
+struct event {
+	struct weir_log	*log;
+	enum weir_level	 level;
+	int		 err;
+	struct weir_str	 text;
+	bool		 cut;		/* of the text there was more */
+};
+
+static size_t
+make_text(const struct event *e, char buf[LOG_LINE_MAX])
+{
+	struct weir_log_line l = { buf, buf + LOG_LINE_MAX - 4, false, false };
+
+	line_head(&l, e->level, e->log->id);
+	line_add(&l, e->text);
+	l.cut |= e->cut;
+	if (e->err != 0)
+		line_error(&l, e->err);
+	if (e->log->doing != NULL) {
+		line_add(&l, STR(" while "));
+		line_add(&l, str_c(e->log->doing));
+	}
+	if (e->log->who != NULL)
+		e->log->who(e->log->arg, &l);
+	return line_end(&l, buf);
+}
+
+/*
+ * The same as a JSON object.  What a value has no room for is marked in it with "...", a member
+ * without room is left out, and "cut" says that there was something like that.
+ */
+
+static void
+json_raw(struct weir_log_line *l, struct weir_str s)
+{
+	memcpy(l->at, s.p, s.n);
+	l->at += s.n;
+}
+
+/* ,"key": when there is room for it and for `more` bytes. */
+static bool
+json_key(struct weir_log_line *l, const char *key, size_t more)
+{
+	struct weir_str k = str_c(key);
+
+	if ((size_t)(l->end - l->at) < k.n + 4 + more) {
 		l->cut = true;
+		return false;
+	}
+	json_raw(l, STR(",\""));
+	json_raw(l, k);
+	json_raw(l, STR("\":"));
+	return true;
 }
 
 static void
-line_who(struct line *l, struct weir_log *log)
+json_number(struct weir_log_line *l, const char *key, struct weir_str s)
 {
-	char text[LOG_LINE_MAX];
+	if (json_key(l, key, s.n))
+		json_raw(l, s);
+}
 
-	if (!l->cut)
-		line_add(l, str_of(text, log->who(log->arg, text, sizeof(text))));
+/* A member made of n texts, of `most` bytes. */
+static void
+json_texts(struct weir_log_line *l, const char *key, size_t most, const struct weir_str *s,
+    unsigned n)
+{
+	char *end;
+
+	if (!json_key(l, key, MEMBER_LEAST))
+		return;
+	*l->at++ = '"';
+	end = l->at + WEIR_MIN(most, (size_t)(l->end - l->at - 4));
+	while (n > 0 && json_escape_some(&l->at, end, *s) == s->n) {
+		s++;
+		n--;
+	}
+	if (n > 0) {
+		json_raw(l, STR("..."));
+		l->cut = true;
+	}
+	*l->at++ = '"';
+}
+
+static void
+json_text(struct weir_log_line *l, const char *key, struct weir_str s)
+{
+	json_texts(l, key, VALUE_MAX, &s, 1);
+}
+
+/* ISO 8601 with milliseconds. */
+static void
+json_time(struct weir_log_line *l)
+{
+	struct weir_str	t = clock_iso8601();
+	unsigned	ms = (unsigned)(weir_wall_ms % 1000);
+	char		dot[4] = { '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+	    (char)('0' + ms % 10) };
+
+	json_raw(l, STR("{\"time\":\""));
+	json_raw(l, str_of(t.p, CLOCK_ERR_LEN));
+	json_raw(l, str_of(dot, sizeof(dot)));
+	json_raw(l, str_from(t, CLOCK_ERR_LEN));
+	json_raw(l, STR("\""));
+}
+
+static void
+json_head(struct weir_log_line *l, const struct event *e)
+{
+	char tmp[NUM_MAX + 1];
+
+	if (unlikely(pid_len == 0))
+		log_pid_changed();
+	json_time(l);
+	json_text(l, "level", str_c(level_names[e->level]));
+	json_number(l, "pid", str_of(pid_text, pid_len));
+	if (e->log->id != 0)
+		json_number(l, "connection", str_of(tmp, (size_t)(num_put(tmp, e->log->id) - tmp)));
+}
+
+static size_t
+make_json(const struct event *e, char buf[LOG_JSON_MAX])
+{
+	struct weir_log_line	l = { buf, buf + LOG_JSON_MAX - sizeof(json_cut) - sizeof(json_end),
+	    e->cut, true };
+	struct weir_str		message[2] = { e->text, e->cut ? STR("...") : STR("") };
+	char			tmp[NUM_MAX + 1], text[128];
+
+	json_head(&l, e);
+	json_texts(&l, "message", MESSAGE_MAX, message, 2);
+	if (e->err != 0) {
+		json_number(&l, "errno", number(tmp, e->err));
+		json_text(&l, "error", str_c(strerror_r(e->err, text, sizeof(text))));
+	}
+	if (e->log->doing != NULL)
+		json_text(&l, "doing", str_c(e->log->doing));
+	if (e->log->who != NULL)
+		e->log->who(e->log->arg, &l);
+	if (l.cut)
+		json_raw(&l, str_c(json_cut));
+	json_raw(&l, str_c(json_end));
+	return (size_t)(l.at - buf);
+}
+
+bool
+log_is_json(const struct weir_log_line *l)
+{
+	return l->json;
+}
+
+void
+log_fact(struct weir_log_line *l, const char *key, int how, const struct weir_str *s, unsigned n)
+{
+	if (l->json)
+		json_texts(l, key, VALUE_MAX, s, n);
+	else
+		line_fact(l, key, how, s, n);
+}
+
+/*
+ * Events.
+ */
+
+static void
+put(const struct weir_log_out *o, enum weir_level lvl, struct weir_str line)
+{
+	char		head[LOG_HEAD_MAX];
+	struct iovec	v[2];
+
+	if (o->head == NULL) {
+		log_file_write(o->file, line.p, line.n);
+		return;
+	}
+	v[0] = (struct iovec){ head, o->head(o, lvl, head) };
+	v[1] = (struct iovec){ (void *)(uintptr_t)line.p, line.n - 1 };
+	log_file_send(o->file, v, 2);
+}
+
+static void
+write_event(const struct event *e)
+{
+	char			 text[LOG_LINE_MAX], json[LOG_JSON_MAX];
+	struct weir_str		 as_text = STR_NONE, as_json = STR_NONE;
+	const struct weir_log_out *o;
+
+	for (o = e->log->outs; o != NULL; o = o->next) {
+		if (o->level < e->level)
+			continue;
+		if (o->json && as_json.n == 0)
+			as_json = str_of(json, make_json(e, json));
+		else if (!o->json && as_text.n == 0)
+			as_text = str_of(text, make_text(e, text));
+		put(o, e->level, o->json ? as_json : as_text);
+	}
 }
 
 void
 log_write(struct weir_log *log, enum weir_level lvl, int err, const char *fmt, ...)
 {
-	char			 buf[LOG_LINE_MAX];
-	struct line		 l = { buf, buf + sizeof(buf) - 4, false };
-	struct weir_log_out	*o;
-	va_list			 ap;
-	size_t			 n;
-	int			 saved = errno;
+	char		text[LOG_LINE_MAX];
+	struct event	e = { .log = log, .level = lvl, .err = err };
+	va_list		ap;
+	int		saved = errno, n;
 
-	line_head(&l, lvl, log->id);
 	va_start(ap, fmt);
-	line_vprintf(&l, fmt, ap);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (err != 0)
-		line_error(&l, err);
-	if (log->doing != NULL) {
-		line_add(&l, STR(" while "));
-		line_add(&l, str_c(log->doing));
-	}
-	if (log->who != NULL)
-		line_who(&l, log);
-	n = line_end(&l, buf);
-
-	for (o = log->outs; o != NULL; o = o->next)
-		if (o->level >= lvl)
-			log_file_write(o->file, buf, n);
+	e.text = str_of(text, n < 0 ? 0 : WEIR_MIN((size_t)n, sizeof(text) - 1));
+	e.cut = n >= (int)sizeof(text);
+	write_event(&e);
 	errno = saved;
 }
 
-/*
- * Files.
- */
-
-static const char *
-file_name(const struct weir_log_file *f)
-{
-	return f->path != NULL ? f->path : "stderr";
-}
-
-/* Once a minute for each file; messages about a log never lead to others. */
-static bool
-may_tell(struct weir_log_file *f)
-{
-	if (telling || (f->told_ms != 0 && weir_now_ms - f->told_ms < TELL_EVERY_MS))
-		return false;
-	f->told_ms = WEIR_MAX(weir_now_ms, 1);
-	return true;
-}
-
-static void
-tell_failure(struct weir_log_file *f, int err)
-{
-	if (!may_tell(f))
-		return;
-	telling = true;
-	log_at(weir_log, LOG_WARN_, err, "writing to the log \"%s\" fails, lines are lost",
-	    file_name(f));
-	telling = false;
-}
-
-static void
-tell_lost(struct weir_log_file *f)
-{
-	uint64_t n = f->dropped;
-
-	if (!may_tell(f))
-		return;
-	f->dropped = 0;
-	telling = true;
-	log_at(weir_log, LOG_WARN_, 0, "the log \"%s\" lost %llu lines", file_name(f),
-	    (unsigned long long)n);
-	telling = false;
-}
-
-/* True when all was taken. A torn line is closed first: one record is one line. */
-static bool
-write_all(struct weir_log_file *f, const char *p, size_t n)
-{
-	struct iovec	v[2] = { { (void *)"\n", f->torn }, { (void *)(uintptr_t)p, n } };
-	ssize_t		got;
-	size_t		done;
-
-	do
-		got = writev(f->fd, v, 2);
-	while (got < 0 && errno == EINTR);
-	if (got <= 0)
-		return false;
-	done = (size_t)got - v[0].iov_len;
-	f->torn = false;
-	while (done < n) {
-		got = write(f->fd, p + done, n - done);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0) {
-			f->torn = done != 0;
-			return false;
-		}
-		done += (size_t)got;
-	}
-	return true;
-}
-
-void
-log_file_write(struct weir_log_file *f, const char *p, size_t n)
-{
-	int saved = errno;
-
-	if (n == 0)
-		return;
-	if (likely(write_all(f, p, n))) {
-		if (unlikely(f->dropped != 0))
-			tell_lost(f);
-	} else if (!telling) {
-		f->dropped++;
-		tell_failure(f, errno);
-	}
-	errno = saved;
-}
-
-/*
- * O_NONBLOCK for the sake of FIFOs and terminals; for files it means nothing.  A FIFO
- * that nobody reads can only be opened for both directions (fifo(7)): lines
- * wait in its buffer then.  /dev/stderr cannot be opened when it is a socket,
- * as under systemd.
- */
-static int
-file_open(const char *path)
-{
-	int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-	int fd = open(path, O_WRONLY | flags, 0644);
-
-	if (fd >= 0 || errno != ENXIO)
-		return fd;
-	if (strcmp(path, "/dev/stderr") == 0)
-		return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (strcmp(path, "/dev/stdout") == 0)
-		return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	return open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK);
-}
-
-struct weir_log_file *
-log_file(const char *path)
-{
-	struct weir_log_file	*f;
-	size_t			 n;
-	char			*copy;
-	int			 fd;
-
-	if (path == NULL)
-		return &stderr_file;
-	for (f = files; f != NULL; f = f->next)
-		if (f->path != NULL && strcmp(f->path, path) == 0)
-			return f;
-	if ((fd = file_open(path)) < 0)
-		return NULL;
-
-	n = strlen(path) + 1;
-	copy = memcpy(mem_alloc(n), path, n);
-	f = mem_zalloc(sizeof(*f));
-	f->path = copy;
-	f->fd = fd;
-	/* Behind stderr, which is there from the beginning. */
-	f->next = files->next;
-	files->next = f;
-	return f;
-}
-
-void
+struct weir_log_out *
 log_add(struct weir_pool *p, struct weir_log *l, struct weir_log_file *f, enum weir_level lvl)
 {
 	struct weir_log_out *o = POOL_NEW(p, weir_log_out), **at;
@@ -368,56 +405,27 @@ log_add(struct weir_pool *p, struct weir_log *l, struct weir_log_file *f, enum w
 	*at = o;
 	if (l->level < lvl)
 		l->level = lvl;
-}
-
-/* The number of the descriptor stays, for those who remember it. */
-static void
-file_reopen(struct weir_log_file *f, uid_t uid, gid_t gid)
-{
-	int fd = file_open(f->path);
-
-	if (fd < 0) {
-		log_alert(weir_log, "cannot reopen the log \"%s\"", f->path);
-		return;
-	}
-	if (uid != (uid_t)-1) {
-		struct stat st;
-
-		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid != uid &&
-		    fchown(fd, uid, gid) != 0)
-			log_alert(weir_log, "cannot give the log \"%s\" to user %u", f->path,
-			    (unsigned)uid);
-	}
-	if (dup3(fd, f->fd, O_CLOEXEC) < 0)
-		log_alert(weir_log, "cannot reopen the log \"%s\"", f->path);
-	else
-		f->torn = false;
-	close(fd);
+	return o;
 }
 
 void
-log_reopen(uid_t uid, gid_t gid)
+log_add_like(struct weir_pool *p, struct weir_log *l, const struct weir_log_out *like,
+    enum weir_level lvl)
 {
-	struct weir_log_file *f;
+	struct weir_log_out *o = log_add(p, l, like->file, lvl);
 
-	log_flush();
-	for (f = files; f != NULL; f = f->next)
-		if (f->path != NULL)
-			file_reopen(f, uid, gid);
+	o->json = like->json;
+	o->head = like->head;
+	o->arg = like->arg;
 }
 
-void
-log_flush(void)
+int
+log_crash_fd(const struct weir_log *l)
 {
-	struct weir_log_file *f;
+	const struct weir_log_out *o;
 
-	for (f = files; f != NULL; f = f->next)
-		if (f->flush != NULL)
-			f->flush(f, f->flush_arg);
-}
-
-struct weir_log_file *
-log_files(void)
-{
-	return files;
+	for (o = l->outs; o != NULL; o = o->next)
+		if (o->file->send == NULL && o->file->fd >= 0)
+			return o->file->fd;
+	return STDERR_FILENO;
 }

@@ -33,32 +33,27 @@ kind_name(const struct child *c)
  * Logs.
  */
 
-/*
- * New files are put in behind the first of the list, so counting from its end gives numbers that
- * mean the same in a process that was forked earlier.  False: the channel is full.
- */
+/* False: the channel is full.  True also when the child is no more. */
+static bool
+send_one(struct child *c, enum channel_kind kind, uint32_t arg, int fd)
+{
+	int rc = channel_send(c->channel.fd, kind, arg, fd);
+
+	if (rc == WEIR_FAIL && errno != EPIPE && errno != ECONNRESET)
+		log_alert(weir_log, "cannot send the logs to process %d", (int)c->pid);
+	return rc != WEIR_AGAIN;
+}
+
+/* A child that was forked earlier, or runs another configuration, ignores files that it does not know. */
 static bool
 send_logs(struct child *c)
 {
-	struct weir_log_file	*f;
-	uint32_t		 n = 0, i = 0;
+	struct weir_log_file *f;
 
 	for (f = log_files(); f != NULL; f = f->next)
-		n++;
-	for (f = log_files(); f != NULL; f = f->next, i++) {
-		int rc;
-
-		if (f->path == NULL || f->fd < 0)
-			continue;
-		rc = channel_send(c->channel.fd, CHANNEL_LOG, n - 1 - i, f->fd);
-		if (rc == WEIR_AGAIN)
+		if (log_is_file(f) && f->fd >= 0 && !send_one(c, CHANNEL_LOG, f->number, f->fd))
 			return false;
-		if (rc != WEIR_OK && errno != EPIPE && errno != ECONNRESET)
-			log_alert(weir_log, "cannot send the logs to process %d", (int)c->pid);
-		if (rc != WEIR_OK)
-			break;
-	}
-	return true;
+	return send_one(c, CHANNEL_LOGS_SENT, 0, -1);
 }
 
 static void
@@ -178,6 +173,7 @@ become(enum child_kind kind, struct weir_cycle *cycle, unsigned index, int place
 	stats_use(place);
 	weir_cycle = cycle;
 	weir_log = &cycle->log;
+	log_forget_others(cycle->pool);
 	/* Not exit(3): what the master has registered for its own end is none of our business. */
 	_exit(kind == CHILD_KEEPER ? keeper_run(cycle, channel) : worker_run(cycle, index, channel));
 }

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "core/base/num.h"
+#include "core/net/syslog.h"
 #include "core/os/limit.h"
 #include "core/proc/core_conf.h"
 #include "core/sess/regex.h"
@@ -145,48 +146,84 @@ set_load_module(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n,
  * error_log.
  */
 
-static struct weir_log_file *
-open_log(struct weir_conf *cf, struct weir_node *n)
+static int
+read_level(struct weir_conf *cf, struct weir_node *n, unsigned w, enum weir_level *to)
 {
-	struct weir_str		 w = n->w[1].s, path;
-	struct weir_log_file	*f;
+	static const char *const levels[] = {
+		"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg",
+	};
+	const char *near;
 
-	if (str_eq(w, STR("stderr")))
-		return log_file(NULL);
-	if (str_begins(w, STR("syslog:")) || str_begins(w, STR("memory:"))) {
-		conf_error(cf, n, 1, "weir writes logs to files and to stderr only");
-		return NULL;
+	if (log_level(n->w[w].s, to) == WEIR_OK)
+		return WEIR_OK;
+	near = conf_nearest(n->w[w].s, levels, WEIR_COUNT(levels));
+	return conf_error(cf, n, w, "there is no log level \"%.*s\"%s%s%s", STR_ARG(n->w[w].s),
+	    near != NULL ? ", did you mean \"" : "", near != NULL ? near : "",
+	    near != NULL ? "\"?" : "");
+}
+
+static int
+read_format(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_str word, bool *json)
+{
+	*json = str_eq(word, STR("json"));
+	if (*json || str_eq(word, STR("text")))
+		return WEIR_OK;
+	return conf_error(cf, n, w, "the format of an error log is text or json, not \"%.*s\"",
+	    STR_ARG(word));
+}
+
+/* Word 1, with what the others said. */
+static int
+add_log(struct weir_conf *cf, struct weir_node *n, struct weir_log *to, enum weir_level level,
+    bool json)
+{
+	struct weir_str		 w = n->w[1].s, path = w;
+	struct weir_log_file	*f;
+	struct weir_syslog	*y;
+
+	if (str_begins(w, STR("memory:")))
+		return conf_error(cf, n, 1, "weir keeps no log in memory; name a file, stderr or syslog");
+	if (is_syslog(w)) {
+		if ((y = syslog_read(cf, n, 1)) == NULL)
+			return WEIR_FAIL;
+		syslog_add(cf->pool, to, y, level, json);
+		return WEIR_OK;
 	}
-	path = conf_path(cf, w, false);
-	if ((f = log_file(path.p)) == NULL)
-		conf_error(cf, n, 1, "open() \"%s\" failed (%d: %s)", path.p, errno, strerror(errno));
-	return f;
+	if (str_eq(w, STR("stderr")))
+		path = STR_NONE;
+	else
+		path = conf_path(cf, w, false);
+	if ((f = log_file_for(cf->pool, path.p)) == NULL)
+		return conf_error(cf, n, 1, "open() \"%s\" failed (%d: %s)", path.p, errno,
+		    strerror(errno));
+	log_add(cf->pool, to, f, level)->json = json;
+	return WEIR_OK;
 }
 
 int
 core_set_error_log(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n,
     struct core_log *to)
 {
-	static const char *const levels[] = {
-		"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg",
-	};
-	enum weir_level		 level = LOG_ERROR_;
-	struct weir_log_file	*f;
-	const char		*near;
+	enum weir_level	level = LOG_ERROR_;
+	struct weir_str	word;
+	bool		json = false, level_given = false;
+	unsigned	w;
 
-	if (n->n > 2 && log_level(n->w[2].s, &level) != WEIR_OK) {
-		near = conf_nearest(n->w[2].s, levels, WEIR_COUNT(levels));
-		return conf_error(cf, n, 2, "there is no log level \"%.*s\"%s%s%s",
-		    STR_ARG(n->w[2].s), near != NULL ? ", did you mean \"" : "",
-		    near != NULL ? near : "", near != NULL ? "\"?" : "");
+	for (w = 2; w < n->n; w++) {
+		if (conf_param(n, w, "format", &word)) {
+			if (read_format(cf, n, w, word, &json) != WEIR_OK)
+				return WEIR_FAIL;
+		} else if (level_given)
+			return conf_error(cf, n, w, "duplicate log level \"%.*s\"", STR_ARG(n->w[w].s));
+		else if (read_level(cf, n, w, &level) != WEIR_OK)
+			return WEIR_FAIL;
+		else
+			level_given = true;
 	}
-	if ((f = open_log(cf, n)) == NULL)
-		return WEIR_FAIL;
 	if (to->scope != s)
 		memset(to, 0, sizeof(*to));
 	to->scope = s;
-	log_add(cf->pool, &to->log, f, level);
-	return WEIR_OK;
+	return add_log(cf, n, &to->log, level, json);
 }
 
 static int
@@ -342,19 +379,34 @@ core_debug_log(struct weir_log *l, struct weir_pool *pool)
 	const struct weir_log_out *o = l->outs;
 
 	for (l->outs = NULL; o != NULL; o = o->next)
-		log_add(pool, l, o->file, LOG_DEBUG_);
+		log_add_like(pool, l, o, LOG_DEBUG_);
+}
+
+/* What syslog loses must be told somewhere: where only it is named, the first log stays. */
+static void
+use_main_log(struct weir_conf *cf, struct weir_log *l)
+{
+	struct weir_log			*at = &cycle_of(cf)->log, first = *at;
+	const struct weir_log_out	*o;
+	bool				 file = false;
+
+	for (o = l->outs; o != NULL; o = o->next)
+		file |= o->file->send == NULL;
+	*at = *l;
+	if (!file)
+		log_add_like(cf->pool, at, first.outs, LOG_ERROR_);
 }
 
 static int
 ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 {
-	const struct core_main *m = conf;
+	struct core_main *m = conf;
 
 	if (s != cf->main)
 		return WEIR_OK;
 	/* Blocks come next: their logs begin as the main one, their regexes are compiled. */
 	if (m->log.scope != NULL)
-		cycle_of(cf)->log = m->log.log;
+		use_main_log(cf, &m->log.log);
 	regex_jit = m->c.pcre_jit;
 	return settle_user(cf, conf);
 }
@@ -396,10 +448,15 @@ static const struct weir_cmd cmds[] = {
 	{ "env", IN_MAIN, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_env,
 	    .flags = CONF_MULTI, .args = "name[=value]",
 	    .doc = "A variable that workers and a new binary keep, or get.  All others but TZ are removed." },
-	{ "error_log", IN_MAIN, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_error_log,
-	    .flags = CONF_MULTI, .args = "file | stderr [level]",
+	{ "error_log", IN_MAIN, CONF_CUSTOM, .args_min = 1, .args_max = 3, .set = set_error_log,
+	    .flags = CONF_MULTI, .args = CORE_ERROR_LOG_ARGS,
 	    .doc = "Where messages of this level (error) and graver ones go.  Levels: debug, info, notice, "
-	    "warn, error, crit, alert, emerg." },
+	    "warn, error, crit, alert, emerg.  Several may stand in one block.  format=json writes each as a JSON object: "
+	    "time, level, pid, connection, message, errno, error, doing, request_id, client, server, request, "
+	    "upstream, host, referrer; a value that is too long ends with \"...\", and then \"cut\" is true.  "
+	    "syslog:server=address,facility=local7,tag=nginx,nohostname sends them to a syslog server, by default at "
+	    "port 514; the address may be unix:/path.  The severity is that of each message.  If nothing but syslog is "
+	    "named here, messages of level error also go to the default file, for what syslog loses is told there." },
 	{ "pcre_jit", IN_MAIN, CONF_FLAG, AT(c.pcre_jit), .def = "on",
 	    .doc = "Whether regular expressions are compiled to machine code.  Without it they are slower, "
 	    "and no memory of weir is both written and run." },

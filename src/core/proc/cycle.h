@@ -67,6 +67,7 @@ struct core_log {
 	struct weir_log		 log;
 	const struct weir_scope	*scope;		/* where `log` was written */
 };
+#define CORE_ERROR_LOG_ARGS "file | stderr | syslog:parameters [level] [format=text|json]"
 int	core_set_error_log(struct weir_conf *, struct weir_scope *, struct weir_node *,
 	    struct core_log *);
 /* Is this client one of debug_connection, so that its connection is logged at debug? */

@@ -201,6 +201,7 @@ on_up(struct crew *w)
 	coming = NULL;
 	weir_cycle = w->cycle;
 	weir_log = &w->cycle->log;
+	backtrace_on_crash(log_crash_fd(weir_log));	/* before the old log is closed */
 	log_at(weir_log, LOG_NOTICE_, 0, "generation %u serves with %u workers",
 	    w->cycle->generation, w->cycle->workers);
 	if (old == NULL) {
@@ -438,8 +439,7 @@ begin(void)
 	weir_log = &weir_cycle->log;
 	pool = pool_new(0);
 	parent = getppid();
-	if (weir_log->outs != NULL)
-		backtrace_on_crash(weir_log->outs->file->fd);
+	backtrace_on_crash(log_crash_fd(weir_log));
 	timer_init(&kill_timer, on_kill_timer);
 	timer_init(&again_timer, on_again_timer);
 	children_init(&hooks);

@@ -59,7 +59,7 @@ log_and_stderr(const struct weir_log *l)
 	bool				 have = false;
 
 	for (o = l->outs; o != NULL; o = o->next) {
-		log_add(life, both, o->file, o->level);
+		log_add_like(life, both, o, o->level);
 		have |= o->file->path == NULL;
 	}
 	if (!have)
@@ -145,7 +145,7 @@ leave_terminal(void)
 		if (o->file->path == NULL)
 			return;
 	if (weir_log->outs != NULL)
-		(void)!dup2(weir_log->outs->file->fd, STDERR_FILENO);
+		(void)!dup2(log_crash_fd(weir_log), STDERR_FILENO);
 }
 
 static void

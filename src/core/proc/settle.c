@@ -26,35 +26,16 @@ static void		 (*on_master_end)(void);
  * The line to the master.
  */
 
-/* Numbers count from the end of the list: see send_logs() in children.c. */
-static struct weir_log_file *
-log_number(uint32_t number)
-{
-	struct weir_log_file	*f;
-	uint32_t		 n = 0, i = 0;
-
-	for (f = log_files(); f != NULL; f = f->next)
-		n++;
-	for (f = log_files(); f != NULL; f = f->next, i++)
-		if (n - 1 - i == number)
-			return f;
-	return NULL;
-}
-
 static void
 take_log(uint32_t number, int fd)
 {
-	struct weir_log_file *f = log_number(number);
+	struct weir_log_file *f = log_file_numbered(number);
 
-	if (f == NULL || f->path == NULL || fd < 0)
+	if (f == NULL || !log_is_file(f) || fd < 0)
 		return;
 	if (f->flush != NULL)
 		f->flush(f, f->flush_arg);
-	/* The number stays, because the watchdog and others remember it. */
-	if (dup3(fd, f->fd, O_CLOEXEC) < 0)
-		log_alert(weir_log, "cannot reopen the log \"%s\"", f->path);
-	else
-		f->torn = false;
+	log_file_replace(f, fd);
 }
 
 static void
@@ -70,6 +51,8 @@ on_line(struct weir_fd *f, unsigned ev)
 	rc = channel_recv(f->fd, &kind, &arg, &fd);
 	if (rc == WEIR_OK && kind == CHANNEL_LOG)
 		take_log(arg, fd);
+	else if (rc == WEIR_OK && kind == CHANNEL_LOGS_SENT)
+		log_reopened();
 	if (rc == WEIR_OK)
 		fd_close(&fd);
 	fd_reserve_retake();
@@ -92,12 +75,6 @@ settle_ask_logs(void)
  * Before privileges go.
  */
 
-static int
-log_fd(const struct weir_cycle *c)
-{
-	return c->log.outs != NULL ? c->log.outs->file->fd : STDERR_FILENO;
-}
-
 static void
 set_limits(const struct core_main *m)
 {
@@ -111,7 +88,7 @@ int
 settle_in(struct weir_cycle *c, int channel, void (*on_end)(void))
 {
 	mem_reserve(RESERVE_BYTES);
-	backtrace_on_crash(log_fd(c));
+	backtrace_on_crash(log_crash_fd(&c->log));
 	set_limits(core_main_of(c));
 	cycle_environment(c, c->pool, NULL);
 	on_master_end = on_end;
@@ -186,7 +163,7 @@ settle_finish(struct weir_cycle *c)
 		    got & SANDBOX_NO_NEW_PRIVS ? "" : " no_new_privs",
 		    got & SANDBOX_LANDLOCK ? "" : " Landlock", got & SANDBOX_SECCOMP ? "" : " seccomp");
 	loop_on_turn = on_turn;
-	if (watchdog_start(STUCK_SEC, log_fd(c)) != WEIR_OK)
+	if (watchdog_start(STUCK_SEC, log_crash_fd(&c->log)) != WEIR_OK)
 		log_alert(weir_log, "the watchdog cannot start");
 	if (channel_send(line.fd, CHANNEL_READY, 0, -1) != WEIR_OK) {
 		log_at(weir_log, errno == EPIPE ? LOG_NOTICE_ : LOG_EMERG_, errno,

@@ -446,8 +446,8 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "Must all that control access agree, or is one enough?" },
 	{ "log_not_found", IN_HTTP_ANY, CONF_FLAG, CONF_AT(weir_http_conf, log_not_found),
 	  .def = "on", .doc = "Write missing files into the error log." },
-	{ "error_log", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 2,
-	  .set = set_error_log, .flags = CONF_MULTI, .args = "file [level]",
+	{ "error_log", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 3,
+	  .set = set_error_log, .flags = CONF_MULTI, .args = CORE_ERROR_LOG_ARGS,
 	  .doc = "Where errors are logged and from which level on." },
 
 	/* nginx's, without meaning here */

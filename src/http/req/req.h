@@ -44,6 +44,7 @@ struct weir_req {
 	struct weir_uri		 uri;		/* now; changes with redirects and rewrites */
 	struct weir_str		 host;		/* lower case, no port; "" when there was none */
 	struct weir_str		 port;		/* of the Host field, "" when it had none */
+	struct weir_str		 id;		/* req_id()'s; n 0: nobody has asked yet */
 	struct weir_http_server	*server;
 	struct weir_location	*loc;		/* NULL: server level */
 

@@ -11,6 +11,7 @@
 #include "core/os/sock.h"
 #include "http/req/req.h"
 #include "http/req/steps.h"
+#include "http/req/vars.h"
 
 struct step {
 	const char	*name;
@@ -242,36 +243,32 @@ resume(struct weir_sess *s)
 	req_run(req_of(s));
 }
 
-/* ", client: 1.2.3.4, server: x, request: "GET / HTTP/1.1", upstream: "...", host: "x"" */
-static size_t
-who(void *arg, char *to, size_t room)
+static void
+fact(struct weir_log_line *l, const char *key, int how, struct weir_str value)
 {
-	struct weir_req *r = arg;
-	char addr[ADDR_TEXT_MAX];
-	struct weir_str host = fields_value(&r->msg->fields, H_HOST);
-	struct weir_str ref = fields_value(&r->msg->fields, H_REFERER);
-	size_t n = addr_put_ip(addr, r->s.peer), at = 0;
-	int w;
+	if (value.n != 0)
+		log_fact(l, key, how, &value, 1);
+}
 
-#define SAY(...) do {							\
-	w = snprintf(to + at, room - at, __VA_ARGS__);			\
-	if (w < 0 || (size_t)w >= room - at)				\
-		return room - 1;					\
-	at += (size_t)w;						\
-} while (0)
-	SAY(", client: %.*s, server: %.*s", (int)n, addr,
-	    STR_ARG(r->server != NULL ? r->server->name : STR("")));
-	if (r->msg->line.n != 0)
-		SAY(", request: \"%.*s\"", STR_ARG(r->msg->line));
+/* Who asks for what, as nginx says it. */
+static void
+who(void *arg, struct weir_log_line *l)
+{
+	struct weir_req	*r = arg;
+	char		 addr[ADDR_TEXT_MAX];
+	struct weir_str	 client = str_of(addr, addr_put_ip(addr, r->s.peer));
+	struct weir_str	 server = r->server != NULL ? r->server->name : STR("");
+	struct weir_str	 up[] = { STR("http://"), r->upstream_peer, r->upstream_target };
+
+	if (log_is_json(l))
+		fact(l, "request_id", FACT_PLAIN, req_id(r));
+	log_fact(l, "client", FACT_PLAIN, &client, 1);
+	log_fact(l, "server", FACT_PLAIN, &server, 1);
+	fact(l, "request", FACT_QUOTED, r->msg->line);
 	if (r->upstream_peer.n != 0)
-		SAY(", upstream: \"http://%.*s%.*s\"", STR_ARG(r->upstream_peer),
-		    STR_ARG(r->upstream_target));
-	if (host.n != 0)
-		SAY(", host: \"%.*s\"", STR_ARG(host));
-	if (ref.n != 0)
-		SAY(", referrer: \"%.*s\"", STR_ARG(ref));
-#undef SAY
-	return at;
+		log_fact(l, "upstream", FACT_QUOTED, up, WEIR_COUNT(up));
+	fact(l, "host", FACT_QUOTED, fields_value(&r->msg->fields, H_HOST));
+	fact(l, "referrer", FACT_QUOTED, fields_value(&r->msg->fields, H_REFERER));
 }
 
 static void

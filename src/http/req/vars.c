@@ -427,21 +427,31 @@ get_content_length(struct weir_sess *s, struct weir_str *to, const void *data)
 
 /* ---- the request as a whole ---- */
 
-static int
-get_request_id(struct weir_sess *s, struct weir_str *to, const void *data)
+/* Made when first asked for; the same in every log. */
+struct weir_str
+req_id(struct weir_req *r)
 {
 	static const char hex[] = "0123456789abcdef";
 	uint8_t		  raw[16];
-	char		  text[32];
+	char		 *text;
 	unsigned	  i;
 
-	(void)data;
+	if (r->id.n != 0)
+		return r->id;
 	random_bytes(raw, sizeof(raw));
+	text = pool_bytes(r->s.pool, 2 * sizeof(raw));
 	for (i = 0; i < sizeof(raw); i++) {
 		text[2 * i] = hex[raw[i] >> 4];
 		text[2 * i + 1] = hex[raw[i] & 15];
 	}
-	return var_copy(s, to, text, sizeof(text));
+	return r->id = str_of(text, 2 * sizeof(raw));
+}
+
+static int
+get_request_id(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	(void)data;
+	return give(to, req_id(req_of(s)));
 }
 
 uint64_t

@@ -8,6 +8,8 @@
 
 /* $request_length: bytes of the request so far, head and body. */
 uint64_t req_length(const struct weir_req *);
+/* $request_id, which stays the same for the request's life. */
+struct weir_str req_id(struct weir_req *);
 /* $status: three digits. */
 #define REQ_STATUS_LEN 3
 void	req_put_status(char to[REQ_STATUS_LEN], const struct weir_req *);
