@@ -2,6 +2,7 @@
 #include "child.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -83,6 +84,45 @@ declared_files_only(void)
 	MUST(pwrite(open_before, "y", 1, 0) == 1);
 }
 
+static pthread_t	thread;
+static int		gate[2];
+static int		could;		/* what the thread did */
+
+static void *
+in_a_thread(void *arg)
+{
+	char c;
+
+	if (read(gate[0], &c, 1) == 1)
+		could = can(path("closed/file"), O_RDONLY) ? 1 : 0;
+	return arg;
+}
+
+static void
+begin_thread(void)
+{
+	MUST(pthread_create(&thread, NULL, in_a_thread, NULL) == 0);
+}
+
+/* Landlock holds for a thread that begins in between. */
+static void
+files_of_threads(void)
+{
+	int got;
+
+	could = -1;
+	MUST(pipe(gate) == 0);
+	sandbox_init(&box, pool_new(0));
+	sandbox_allow_read(&box, path("read"));
+	sandbox_allow_system(&box);
+	box.begin_threads = begin_thread;
+	got = sandbox_enter(&box);
+	MUST((got & SANDBOX_SECCOMP) != 0);
+	MUST(write(gate[1], "x", 1) == 1);
+	MUST(pthread_join(thread, NULL) == 0);
+	MUST(could == ((got & SANDBOX_LANDLOCK) != 0 ? 0 : 1));
+}
+
 static void
 any_file(void)
 {
@@ -131,6 +171,7 @@ test_files(void **state)
 	(void)state;
 	child_ok(declared_files_only);
 	child_ok(any_file);
+	child_ok(files_of_threads);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -119,22 +120,34 @@ denies_the_rest(void)
 	DENIED(syscall(SYS_wait4, -1, NULL, 0, NULL));
 }
 
+static int gate[2];
+
+/* Waits until the filter is there, then tries what it forbids. */
 static void *
 in_a_thread(void *arg)
 {
-	*(int *)arg = 1;
+	char c;
+
+	if (read(gate[0], &c, 1) == 1)
+		*(long *)arg = syscall(SYS_chroot, "/") == -1 ? errno : -1;
 	return arg;
 }
 
+/* Those that have begun are locked in too, and are the last. */
 static void
-allows_threads(void)
+holds_threads(void)
 {
-	pthread_t	t;
-	int		ran = 0;
+	pthread_t	t, other;
+	long		got = 0;
 
+	MUST(pipe(gate) == 0);
+	MUST(pthread_create(&t, NULL, in_a_thread, &got) == 0);
 	enter();
-	MUST(pthread_create(&t, NULL, in_a_thread, &ran) == 0);
-	MUST(pthread_join(t, NULL) == 0 && ran == 1);
+	MUST(pthread_create(&other, NULL, in_a_thread, &got) != 0);
+	DENIED(syscall(SYS_clone, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, 0, 0, 0, 0));
+	MUST(write(gate[1], "x", 1) == 1);
+	MUST(pthread_join(t, NULL) == 0);
+	MUST(got == EPERM);
 }
 
 static void
@@ -290,7 +303,7 @@ test_allows(void **state)
 	child_ok(allows_sockets);
 	child_ok(allows_the_rest);
 #if !SANDBOX_SANITIZED
-	child_ok(allows_threads);
+	child_ok(holds_threads);
 	child_ok(allows_jit);
 #endif
 }

@@ -66,6 +66,8 @@ sandbox_enter(const struct weir_sandbox *s)
 	got |= SANDBOX_NO_NEW_PRIVS;
 	if (!s->any_file && landlock_enter(s) == WEIR_OK)
 		got |= SANDBOX_LANDLOCK;
+	if (s->begin_threads != NULL)
+		s->begin_threads();
 	if (seccomp_enter(s) == WEIR_OK)
 		got |= SANDBOX_SECCOMP;
 	return got;

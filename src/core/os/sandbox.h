@@ -7,7 +7,7 @@
  *
  * Inside, a process can do what a proxy does with descriptors, sockets of the families
  * AF_UNIX, AF_INET and AF_INET6 (no raw ones), timers, signals to itself, memory and
- * the declared files.  It cannot execute, fork, trace, mount, signal others, load
+ * the declared files.  It cannot execute, fork, begin threads, trace, mount, signal others, load
  * anything into the kernel, change its identity or limits: EPERM, or death.
  */
 #ifndef WEIR_OS_SANDBOX_H
@@ -26,6 +26,11 @@ struct weir_sandbox {
 	bool	kill;		/* a forbidden system call ends the process, instead of EPERM */
 	bool	jit;		/* memory may be made executable: for PCRE's compiler */
 	bool	any_file;	/* no Landlock: files are guarded by their owners only */
+	/*
+	 * Called inside Landlock, which holds for threads only if they begin after it, and before seccomp, which
+	 * holds for all there are and lets none begin.  Its mistakes are its own.  NULL: no threads.
+	 */
+	void	(*begin_threads)(void);
 };
 
 /* What sandbox_enter() achieved, as a bit mask. */

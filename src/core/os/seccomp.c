@@ -10,7 +10,6 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -82,7 +81,7 @@ static const int allowed[] = {
 	SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday,
 	SYS_timer_create, SYS_timer_settime, SYS_timer_gettime, SYS_timer_getoverrun,
 	SYS_timer_delete, SYS_setitimer, SYS_getitimer, SYS_times,
-	/* Signals of this process, threads, and its end. */
+	/* Signals of this process, threads that it has already, and its end. */
 	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigpending,
 	SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_sigaltstack, SYS_restart_syscall, SYS_futex,
 	SYS_set_robust_list, SYS_get_robust_list, SYS_set_tid_address, SYS_sched_yield,
@@ -134,7 +133,6 @@ static const int allowed[] = {
 enum test {
 	EQ,		/* is the value */
 	NONE,		/* has none of these bits */
-	HAS,		/* has this bit */
 	ZERO64,		/* a pointer that is NULL */
 	SELF,		/* the process itself, or 0 */
 };
@@ -160,8 +158,6 @@ static const struct rule {
 	{ SYS_prlimit64, 2, ZERO64, 0 },
 	/* abort(3) and raise(3). */
 	{ SYS_tgkill, 0, SELF, 0 }, { SYS_kill, 0, SELF, 0 },
-	/* A thread is no process. */
-	{ SYS_clone, 0, HAS, CLONE_THREAD },
 };
 
 #define MAX_PROGRAM	1024
@@ -216,9 +212,6 @@ emit_test(struct program *p, const struct rule *r)
 		break;
 	case NONE:
 		jump(p, BPF_JSET, r->value, 1, 0);
-		break;
-	case HAS:
-		jump(p, BPF_JSET, r->value, 0, 1);
 		break;
 	case SELF:
 		jump(p, BPF_JEQ, 0, 1, 0);
@@ -314,7 +307,7 @@ make_program(struct program *p, const struct weir_sandbox *s)
 	emit_socket(p, SYS_socketpair, families + 2, 1);
 	emit_all_rules(p, memory, WEIR_COUNT(memory), otherwise);
 	emit_all_rules(p, rules, WEIR_COUNT(rules), otherwise);
-	/* Its flags are behind a pointer.  Without it the C library uses clone(2). */
+	/* The C library then tries clone(2), and hears what became of that. */
 	jump(p, BPF_JEQ, SYS_clone3, 0, 1);
 	give(p, SECCOMP_RET_ERRNO | ENOSYS);
 	give(p, otherwise);

@@ -22,6 +22,7 @@ struct weir_cycle {
 	const char		*prefix, *conf_path;
 	unsigned		 workers;	/* processes that serve; 1 without a master */
 	struct weir_sandbox	 sandbox;
+	bool			 threads;	/* workers need offload(): cycle_needs_threads() */
 	uint64_t		 keep_caps;	/* capabilities that workers need: 1 << CAP_NET_RAW */
 	struct { struct weir_str *v; unsigned n, room; } temp_dirs;
 	struct weir_keeper_job	*jobs;		/* keeper.h */
@@ -100,6 +101,14 @@ void	stats_sum(struct weir_accept_stats *to);
  * the sandbox forbids it.  Reading is allowed wherever the worker's user may.  Called while binding.
  */
 void	cycle_needs_dir(struct weir_conf *, struct weir_str path, bool write);
+/*
+ * Something in this configuration will call offload().  Without this, workers cannot make threads.
+ */
+static inline void
+cycle_needs_threads(const struct weir_conf *cf)
+{
+	cycle_of(cf)->threads = true;
+}
 /*
  * A folder that the master makes (0700, owned by the worker's user) before workers start:
  * client_body_temp_path and the like.  Writable inside the sandbox.

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "core/base/mem.h"
 #include "core/ev/loop.h"
+#include "core/ev/offload.h"
 #include "core/os/backtrace.h"
 #include "core/os/fd.h"
 #include "core/os/limit.h"
@@ -153,10 +154,21 @@ on_turn(void)
 	sweep_failures();
 }
 
+static void
+begin_threads(void)
+{
+	if (offload_begin() != WEIR_OK)
+		log_alert(weir_log, "no threads can be made");
+}
+
 int
 settle_finish(struct weir_cycle *c)
 {
-	int got = sandbox_enter(&c->sandbox);
+	int got;
+
+	if (c->threads && weir_role == ROLE_WORKER)
+		c->sandbox.begin_threads = begin_threads;
+	got = sandbox_enter(&c->sandbox);
 
 	if (got != SANDBOX_ALL)
 		log_at(weir_log, LOG_INFO_, errno, "the sandbox lacks%s%s%s",

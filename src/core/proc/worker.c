@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/base/mem.h"
+#include "core/ev/offload.h"
 #include "core/os/limit.h"
 #include "core/os/sock.h"
 #include "core/proc/keeper.h"
@@ -25,6 +26,7 @@
 #include "core/proc/worker.h"
 
 #define LAST_TURNS	64	/* for what waits in accept queues */
+#define LAST_JOBS_MS	100	/* for threads; whose jobs these are, is gone */
 #define GAP		4096	/* descriptors in a row that are not open: the rest is not either */
 
 static bool		 done, quit_asked, retire_asked;
@@ -228,6 +230,7 @@ serve(void)
 	log_at(weir_log, LOG_NOTICE_, 0, "exiting");
 	accept_drain(DRAIN_CUT);	/* what is under way ends here, and has its line in the log */
 	stop_modules();
+	offload_end(LAST_JOBS_MS);
 	log_flush();
 	log_at(weir_log, LOG_NOTICE_, 0, "exit");
 	return 0;
