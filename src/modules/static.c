@@ -4,7 +4,6 @@
  * The last content handler: whoever has not answered until here wants a file.  It is
  * opened without blocking, so that a FIFO holds nobody up, and only a regular file is sent.
  */
-#include "core/base/clock.h"
 #include "core/io/file.h"
 #include "http/req/files.h"
 
@@ -32,42 +31,6 @@ add_slash(struct weir_req *r)
 	return req_error(r, 301);
 }
 
-static void
-end_src(void *src)
-{
-	file_src_end(src);
-}
-
-static void
-add_validators(struct weir_req *r, const struct stat *st)
-{
-	char	*date = pool_bytes(r->s.pool, HTTP_DATE_LEN);
-
-	http_date_put(date, WEIR_MAX(st->st_mtime, 0));
-	req_add(r, "Last-Modified", str_of(date, HTTP_DATE_LEN));
-	if (REQ_CORE(r)->etag)
-		req_add(r, "ETag", pool_printf(r->s.pool, "\"%llx-%llx\"",
-		    (unsigned long long)st->st_mtime, (unsigned long long)st->st_size));
-}
-
-/* Takes the reference on the file over. */
-static enum weir_next
-send_file(struct weir_req *r, struct weir_seg_file *f, const struct stat *st)
-{
-	struct weir_file_src	*src = POOL_NEW(r->s.pool, weir_file_src);
-
-	file_src_init(src, f, 0, (uint64_t)st->st_size, !REQ_CORE(r)->sendfile);
-	file_unref(f);
-	pool_on_free(r->s.pool, end_src, src);
-	add_validators(r, st);
-	r->rsp.status = 200;
-	r->rsp.length = st->st_size;
-	r->content_type = r->accel_type.n != 0 ? r->accel_type : req_type(r);
-	r->body = &src->src;
-	r->allow_ranges = r->conditional = true;
-	return req_respond(r);
-}
-
 static enum weir_next
 send_found(struct weir_req *r, const struct weir_found *found, struct weir_str path)
 {
@@ -81,7 +44,7 @@ send_found(struct weir_req *r, const struct weir_found *found, struct weir_str p
 		file_unref(found->file);
 		return req_error(r, 405);
 	}
-	return send_file(r, found->file, &found->st);
+	return req_send_file(r, found, true);
 }
 
 static enum weir_next

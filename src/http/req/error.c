@@ -23,6 +23,12 @@ is_redirect(int status)
 static void
 forget(struct weir_req *r)
 {
+	static const enum weir_known of_content[] = { H_ETAG, H_LAST_MODIFIED, H_CONTENT_ENCODING,
+	    H_ACCEPT_RANGES };
+	unsigned	i;
+
+	for (i = 0; i < WEIR_COUNT(of_content); i++)
+		fields_remove_known(&r->rsp.fields, of_content[i]);
 	if (r->body != NULL) {
 		src_stop(r->body);
 		r->body = NULL;

@@ -1,6 +1,8 @@
 /*
  * files.c - root and alias: from a URI to the path of a file.
  */
+#include "core/base/clock.h"
+#include "core/io/file.h"
 #include "http/req/core.h"
 #include "http/req/files.h"
 
@@ -182,4 +184,42 @@ req_file_error(struct weir_req *r, const char *what, struct weir_str path)
 		log_crit(&r->s.log, "%s \"%.*s\" failed", what, STR_ARG(path));
 		return 500;
 	}
+}
+
+/* ---- sending ---- */
+
+static void
+end_src(void *src)
+{
+	file_src_end(src);
+}
+
+static void
+add_validators(struct weir_req *r, const struct stat *st)
+{
+	char	*date = pool_bytes(r->s.pool, HTTP_DATE_LEN);
+
+	http_date_put(date, WEIR_MAX(st->st_mtime, 0));
+	req_add(r, "Last-Modified", str_of(date, HTTP_DATE_LEN));
+	if (REQ_CORE(r)->etag)
+		req_add(r, "ETag", pool_printf(r->s.pool, "\"%llx-%llx\"",
+		    (unsigned long long)st->st_mtime, (unsigned long long)st->st_size));
+}
+
+enum weir_next
+req_send_file(struct weir_req *r, const struct weir_found *f, bool ranges)
+{
+	struct weir_file_src	*src = POOL_NEW(r->s.pool, weir_file_src);
+
+	file_src_init(src, f->file, 0, (uint64_t)f->st.st_size, !REQ_CORE(r)->sendfile);
+	file_unref(f->file);
+	pool_on_free(r->s.pool, end_src, src);
+	add_validators(r, &f->st);
+	r->rsp.status = 200;
+	r->rsp.length = f->st.st_size;
+	r->content_type = r->accel_type.n != 0 ? r->accel_type : req_type(r);
+	r->body = &src->src;
+	r->conditional = true;
+	r->allow_ranges = ranges;
+	return req_respond(r);
 }

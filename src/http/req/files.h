@@ -46,6 +46,12 @@ int	req_stat(struct weir_req *, struct weir_str path, struct stat *);
 /* The descriptor of a folder, for reading its entries; never from the cache.  -1 with errno. */
 int	req_open_folder(struct weir_req *, struct weir_str path);
 
+/*
+ * Answer with the regular file that was opened, whose reference goes to the response: 200 with Last-Modified, ETag
+ * and the media type of the URI.  `ranges`: may the client have parts of it?
+ */
+enum weir_next req_send_file(struct weir_req *, const struct weir_found *, bool ranges);
+
 /* For the tables of directives. */
 int	conf_symlinks(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
 int	conf_root(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);

@@ -78,6 +78,7 @@ struct weir_req {
 	bool			 tunnel;
 	bool			 timed_out;	/* the client took too long */
 	bool			 allow_ranges;	/* the body's source can be cut */
+	bool			 vary_encoding;	/* other clients get another coding: gzip_ok.h */
 	bool			 conditional;	/* If-Modified-Since and its kind are ours to answer */
 	bool			 uri_to_alias;	/* files.c: the URI goes behind an alias of a regex location */
 	bool			 local_location; /* Location was made here: may become absolute */
