@@ -14,7 +14,7 @@ use Weir;
 my $w = Weir->new;
 my $wrong = Weir->new;
 $wrong->expect_alert(qr/\[emerg\]/);
-$w->start(<<'E');
+my $conf = <<'E';
 http {
 	server {
 		listen 127.0.0.1:%PORT1%;
@@ -41,6 +41,8 @@ http {
 			location /nested/own { allow all; }
 			location /nested/none { }
 		}
+		location /many { %MANY% allow 127.0.0.0/31; deny all; }
+		location /many-not { %MANY% deny 127.0.0.0/31; allow all; }
 		location /any { satisfy any; allow 127.0.0.1; deny all; }
 		location /any-not { satisfy any; deny all; }
 		location /except { limit_except GET { deny all; } }
@@ -48,14 +50,17 @@ http {
 	}
 }
 E
+my $many = join '', map { "deny 10.$_.0.0/16; allow 127.0.$_.0/24; " } 1 .. 250;
+$conf =~ s/%MANY%/$many/g;
+$w->start($conf);
 
 my @how;
 sub in { is $w->request('GET', $_[0], [], undef, @how)->status, 404, "in: $_[0]" }
 sub out { is $w->request('GET', $_[0], [], undef, @how)->status, 403, "out: $_[0]" }
 
 in $_ for '/allow/all', '/allow/unix', '/deny/unix', '/deny/other', '/deny/v6', '/range/out',
-    '/range/even', '/range/v6', '/first', '/nested/own', '/any', '/except';
-out $_ for '/deny/all', '/deny/one', '/range/in', '/range/odd', '/range/any', '/second', '/only',
+    '/range/even', '/range/v6', '/many', '/first', '/nested/own', '/any', '/except';
+out $_ for '/deny/all', '/deny/one', '/range/in', '/range/odd', '/range/any', '/many-not', '/second', '/only',
     '/nested/x', '/nested/none', '/any-not';
 $w->log_like(qr/\[error\].* access forbidden by rule, client: 127\.0\.0\.1/, 'refusals are logged');
 is $w->request('POST', '/except')->status, 403, 'limit_except';

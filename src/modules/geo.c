@@ -1,66 +1,29 @@
 /*
  * geo.c - a variable that depends on an address: geo { }.
  *
- * What a block says, networks in networks or ranges over ranges, is cut into stretches that do not
- * overlap when it is read; at work one binary search finds the stretch of an address.
+ * What a block says, networks in networks or ranges over ranges, becomes a set of networks with ranks; at work
+ * one binary search finds the value of an address.
  */
-#include <stdlib.h>
-
-#include "core/net/cidr.h"
+#include "core/net/netset.h"
 #include "core/sess/expr.h"
 #include "http/req/req.h"
 
 extern const struct weir_module geo_module;
 
-#define BITS	unsigned __int128	/* an address; IPv4 in the lower 32 */
-
-struct range {				/* as written */
-	BITS			 from, to;	/* both of it */
-	uint64_t		 rank;		/* of two that overlap, the higher counts */
-	const struct weir_str	*value;		/* NULL: the default */
-};
-
-struct stretch {
-	BITS			 from;		/* up to the next one */
-	const struct weir_str	*value;
-};
-
-struct family {				/* IPv4 or IPv6 */
-	struct {
-		struct range	*v;
-		unsigned	 n, room;
-	}			 ranges;	/* while it is read */
-	struct {
-		struct stretch	*v;
-		unsigned	 n, room;
-	}			 stretches;
-};
-
 struct geo {
 	struct weir_expr	 source;	/* not set: the client's address */
-	struct family		 four, six;
-	const struct weir_str	*fallback;
+	struct weir_netset	 nets, proxies;	/* ids in nets: places in values */
 	struct {
-		struct weir_cidr *v;
-		unsigned	  n, room;
-	}			 proxies;
-	bool			 ranges, recursive;
+		struct weir_str	*v;
+		unsigned	 n, room;
+	}			 values;
+	struct weir_str		 fallback;
+	bool			 ranges, recursive, has_proxies, has_default;
 };
 
 static unsigned module_index;
 
 /* ---- at work ---- */
-
-static BITS
-bits_of(struct weir_str bytes)
-{
-	BITS	 b = 0;
-	size_t	 i;
-
-	for (i = 0; i < bytes.n; i++)
-		b = b << 8 | (uint8_t)bytes.p[i];
-	return b;
-}
 
 /* The bytes of an IP address; of one that stands for IPv4, the last four. */
 static struct weir_str
@@ -78,33 +41,10 @@ ip_bytes(const struct weir_addr *a)
 	return b;
 }
 
-static const struct weir_str *
-look_up(const struct geo *g, const struct weir_addr *a)
-{
-	struct weir_str		 bytes = ip_bytes(a);
-	const struct family	*f = bytes.n == 4 ? &g->four : &g->six;
-	BITS			 b = bits_of(bytes);
-	unsigned		 lo = 0, hi = f->stretches.n, mid;
-
-	while (hi - lo > 1) {
-		mid = lo + (hi - lo) / 2;
-		if (f->stretches.v[mid].from <= b)
-			lo = mid;
-		else
-			hi = mid;
-	}
-	return f->stretches.n != 0 && f->stretches.v[lo].from <= b ? f->stretches.v[lo].value : NULL;
-}
-
 static bool
 is_proxy(const struct geo *g, const struct weir_addr *a)
 {
-	unsigned i;
-
-	for (i = 0; i < g->proxies.n; i++)
-		if (cidr_has(&g->proxies.v[i], a))
-			return true;
-	return false;
+	return netset_find(&g->proxies, a) != NETSET_NONE;
 }
 
 /* Takes the last element of a comma-separated list off. */
@@ -131,7 +71,7 @@ forwarded(const struct geo *g, struct weir_sess *s, struct weir_addr *a)
 	struct weir_str		list, one;
 	struct weir_addr	next;
 
-	if (!s->is_http || g->proxies.n == 0)
+	if (!s->is_http || !g->has_proxies)
 		return;
 	list = fields_join(&req_of(s)->msg->fields, s->pool, STR("X-Forwarded-For"), ", ");
 	while (is_proxy(g, a) && take_last(&list, &one) && addr_parse_ip(one, &next) == WEIR_OK) {
@@ -146,114 +86,18 @@ get_geo(struct weir_sess *s, struct weir_str *to, const void *data)
 {
 	const struct geo	*g = data;
 	struct weir_addr	 a = *s->peer;
-	const struct weir_str	*value;
+	uint32_t		 id;
 
 	if (!g->source.set)
 		forwarded(g, s, &a);
 	else if (addr_parse_ip(expr_eval(s, &g->source), &a) != WEIR_OK)
 		a.sa.sa_family = AF_UNSPEC;
-	if ((value = look_up(g, &a)) == NULL)
-		value = g->fallback;
-	*to = value != NULL ? *value : STR("");
+	id = netset_find_bytes(&g->nets, ip_bytes(&a));
+	*to = id < g->values.n ? g->values.v[id] : g->fallback;
 	return WEIR_OK;
 }
 
-/* ---- from ranges to stretches ---- */
-
-static int
-by_begin(const void *a, const void *b)
-{
-	const struct range *x = a, *y = b;
-
-	return x->from < y->from ? -1 : x->from > y->from;
-}
-
-/* A heap of those ranges that hold the place where we are, the highest rank on top. */
-struct heap {
-	const struct range	**v;
-	unsigned		  n;
-};
-
-static void
-heap_push(struct heap *h, const struct range *r)
-{
-	unsigned i;
-
-	for (i = h->n++; i > 0 && h->v[(i - 1) / 2]->rank < r->rank; i = (i - 1) / 2)
-		h->v[i] = h->v[(i - 1) / 2];
-	h->v[i] = r;
-}
-
-static void
-heap_pop(struct heap *h)
-{
-	const struct range	*last = h->v[--h->n];
-	unsigned		 i = 0, child;
-
-	while ((child = 2 * i + 1) < h->n) {
-		if (child + 1 < h->n && h->v[child + 1]->rank > h->v[child]->rank)
-			child++;
-		if (h->v[child]->rank <= last->rank)
-			break;
-		h->v[i] = h->v[child];
-		i = child;
-	}
-	h->v[i] = last;
-}
-
-static void
-add_stretch(struct weir_pool *pool, struct family *f, BITS from, const struct weir_str *value)
-{
-	struct stretch *s;
-
-	if (f->stretches.n != 0 && f->stretches.v[f->stretches.n - 1].value == value)
-		return;
-	s = POOL_PUSH(pool, &f->stretches);
-	s->from = from;
-	s->value = value;
-}
-
-static void
-cut(struct weir_pool *pool, struct family *f)
-{
-	struct heap	 h = { .n = 0 };
-	const struct range *r = f->ranges.v, *end = r + f->ranges.n;
-	BITS		 at = 0;
-
-	if (f->ranges.n == 0)
-		return;
-	qsort(f->ranges.v, f->ranges.n, sizeof(*f->ranges.v), by_begin);
-	h.v = pool_alloc(pool, f->ranges.n * sizeof(struct range *));
-	add_stretch(pool, f, 0, NULL);
-	while (r < end || h.n != 0) {
-		if (h.n == 0)
-			at = r->from;
-		for (; r < end && r->from == at; r++)
-			heap_push(&h, r);
-		while (h.n != 0 && h.v[0]->to < at)
-			heap_pop(&h);
-		add_stretch(pool, f, at, h.n != 0 ? h.v[0]->value : NULL);
-		if (h.n == 0)
-			continue;
-		if (r < end && r->from <= h.v[0]->to)
-			at = r->from;
-		else if (h.v[0]->to == ~(BITS)0)
-			return;		/* and behind the last address there is nothing */
-		else
-			at = h.v[0]->to + 1;
-	}
-}
-
 /* ---- configuration ---- */
-
-static const struct weir_str *
-keep(struct weir_conf *cf, struct weir_str value)
-{
-	struct weir_str *s = pool_alloc(cf->pool, sizeof(*s));
-
-	*s = value;
-	return s;
-}
 
 static int
 bad_network(struct weir_conf *cf, const struct weir_node *row, unsigned w)
@@ -263,7 +107,7 @@ bad_network(struct weir_conf *cf, const struct weir_node *row, unsigned w)
 
 /* 10.0.0.0-10.0.0.255 */
 static int
-read_range(struct weir_conf *cf, const struct weir_node *row, unsigned w, struct range *to,
+read_range(struct weir_conf *cf, const struct weir_node *row, unsigned w, struct weir_netrange *to,
     bool *six)
 {
 	struct weir_str	 s = row->w[w].s, a_bytes;
@@ -275,8 +119,8 @@ read_range(struct weir_conf *cf, const struct weir_node *row, unsigned w, struct
 	    a.sa.sa_family != b.sa.sa_family)
 		return conf_error(cf, row, w, "invalid range \"%.*s\"", STR_ARG(s));
 	a_bytes = addr_bytes(&a);
-	to->from = bits_of(a_bytes);
-	to->to = bits_of(addr_bytes(&b));
+	to->from = net_bits(a_bytes);
+	to->to = net_bits(addr_bytes(&b));
 	*six = a_bytes.n == 16;
 	if (to->from > to->to)
 		return conf_error(cf, row, w, "the range \"%.*s\" ends before it begins", STR_ARG(s));
@@ -284,12 +128,11 @@ read_range(struct weir_conf *cf, const struct weir_node *row, unsigned w, struct
 }
 
 static int
-read_network(struct weir_conf *cf, const struct weir_node *row, unsigned w, struct range *to,
+read_network(struct weir_conf *cf, const struct weir_node *row, unsigned w, struct weir_netrange *to,
     bool *six)
 {
 	struct weir_cidr c;
 	bool		 low = false;
-	unsigned	 host;
 
 	if (cidr_parse(row->w[w].s, &c, &low) != WEIR_OK)
 		return bad_network(cf, row, w);
@@ -297,44 +140,37 @@ read_network(struct weir_conf *cf, const struct weir_node *row, unsigned w, stru
 		conf_warn(cf, row, w, "low address bits of %.*s are meaningless",
 		    STR_ARG(row->w[w].s));
 	*six = c.len == 16;
-	host = 8u * c.len - c.bits;
-	to->from = bits_of(str_of((const char *)c.bytes, c.len));
-	to->to = to->from | (host == 128 ? ~(BITS)0 : ((BITS)1 << host) - 1);
+	net_extent(&c, to);
 	to->rank = (uint64_t)c.bits << 32;	/* a network in a network counts more */
 	return WEIR_OK;
 }
 
-/* Forget the network; the one around it shows again. */
-static int
-delete_network(struct weir_conf *cf, const struct weir_node *row, struct family *f,
-    const struct range *like)
+/* Equal values get one id: then stretches side by side become one. */
+static uint32_t
+value_id(struct weir_conf *cf, struct geo *g, struct weir_str value)
 {
-	unsigned i, n = 0, before = f->ranges.n;
-
-	for (i = 0; i < before; i++)
-		if (f->ranges.v[i].from != like->from || f->ranges.v[i].to != like->to)
-			f->ranges.v[n++] = f->ranges.v[i];
-	f->ranges.n = n;
-	if (n == before)
-		conf_warn(cf, row, 1, "no network \"%.*s\" to delete", STR_ARG(row->w[1].s));
-	return WEIR_OK;
+	if (g->values.n == 0 || !str_eq(g->values.v[g->values.n - 1], value))
+		*POOL_PUSH(cf->pool, &g->values) = value;
+	return g->values.n - 1;
 }
 
 static int
 add_range(struct weir_conf *cf, struct geo *g, const struct weir_node *row)
 {
-	bool		 del = str_eq(row->w[0].s, STR("delete")), six = false;
-	struct range	 r = { .rank = 0 };
-	struct family	*f;
+	bool			 del = str_eq(row->w[0].s, STR("delete")), six = false;
+	struct weir_netrange	 r = { .id = NETSET_NONE };	/* as if nobody had it */
 
 	if ((g->ranges ? read_range : read_network)(cf, row, del, &r, &six) != WEIR_OK)
 		return WEIR_FAIL;
-	f = six ? &g->six : &g->four;
-	if (del && !g->ranges)
-		return delete_network(cf, row, f, &r);
+	if (del && !g->ranges) {	/* the network around it shows again */
+		if (!netset_drop(&g->nets, six, &r))
+			conf_warn(cf, row, 1, "no network \"%.*s\" to delete", STR_ARG(row->w[1].s));
+		return WEIR_OK;
+	}
 	r.rank |= row->seq;		/* of two equal ones the later counts */
-	r.value = del ? NULL : keep(cf, row->w[1].s);
-	*POOL_PUSH(cf->pool, &f->ranges) = r;
+	if (!del)
+		r.id = value_id(cf, g, row->w[1].s);
+	netset_add_range(cf->pool, &g->nets, six, &r);
 	return WEIR_OK;
 }
 
@@ -345,7 +181,8 @@ add_proxy(struct weir_conf *cf, struct geo *g, const struct weir_node *row)
 
 	if (cidr_parse(row->w[1].s, &c, NULL) != WEIR_OK)
 		return bad_network(cf, row, 1);
-	*POOL_PUSH(cf->pool, &g->proxies) = c;
+	netset_add(cf->pool, &g->proxies, &c, 0);
+	g->has_proxies = true;
 	return WEIR_OK;
 }
 
@@ -355,7 +192,7 @@ add_row(struct weir_conf *cf, struct geo *g, const struct weir_node *row)
 	struct weir_str word = row->w[0].s;
 
 	if (row->n == 1 && str_eq(word, STR("ranges"))) {
-		if (g->four.ranges.n != 0 || g->six.ranges.n != 0)
+		if (g->values.n != 0)
 			return conf_error(cf, row, 0, "the \"ranges\" directive must be the first "
 			    "directive inside \"geo\" block");
 		g->ranges = true;
@@ -373,9 +210,10 @@ add_row(struct weir_conf *cf, struct geo *g, const struct weir_node *row)
 		return add_proxy(cf, g, row);
 	if (!str_eq(word, STR("default")))
 		return add_range(cf, g, row);
-	if (g->fallback != NULL)
+	if (g->has_default)
 		conf_warn(cf, row, 0, "duplicate default, the later counts");
-	g->fallback = keep(cf, row->w[1].s);
+	g->fallback = row->w[1].s;
+	g->has_default = true;
 	return WEIR_OK;
 }
 
@@ -414,8 +252,8 @@ set_geo(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, 
 	for (n = node->child; n != NULL; n = n->next)
 		if (add_row(cf, g, n) != WEIR_OK)
 			rc = WEIR_FAIL;
-	cut(cf->pool, &g->four);
-	cut(cf->pool, &g->six);
+	netset_freeze(cf->pool, &g->nets);
+	netset_freeze(cf->pool, &g->proxies);
 	return rc;
 }
 
