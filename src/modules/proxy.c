@@ -441,7 +441,8 @@ static const struct weir_choice nexts[] = {
 
 static const struct weir_choice ignorable[] = {
 	{ "X-Accel-Redirect", IGNORE_ACCEL_REDIRECT }, { "X-Accel-Limit-Rate", IGNORE_ACCEL_LIMIT_RATE },
-	{ "X-Accel-Buffering", IGNORE_ACCEL_BUFFERING }, { NULL, 0 }
+	{ "X-Accel-Buffering", IGNORE_ACCEL_BUFFERING }, { "X-Accel-Charset", IGNORE_ACCEL_CHARSET },
+	{ NULL, 0 }
 };
 
 #define UP(field) .at = offsetof(struct proxy_conf, up.field)

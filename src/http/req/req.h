@@ -52,7 +52,8 @@ struct weir_req {
 	struct weir_msg		 rsp;		/* status, length, fields; edited by hooks */
 	struct weir_str		 content_type;	/* becomes a field when the head goes out */
 	struct weir_str		 accel_type;	/* X-Accel-Redirect came with this Content-Type: it wins over the file's */
-	bool			 charset_done;
+	bool			 charset_done;	/* content_type says it, or wants none */
+	struct weir_str		 accel_charset;	/* X-Accel-Charset: the charset module's */
 	struct weir_src		*body;		/* NULL: none; hooks may wrap it */
 	struct weir_qsrc	*at_hand;	/* a body that is a short text; NULL: it is not */
 	void			(*body_end)(struct weir_req *, bool whole);	/* the maker is told when the body

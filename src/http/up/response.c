@@ -217,6 +217,9 @@ up_take_head(struct weir_up *u)
 	struct weir_req *r = u->r;
 	const struct weir_msg *m = &u->x->msg;
 
+	accel_rate(u);
+	if (!(u->p->ignore & IGNORE_ACCEL_CHARSET))
+		r->accel_charset = fields_value(&m->fields, H_X_ACCEL_CHARSET);
 	if (intercepted(u) || accel_redirect(u))
 		return true;
 	if (r->in_error && r->err_status != 0) {
@@ -236,7 +239,6 @@ up_take_head(struct weir_up *u)
 			r->rsp.length = (int64_t)n;
 	}
 	copy_fields(u);
-	accel_rate(u);
 	if (u->p->pass_trailers && (m->flags & MSG_CHUNKED))
 		r->late_trailers = true;
 	return false;
