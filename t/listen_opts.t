@@ -91,8 +91,6 @@ wrong 'server { listen %PORT1% default_server; } server { listen %PORT1% default
     qr/a duplicate default server for 0\.0\.0\.0:/, 'two defaults';
 wrong 'server { listen %PORT1% backlog=5; } server { listen %PORT1% backlog=6; }',
     qr/duplicate listen options for/, 'options twice';
-wrong "server { listen %PORT1% proxy_protocol; }",
-    qr/the parameter "proxy_protocol" needs the proxy_protocol module, which is not built yet/, 'proxy_protocol';
 wrong "server { listen %PORT1% $_; }", qr/invalid parameter "\Q$_\E", weir does not have it/, $_
     for qw(ssl http2 quic);
 wrong 'server { listen %PORT1% backlock=5; }', qr/.*backlog/, 'misspelt parameter';

@@ -4,6 +4,7 @@
  * With TLS the codec will be looked up by the ALPN name; a clear connection speaks HTTP/1.
  */
 #include "core/base/mem.h"
+#include "core/net/proxy_protocol.h"
 #include "http/h1/h1.h"
 #include "http/req/req.h"
 #include "http/up/links.h"
@@ -32,9 +33,34 @@ serve_of(struct weir_listen *l)
 }
 
 static void
-on_conn(struct weir_conn *c)
+serve(struct weir_conn *c)
 {
 	h1_codec.serve(c, serve_of(c->from));
+}
+
+/* Before it a proxy says who its client is. */
+static void
+on_proxied(struct weir_conn *c)
+{
+	void *const *conf = route_default(c->from)->conf;
+	const struct weir_log *log = http_log(conf[*http_module.index]);
+
+	if (c->from->proxied == PROXIED_TRUSTED &&
+	    (http_trusts == NULL || !http_trusts(conf, &c->peer))) {
+		proxy_complain(c, log, LOG_ERROR_, "client is not trusted to send a PROXY header");
+		conn_close(c);
+		return;
+	}
+	proxy_accept(c, serve_of(c->from)->header_ms, log, serve);
+}
+
+static void
+on_conn(struct weir_conn *c)
+{
+	if (unlikely(c->from->proxied != PROXIED_NO))
+		on_proxied(c);
+	else
+		serve(c);
 }
 
 static int

@@ -74,7 +74,7 @@ forwarded(const struct geo *g, struct weir_sess *s, struct weir_addr *a)
 	if (!s->is_http || !g->has_proxies)
 		return;
 	list = fields_join(&req_of(s)->msg->fields, s->pool, STR("X-Forwarded-For"), ", ");
-	while (is_proxy(g, a) && take_last(&list, &one) && addr_parse_ip(one, &next) == WEIR_OK) {
+	while (is_proxy(g, a) && take_last(&list, &one) && addr_parse_ip_port(one, &next) == WEIR_OK) {
 		*a = next;
 		if (!g->recursive)
 			return;

@@ -319,6 +319,40 @@ set_bind(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *
 	return expr_field(cf, n, 1, &p->bind);
 }
 
+/* RFC 7239, 6.3: a name that means something to those who know it only. */
+static bool
+is_obfuscated(struct weir_str s)
+{
+	if (s.n < 2 || s.p[0] != '_')
+		return false;
+	for (size_t i = 1; i < s.n; i++)
+		if (!is_token(str_of(s.p + i, 1)) || strchr("!#$%&'*+^`|~", s.p[i]) != NULL)
+			return false;
+	return true;
+}
+
+static int
+set_forwarded(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct weir_up_forwarded *f = &((struct proxy_conf *)conf)->up.forwarded;
+
+	(void)s;
+	memset(f, 0, sizeof *f);
+	if (conf_flag(cf, n, 1, n->w[1].s, &f->on) != WEIR_OK)
+		return WEIR_FAIL;
+	if (n->n == 2)
+		return WEIR_OK;
+	f->by = true;
+	if (conf_param(n, 2, "by", &f->by_name)) {
+		if (!is_obfuscated(f->by_name))
+			return conf_error(cf, n, 2, "a name begins with \"_\", and letters, digits, \".\", "
+			    "\"_\" and \"-\" follow");
+	} else if (!str_eq(n->w[2].s, STR("by"))) {
+		return conf_error(cf, n, 2, "the only parameter is \"by\"");
+	}
+	return WEIR_OK;
+}
+
 static int
 set_early_hints(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
@@ -419,6 +453,9 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	if (c->up.max_temp_file != 0 && c->up.buffering)
 		cycle_temp_dir(cf, c->up.temp_path);
 	c->up.redirects = c->redirects;
+	if (c->up.forwarded.on && !c->up.forwarded.scheme.set &&
+	    expr_compile(cf, s->node, 0, STR("$scheme"), &c->up.forwarded.scheme) != WEIR_OK)
+		return WEIR_FAIL;
 	compile_headers(cf, c);
 	default_redirect(cf, c);
 	if (c->pass.group == NULL && c->pass.given) {	/* Host is known only with the target */
@@ -521,6 +558,12 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "TCP keepalive on connections to the upstream." },
 	{ "proxy_bind", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_bind,
 	  .args = "address [transparent] | off", .doc = "The local address of connections to the upstream." },
+	{ "forwarded", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(proxy_conf, up.forwarded), .args_min = 1, .args_max = 2,
+	  .set = set_forwarded, .def = "off", .args = "off | on [by | by=_name]",
+	  .doc = "Adds an element with for, host and proto to the field Forwarded (RFC 7239) of requests to the upstream; "
+	  "with `by' also the address that the client connected to, or a name that begins with an underscore. What "
+	  "came from an address that set_real_ip_from names is added to, what anybody else has sent is replaced. "
+	  "proxy_set_header Forwarded wins." },
 	{ "proxy_limit_rate", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_limit_rate,
 	  .args = "rate", .doc = "How many bytes a second are read from the upstream; 0: no limit." },
 	{ "early_hints", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_early_hints,

@@ -153,8 +153,6 @@ static const struct foreign {
 	  "let the application set the cookie; $request_id tells requests apart in logs" },
 	{ "session_log session_log_* $session_log_*", "ngx_http_session_log_module, commercial",
 	  "put what marks a session into log_format, and sum up the access log" },
-	{ "$proxy_protocol_tlv_*", "ngx_http_proxy_protocol_vendor_module",
-	  "weir does not hand these on" },
 
 	/* ---- watching ---- */
 	{ "otel_* opentelemetry opentelemetry_*", "ngx_otel_module",

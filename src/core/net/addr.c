@@ -132,6 +132,24 @@ split(struct weir_str s, struct weir_str *host, unsigned *port)
 	return WEIR_OK;
 }
 
+int
+addr_parse_ip_port(struct weir_str s, struct weir_addr *to)
+{
+	struct weir_addr a;
+	struct weir_str	 host;
+	unsigned	 port = 0;
+
+	if (addr_parse_ip(s, to) == WEIR_OK)
+		return WEIR_OK;
+	if (split(s, &host, &port) != WEIR_OK || addr_parse_ip(host, &a) != WEIR_OK)
+		return WEIR_FAIL;
+	if (a.sa.sa_family == AF_INET6 && host.p[0] != '[')
+		return WEIR_FAIL;	/* where would its port begin? */
+	addr_set_port(&a, port);
+	*to = a;
+	return WEIR_OK;
+}
+
 /* What may stand in a host name; the rest is told apart by the resolver. */
 static bool
 is_name(struct weir_str s)

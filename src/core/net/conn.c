@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/net/conn_new.h"
+#include "core/net/proxy_protocol.h"
 
 enum { CONN_LIKENESS = 1 };
 
@@ -24,6 +25,7 @@ on_free(struct weir_task *t)
 	struct weir_conn *c = WEIR_OF(t, struct weir_conn, free);
 
 	c->magic = 0;
+	proxied_free(c->proxied);
 	slab_give(&slab, c);
 }
 
@@ -35,6 +37,7 @@ conn_new(int fd)
 	c->magic = WEIR_CONN_MAGIC;
 	c->flags = 0;
 	c->from = NULL;
+	c->proxied = NULL;
 	c->on_drain = NULL;
 	c->owner = NULL;
 	c->id = ++last_id;

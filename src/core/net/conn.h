@@ -11,6 +11,8 @@
 #include "core/io/fdio.h"
 #include "core/net/listen.h"
 
+struct weir_proxied;
+
 #define WEIR_CONN_MAGIC 0x636f6e6eu
 
 /* How a worker wants its connections to go. */
@@ -27,6 +29,7 @@ struct weir_conn {
 	struct weir_fdio	 tcp;
 	struct weir_addr	 peer;
 	struct weir_listen	*from;		/* NULL: we dialled */
+	struct weir_proxied	*proxied;	/* what a PROXY header said; NULL: there was none, or no address in it */
 	uint64_t		 id;		/* for logs: *id */
 	uint64_t		 began_ms;	/* weir_now_ms at accept or connect */
 	struct weir_list	 all;		/* on the worker's list of accepted connections */

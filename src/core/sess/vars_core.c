@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "core/base/clock.h"
+#include "core/net/proxy_protocol.h"
 #include "core/sess/var.h"
 
 extern const struct weir_module sess_module;
@@ -73,6 +74,46 @@ server_port(struct weir_sess *s, struct weir_str *to, const void *data)
 
 	(void)data;
 	return put_port(s, to, conn_local(s->conn, &a));
+}
+
+/* What a PROXY header said; `data` tells the source from the destination. */
+
+static const char is_src, is_dst;
+
+static int
+proxied_addr(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	const struct weir_proxied	*p = s->conn->proxied;
+	struct weir_str			 text;
+
+	if (p == NULL)
+		return WEIR_FAIL;
+	text = data == &is_src ? p->src_text : p->dst_text;
+	if (text.n != 0)
+		return var_copy(s, to, text.p, text.n);
+	return put_ip(s, to, data == &is_src ? &p->src : &p->dst);
+}
+
+static int
+proxied_port(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	const struct weir_proxied *p = s->conn->proxied;
+
+	return p == NULL ? WEIR_FAIL : put_port(s, to, data == &is_src ? &p->src : &p->dst);
+}
+
+static int
+proxied_value(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	const struct weir_str	*name = data;
+	int			 rc;
+
+	if (s->conn->proxied == NULL)
+		return WEIR_FAIL;
+	rc = proxied_tlv(s->conn->proxied, s->pool, *name, to);
+	if (rc == WEIR_FAIL)
+		log_errorx(&s->log, "unknown PROXY protocol TLV \"%.*s\"", STR_ARG(*name));
+	return rc == WEIR_OK ? WEIR_OK : WEIR_FAIL;
 }
 
 static int
@@ -149,6 +190,18 @@ static const struct weir_var vars[] = {
 	    "The address that the client connected to." },
 	{ "server_port", server_port, NULL, VAR_STREAM, NULL,
 	    "The port that the client connected to." },
+	{ "proxy_protocol_addr", proxied_addr, NULL, VAR_STREAM, &is_src,
+	    "The client's address as a PROXY header says it; empty without one." },
+	{ "proxy_protocol_port", proxied_port, NULL, VAR_STREAM, &is_src,
+	    "The client's port as a PROXY header says it." },
+	{ "proxy_protocol_server_addr", proxied_addr, NULL, VAR_STREAM, &is_dst,
+	    "The address that the client connected to, as a PROXY header says it." },
+	{ "proxy_protocol_server_port", proxied_port, NULL, VAR_STREAM, &is_dst,
+	    "The port that the client connected to, as a PROXY header says it." },
+	{ "proxy_protocol_tlv_", proxied_value, NULL, VAR_STREAM | VAR_PREFIX, NULL,
+	    "A value in a PROXY header of version 2: alpn, authority, unique_id, ssl, netns, "
+	    "ssl_version, ssl_cn, ssl_cipher, ssl_sig_alg, ssl_key_alg, ssl_verify, or by number, "
+	    "0xEA or ssl_0x21." },
 	{ "connection", connection, NULL, VAR_STREAM, NULL, "The number of the connection." },
 	{ "connection_time", connection_time, NULL, VAR_STREAM | VAR_VOLATILE, NULL,
 	    "How old the connection is, in seconds with milliseconds." },

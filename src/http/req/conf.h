@@ -125,6 +125,11 @@ struct weir_limit_except {
 };
 
 /*
+ * Does set_real_ip_from of a place name this address?  Set by module realip; NULL without it: nobody is trusted.
+ */
+extern bool (*http_trusts)(void *const *conf, const struct weir_addr *);
+
+/*
  * Finding (route.c).  `host` as host_parse() gives it, empty when there was none.  NULL: a regex of
  * server_name gave up (it is logged), which is a 500.
  */

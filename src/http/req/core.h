@@ -17,15 +17,22 @@ struct weir_http_listen {
 	bool		 deferred, v6only_given;
 	bool		 given;		/* options of the socket were written here */
 	bool		 dflt;		/* default_server */
+	unsigned	 protocols;	/* LISTEN_ bits: what is spoken before or instead of plain HTTP/1 */
+	bool		 trusted;	/* proxy_protocol=trusted */
 	const struct weir_node *node;
 	unsigned	 word;
 };
+
+enum { LISTEN_PROXY_PROTOCOL = 1 };
 
 struct weir_http_addr {
 	struct weir_listen *listen;
 	struct weir_http_server *dflt;
 	bool		 dflt_given;
 	const struct weir_http_listen *options;	/* whose they are; NULL: nobody gave any */
+	unsigned	 protocols;	/* of all listens together */
+	unsigned	 protocols_last;	/* of the one before, which the next should repeat */
+	bool		 protocols_set, protocols_changed;
 	unsigned	 n_servers;
 	struct weir_names names;
 };

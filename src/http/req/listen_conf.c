@@ -160,12 +160,33 @@ set_keepalive(struct line *l)
 }
 
 static int
-needs_module(struct line *l)
+set_proxied(struct line *l)
 {
-	struct weir_str	word = l->node->w[l->w].s;
+	l->to->protocols |= LISTEN_PROXY_PROTOCOL;
+	return WEIR_OK;
+}
 
-	return conf_error(l->cf, l->node, l->w, "the parameter \"%.*s\" needs the %.*s module, "
-	    "which is not built yet", STR_ARG(word), STR_ARG(word));
+static bool
+is_built(const char *name)
+{
+	const struct weir_module *const	*m;
+
+	for (m = weir_modules; *m != NULL; m++)
+		if (strcmp((*m)->name, name) == 0)
+			return true;
+	return false;
+}
+
+static int
+set_proxied_by(struct line *l)
+{
+	if (!str_eq(l->value, STR("trusted")))
+		return conf_error(l->cf, l->node, l->w, "\"%.*s\" is not \"trusted\"",
+		    STR_ARG(l->value));
+	if (!is_built("realip"))
+		return conf_error(l->cf, l->node, l->w, "nobody is trusted without the realip module");
+	l->to->trusted = true;
+	return set_proxied(l);
 }
 
 static int
@@ -191,14 +212,15 @@ static const struct listen_param {
 	{ "fastopen", true, set_fastopen },
 	{ "ipv6only", true, set_ipv6only },
 	{ "so_keepalive", true, set_keepalive },
-	{ "proxy_protocol", false, needs_module },
+	{ "proxy_protocol", false, set_proxied },
+	{ "proxy_protocol", true, set_proxied_by },
 	{ "setfib", true, not_here },
 	{ "accept_filter", true, not_here },
 };
 
 static const char *const param_names[] = {
 	"default_server", "bind", "reuseport", "deferred", "backlog=", "rcvbuf=", "sndbuf=",
-	"fastopen=", "ipv6only=", "so_keepalive=", NULL
+	"fastopen=", "ipv6only=", "so_keepalive=", "proxy_protocol", NULL
 };
 
 static int
@@ -395,6 +417,39 @@ take_options(struct weir_conf *cf, struct weir_http_addr *a, const struct weir_h
 	return WEIR_OK;
 }
 
+/*
+ * Listens of one address may leave protocols out that others of it name: all have them then.  As in
+ * nginx, there is a warning when one neither repeats what was said, nor leaves all of it out, nor is the first
+ * to say it; and when who sets the socket's options says less than the others.
+ */
+static void
+take_protocols(struct weir_conf *cf, struct weir_http_addr *a, const struct weir_http_listen *by)
+{
+	unsigned	now = by->protocols, before = a->protocols;
+	bool		first = a->n_servers == 1, other = a->protocols_set && now != a->protocols_last;
+	bool		warn = false;
+
+	a->protocols |= now;
+	if (by->trusted)
+		a->listen->proxied = PROXIED_TRUSTED;
+	else if (now & LISTEN_PROXY_PROTOCOL)
+		a->listen->proxied = WEIR_MAX(a->listen->proxied, PROXIED_ANY);
+	if (first)
+		return;
+	if (now & ~before) {
+		warn = (a->options != NULL && !by->given) || a->protocols_changed || (before & ~now);
+		a->protocols_last = before;
+		a->protocols_changed = true;
+	} else {
+		warn = other || (by->given && (now != before || a->protocols_changed));
+		a->protocols_last = now;
+		a->protocols_changed |= now != before;
+	}
+	a->protocols_set = true;
+	if (warn)
+		conf_warn(cf, by->node, 1, "protocol options redefined for %s", a->listen->text);
+}
+
 static int
 take_default(struct weir_conf *cf, struct weir_http_addr *a, const struct weir_http_listen *by,
     struct weir_http_server *server)
@@ -433,6 +488,7 @@ take(struct weir_conf *cf, struct weir_http_listen *by, struct weir_http_server 
 	if (a == NULL)
 		a = addr_new(cf, l);
 	a->n_servers++;
+	take_protocols(cf, a, by);
 	if (take_options(cf, a, by) != WEIR_OK || take_default(cf, a, by, server) != WEIR_OK)
 		return WEIR_FAIL;
 	take_names(cf, a, server);

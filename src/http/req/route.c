@@ -4,6 +4,8 @@
 #include "http/req/core.h"
 #include "http/req/locations.h"
 
+bool (*http_trusts)(void *const *, const struct weir_addr *);
+
 static const struct weir_http_addr *
 addr_of(const struct weir_listen *l)
 {

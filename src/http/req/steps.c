@@ -97,7 +97,7 @@ route(struct weir_req *r)
 	if (rc == WEIR_FAIL)
 		return req_error(r, 500);
 	req_set_location(r, loc);
-	if (!REQ_CORE(r)->tcp_nodelay && r->s.peer->sa.sa_family != AF_UNIX)
+	if (!REQ_CORE(r)->tcp_nodelay && r->s.conn->peer.sa.sa_family != AF_UNIX)
 		(void)!sock_nodelay(r->s.conn->tcp.ev.fd, false);	/* the listener's sockets begin with it on */
 	if (loc != NULL && REQ_CORE(r)->internal && !r->internal)
 		return req_error(r, 404);

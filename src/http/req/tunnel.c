@@ -21,11 +21,11 @@ struct weir_tunnel {
 	struct weir_location *loc;
 	void		(*revive)(struct weir_req *, const void *, size_t);
 	uint64_t	 began_ms, began_wall_ms, head_sent;
-	uint32_t	 raw, path, args, vars, keep;	/* sizes of what is packed, in this order */
+	uint32_t	 peer, raw, path, args, vars, keep;	/* sizes of what is packed */
 	uint32_t	 number, size;
 	int16_t		 status;
 	bool		 has_args;
-	/* packed: `keep` first, where it is aligned for any type (KEEP_AT), then the others */
+	/* packed: `keep` first, where it is aligned for any type (KEEP_AT), then the others in their order */
 };
 
 #define KEEP_AT	((sizeof(struct weir_tunnel) + 15) & ~(size_t)15)
@@ -46,16 +46,19 @@ pack(struct weir_req *r, const struct weir_tunnel_to *to)
 	struct weir_str path = r->uri_rewritten ? r->uri.path : STR("");
 	struct weir_str args = r->uri_rewritten ? r->uri.args : STR("");
 	size_t vars = vars_save(&r->s, NULL);
-	size_t size = KEEP_AT + to->keep_size + r->x->raw.n + path.n + args.n + vars;
+	size_t peer = r->s.peer != &r->s.conn->peer ? sizeof *r->s.peer : 0;	/* realip's */
+	size_t size = KEEP_AT + to->keep_size + peer + r->x->raw.n + path.n + args.n + vars;
 	struct weir_tunnel *t = slab_sized_take(size);
 	char *p = put((char *)t + KEEP_AT, to->keep, to->keep_size);
 
 	t->size = (uint32_t)size;
+	p = put(p, r->s.peer, peer);
 	p = put(p, r->x->raw.p, r->x->raw.n);
 	p = put(p, path.p, path.n);
 	p = put(p, args.p, args.n);
 	vars_save(&r->s, p);
 	t->keep = (uint32_t)to->keep_size;
+	t->peer = (uint32_t)peer;
 	t->raw = (uint32_t)r->x->raw.n;
 	t->path = (uint32_t)path.n;
 	t->args = (uint32_t)args.n;
@@ -97,7 +100,7 @@ unpack(struct weir_tunnel *t)
 	struct weir_pool *pool = pool_new(4096);
 	struct weir_xchg *x = POOL_NEW(pool, weir_xchg);
 	const char *keep = (const char *)t + KEEP_AT;
-	const char *raw = keep + t->keep, *path = raw + t->raw, *args = path + t->path;
+	const char *raw = keep + t->keep + t->peer, *path = raw + t->raw, *args = path + t->path;
 	struct weir_req *r;
 	const char *why;
 
@@ -114,6 +117,8 @@ unpack(struct weir_tunnel *t)
 	t->codec->reread(pool, str_of(raw, t->raw), &x->msg);
 	req_count--;		/* it was counted all the time */
 	r = req_make(x);
+	if (t->peer != 0)
+		r->s.peer = pool_dup(pool, keep + t->keep, t->peer);
 	r->server = t->server;
 	if (x->msg.authority.n != 0)
 		(void)host_parse(pool, x->msg.authority, &r->host, &r->port);

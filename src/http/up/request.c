@@ -7,10 +7,18 @@
 #include "http/up/up.h"
 
 static bool
+is_set(const struct weir_up_params *p, unsigned known)
+{
+	return p->overridden[known / 64] >> (known % 64) & 1;
+}
+
+static bool
 is_overridden(const struct weir_up_params *p, const struct weir_field *f)
 {
+	if (f->known == H_FORWARDED && p->forwarded.on)
+		return true;
 	if (f->known != H_UNKNOWN)
-		return p->overridden[f->known / 64] >> (f->known % 64) & 1;
+		return is_set(p, f->known);
 	if (!p->overrides_unknown)
 		return false;
 	for (unsigned i = 0; i < p->n_headers; i++)
@@ -64,6 +72,15 @@ put_client_headers(struct weir_up *u)
 }
 
 static void
+put_forwarded(struct weir_up *u)
+{
+	if (!u->p->forwarded.on || is_set(u->p, H_FORWARDED))
+		return;
+	u->head.fields.v[u->head.fields.n++] = (struct weir_field){ .name = STR("Forwarded"),
+	    .value = up_forwarded(u->r, u->p), .known = H_FORWARDED };
+}
+
+static void
 put_body_length(struct weir_up *u)
 {
 	const struct weir_req *r = u->r;
@@ -112,7 +129,7 @@ up_make_head(struct weir_up *u)
 {
 	struct weir_req *r = u->r;
 	struct weir_msg *m = &u->head;
-	unsigned room = u->p->n_headers + r->msg->fields.n + 2;
+	unsigned room = u->p->n_headers + r->msg->fields.n + 3;
 
 	m->method = r->method;
 	m->method_id = r->method_id;
@@ -125,6 +142,7 @@ up_make_head(struct weir_up *u)
 	put_set_headers(u);
 	if (u->p->pass_request_headers)
 		put_client_headers(u);
+	put_forwarded(u);
 	if (forwards_upgrade(u)) {
 		struct weir_field *up = fields_known(&r->msg->fields, H_UPGRADE);
 

@@ -9,6 +9,7 @@
  *	up.c      the course of it
  *	retry.c   may the request be tried again, and what is a failure
  *	request.c the head that the upstream gets
+ *	forwarded.c its field Forwarded
  *	response.c the head that the client gets
  *	links.c   connections kept for the next request
  *	vars.c    $upstream_*
@@ -67,6 +68,12 @@ struct weir_up_names {			/* proxy_hide_header, proxy_pass_header */
 	unsigned	 n, room;
 };
 
+struct weir_up_forwarded {		/* forwarded */
+	bool		 on, by;
+	struct weir_str	 by_name;	/* "": the address that the client connected to */
+	struct weir_expr scheme;
+};
+
 /* What the directives say; inside the proxy module's struct. */
 struct weir_up_params {
 	uint64_t	 connect_ms, send_ms, read_ms;
@@ -85,6 +92,7 @@ struct weir_up_params {
 	struct weir_expr body;			/* proxy_set_body */
 	struct weir_expr bind;
 	bool		 bind_transparent, bind_off;
+	struct weir_up_forwarded forwarded;
 	struct weir_up_header *headers;		/* compiled, what is always set included */
 	unsigned	 n_headers;
 	uint64_t	 overridden[(H_COUNT + 63) / 64]; /* known names among headers */
@@ -146,6 +154,8 @@ enum weir_next up_start(struct weir_req *, const struct weir_up_params *, struct
 
 /* request.c: fills up->head. */
 void	up_make_head(struct weir_up *);
+/* forwarded.c: the value of the field. */
+struct weir_str up_forwarded(struct weir_req *, const struct weir_up_params *);
 /* response.c: from up->x->msg to the request's rsp; true when it went elsewhere (X-Accel-Redirect, an error page). */
 bool	up_take_head(struct weir_up *);
 /* proxy_pass_trailers: at its end this source gives the request the trailers that came. */
