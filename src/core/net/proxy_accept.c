@@ -24,15 +24,16 @@ struct reader {
 
 static struct weir_slab slab = WEIR_SLAB(reader);
 
-static size_t
-who(void *arg, char *to, size_t room)
+static void
+who(void *arg, struct weir_log_line *l)
 {
 	const struct weir_conn *c = arg;
 	char addr[ADDR_TEXT_MAX];
-	int n = (int)addr_put_ip(addr, &c->peer);
+	struct weir_str client = str_of(addr, addr_put_ip(addr, &c->peer));
+	struct weir_str server = str_c(c->from->text);
 
-	n = snprintf(to, room, ", client: %.*s, server: %s", n, addr, c->from->text);
-	return n < 0 ? 0 : WEIR_MIN((size_t)n, room - 1);
+	log_fact(l, "client", FACT_PLAIN, &client, 1);
+	log_fact(l, "server", FACT_PLAIN, &server, 1);
 }
 
 void
