@@ -39,6 +39,29 @@ test_parse_ip(void **state)
 }
 
 static void
+test_parse_ip_port(void **state)
+{
+	static const char *const good[][2] = {
+		{ "1.2.3.4", "1.2.3.4:0" }, { "1.2.3.4:80", "1.2.3.4:80" }, { "::1", "[::1]:0" },
+		{ "[::1]", "[::1]:0" }, { "[::1]:443", "[::1]:443" }, { "::1:80", "[::1:80]:0" },
+	};
+	static const char *const bad[] = {
+		"", "80", ":80", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:80:80", "[1.2.3.4]:80",
+		"[::1]80", "[::1", "1:2:3:4:5:6:7:8:9", "name:80", "*:80", "unix:/x",
+	};
+	struct weir_addr a;
+	char		 got[ADDR_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < WEIR_COUNT(good); i++) {
+		assert_int_equal(addr_parse_ip_port(str_c(good[i][0]), &a), WEIR_OK);
+		assert_str(str_of(got, addr_put(got, &a)), good[i][1]);
+	}
+	for (size_t i = 0; i < WEIR_COUNT(bad); i++)
+		assert_int_equal(addr_parse_ip_port(str_c(bad[i]), &a), WEIR_FAIL);
+}
+
+static void
 parses_to(const char *text, unsigned port, const char *want)
 {
 	struct weir_addr a;
