@@ -45,7 +45,7 @@ on_proxied(struct weir_conn *c)
 	void *const *conf = route_default(c->from)->conf;
 	const struct weir_log *log = http_log(conf[*http_module.index]);
 
-	if (c->from->proxied == PROXIED_TRUSTED &&
+	if (c->from->proxied == PROXY_HEADER_TRUSTED &&
 	    (http_trusts == NULL || !http_trusts(conf, &c->peer))) {
 		proxy_complain(c, log, LOG_ERROR_, "client is not trusted to send a PROXY header");
 		conn_close(c);
@@ -57,7 +57,7 @@ on_proxied(struct weir_conn *c)
 static void
 on_conn(struct weir_conn *c)
 {
-	if (unlikely(c->from->proxied != PROXIED_NO))
+	if (unlikely(c->from->proxied != PROXY_HEADER_NO))
 		on_proxied(c);
 	else
 		serve(c);

@@ -227,7 +227,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse_ip), cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_parse_ip), cmocka_unit_test(test_parse_ip_port), cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_long_unix), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_lookup), cmocka_unit_test(test_kernel),
 		cmocka_unit_test(test_compare),

@@ -29,10 +29,10 @@ struct weir_listen_opts {
 };
 
 /* Do connections begin with a PROXY header, and from whom? */
-enum weir_listen_proxied {
-	PROXIED_NO,
-	PROXIED_ANY,		/* from everybody: what it says is believed or not later */
-	PROXIED_TRUSTED		/* who is not trusted is closed before anything is read */
+enum weir_proxy_header {
+	PROXY_HEADER_NO,
+	PROXY_HEADER_ANY,		/* from everybody: what it says is believed or not later */
+	PROXY_HEADER_TRUSTED		/* who is not trusted is closed before anything is read */
 };
 
 struct weir_listen {
@@ -46,7 +46,7 @@ struct weir_listen {
 	/* A new connection: in a worker, from the loop. */
 	void		(*on_conn)(struct weir_conn *);
 	void		*owner;		/* the room's: servers of this address */
-	enum weir_listen_proxied proxied;
+	enum weir_proxy_header proxied;
 	char		*text;		/* "127.0.0.1:80", for messages */
 	void		*serve;		/* worker: what the assembly keeps for the address */
 	struct weir_pool *pool;		/* its memory: the cycle's */

@@ -431,9 +431,9 @@ take_protocols(struct weir_conf *cf, struct weir_http_addr *a, const struct weir
 
 	a->protocols |= now;
 	if (by->trusted)
-		a->listen->proxied = PROXIED_TRUSTED;
+		a->listen->proxied = PROXY_HEADER_TRUSTED;
 	else if (now & LISTEN_PROXY_PROTOCOL)
-		a->listen->proxied = WEIR_MAX(a->listen->proxied, PROXIED_ANY);
+		a->listen->proxied = WEIR_MAX(a->listen->proxied, PROXY_HEADER_ANY);
 	if (first)
 		return;
 	if (now & ~before) {
