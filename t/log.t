@@ -9,6 +9,7 @@ use warnings;
 
 use lib 't/lib';
 use Fcntl;
+use IO::Uncompress::Gunzip qw(gunzip $GunzipError);
 use JSON::PP;
 use POSIX ();
 use Test::More;
@@ -63,6 +64,14 @@ http {
 		location /small { access_log %DIR%/small.log short buffer=16; return 200; }
 		location /flush { access_log %DIR%/flush.log short buffer=64k flush=200ms; return 200; }
 		location /slow-flush { access_log %DIR%/slow.log short buffer=64k flush=1h; return 200; }
+		location /gzip {
+			access_log %DIR%/gzip.log short gzip buffer=1k;
+			access_log %DIR%/gzip9.log escaped gzip=9 flush=100ms;
+			return 200;
+		}
+		location /shared { access_log %DIR%/shared.log short; return 200; }
+		location /shared/buffer { access_log %DIR%/shared.log SHORT buffer=64k; return 200; }
+		location /off { access_log off; access_log %DIR%/all.log short; return 200; }
 		location /full { access_log /dev/full short; return 200 "served"; }
 	}
 	server {
@@ -183,6 +192,36 @@ is_deeply [ lines('flush.log', 1) ], [ '/flush 200' ], 'flush';
 $w->get('/slow-flush');
 is_deeply [ lines('slow.log') ], [], 'not before its time';
 
+# The same file has one buffer, also where none is asked for.
+$w->get('/shared');
+$w->get('/shared/buffer');
+is_deeply [ lines('shared.log') ], [], 'a file has one buffer';
+
+# ---- gzip ----
+
+sub unzipped
+{
+	my ($name) = @_;
+	my ($in, $out) = ($w->read($name), '');
+	gunzip \$in => \$out, MultiStream => 1 or die $GunzipError;
+	return $out;
+}
+
+$w->get("/gzip/$_") for 1 .. 100;
+wait_for(sub { length $w->read('gzip9.log') });
+my $zipped = $w->read('gzip.log');
+like unzipped('gzip.log'), qr{^(/gzip/\d+ 200\n){60,99}$}, 'a full buffer is compressed, and no line cut';
+cmp_ok length $zipped, '<', 600, 'it is';
+cmp_ok scalar(() = $zipped =~ /\x1f\x8b\x08/g), '<=', 2, 'as one member';
+ok wait_for(sub { unzipped('gzip9.log') eq join '', map { "/gzip/$_ \"-\"\n" } 1 .. 100 }), 'flush';
+$w->get('/gzip?' . 'x' x 3000);
+$w->get('/gzip/' . 'y' x 3000);
+like unzipped('gzip.log'), qr{^/gzip/100 200\n/gzip 200\n/gzip/y{3000} 200\n$}m, 'what is larger than the buffer';
+$w->get('/gzip/last');
+
+$w->get('/off');
+ok !scalar(grep m{^/off}, lines('all.log')), 'off counts wherever it stands';
+
 rename $w->dir . '/all.log', $w->dir . '/all.log.1' or die;
 rename $w->dir . '/buffer.log', $w->dir . '/buffer.log.1' or die;
 $w->get('/before');
@@ -206,6 +245,8 @@ $w->get('/buffer/last');
 is $w->stop, 0, 'the server ends';
 is((lines('buffer.log'))[-1], '/buffer/last 200', 'buffers are written at exit');
 is_deeply [ lines('slow.log') ], [ '/slow-flush 200' ], 'all of them';
+like unzipped('gzip.log'), qr{^/gzip/last 200\n\z}m, 'compressed ones, too';
+is_deeply [ lines('shared.log') ], [ '/shared 200', '/shared/buffer 200' ], 'and shared ones';
 
 # ---- a FIFO that nobody reads, and one that somebody does ----
 
@@ -251,12 +292,19 @@ my %mistakes = (
 	'access_log l combined buffer=0;' => 'a buffer has',
 	'access_log l combined buffer=1k flush=0;' => 'invalid flush time',
 	'access_log l combined bufer=1k;' => 'bufer',
-	'access_log l combined gzip;' => 'does not compress',
-	'access_log l combined buffer=1k gzip=3;' => 'does not compress',
-	'access_log l; access_log l combined buffer=1k;' => 'conflicting parameters',
+	'access_log l combined gzip=0;' => 'invalid compression level "0"',
+	'access_log l combined gzip=10;' => 'invalid compression level "10"',
+	'access_log l combined gzip=;' => 'invalid compression level ""',
+	'access_log l gzip;' => 'unknown log format "gzip"',
+	'access_log l combined buffer=2k; access_log l combined buffer=1k;' => 'conflicting parameters',
+	'access_log l combined buffer=1k; access_log l combined buffer=1k gzip;' => 'conflicting parameters',
 	'access_log off combined;' => 'access_log off has no parameters',
-	'access_log syslog:server=x;' => 'syslog',
-	'access_log $host.log;' => 'cannot have variables',
+	'access_log syslog:tag=x;' => 'access_log: no syslog server specified',
+	'access_log syslog:server=127.0.0.1 combined buffer=1k;' => 'logs to syslog cannot be buffered',
+	'access_log syslog:server=127.0.0.1 combined gzip;' => 'logs to syslog cannot be buffered',
+	'access_log $host.log combined buffer=1k;' => 'buffered logs cannot have variables in name',
+	'access_log $host.log combined gzip;' => 'buffered logs cannot have variables in name',
+	'access_log $nowhere.log;' => 'unknown "nowhere" variable',
 	'access_log nowhere/l;' => 'cannot open ".*nowhere/l" \(2: No such file',
 );
 for my $line (sort keys %mistakes) {

@@ -55,15 +55,31 @@ sub next_like
 
 my $w = Weir->new;
 my $error = udp($w->port(2));
+my $access = udp($w->port(3));
 my $unix = unix_socket($w->dir . '/log.sock');
 $w->start(<<'E');
 error_log %DIR%/error.log info;
 error_log syslog:server=127.0.0.1:%PORT2% notice;
 http {
 	access_log off;
+	log_format short '$uri:$status';
+	log_format empty '';
+	log_format long '$arg_x$arg_x$arg_x';
+	large_client_header_buffers 4 64k;
 	server {
 		listen 127.0.0.1:%PORT1%;
 		server_name here;
+		location /access {
+			access_log syslog:server=127.0.0.1:%PORT3%;
+			access_log syslog:severity=alert,server=127.0.0.1:%PORT3%,tag=two,facility=mail short;
+			return 200;
+		}
+		location /quiet {
+			access_log syslog:server=127.0.0.1:%PORT3%,nohostname short if=$arg_log;
+			return 200;
+		}
+		location /empty { access_log syslog:server=127.0.0.1:%PORT3% empty; return 200; }
+		location /long { access_log syslog:server=127.0.0.1:%PORT3% long; return 200; }
 		root %DIR%;
 		location / { }
 		location /unix { error_log syslog:server=unix:%DIR%/log.sock,facility=user,tag=UNIX_1,severity=alert; }
@@ -92,6 +108,23 @@ $w->get('/json');
 like next_of($unix), qr/^<187>$date \Q$host\E nginx: \{"time":.*,"level":"error",.*\}$/, 'JSON';
 $w->get('/' . 'x' x 8000);
 is length(next_like($error, qr/x{1000}/) =~ s/^.*? nginx: //r), 4095, 'a long line is cut as in files';
+
+# ---- access logs ----
+
+$w->get('/access');
+like next_of($access), qr{^<190>$date \Q$host\E nginx: 127\.0\.0\.1 - - \[.*\] "GET /access HTTP/1\.1" 200 0 "-" "-"$},
+    'an access log: local7, info';
+like next_of($access), qr{^<17>$date \Q$host\E two: /access:200$}, 'a second one, with all of its own';
+$w->get('/quiet');
+$w->get('/quiet/yes?log=1');
+like next_of($access), qr{^<190>$date nginx: /quiet/yes:200$}, 'nohostname, if=';
+$w->get('/empty');
+like next_of($access), qr{^<190>$date \Q$host\E nginx: $}, 'an empty line';
+# Each value is cut, and the whole would be too much for a datagram: it arrives cut.
+$w->get('/long?x=' . "\xff" x 10000);
+$text = next_of($access);
+like $text, qr{(\\xFF)+\\?x?F?\.\.\.$}, 'a long one, with a mark';
+cmp_ok length $text, '<', 65507, 'fits a datagram';
 
 # ---- servers that come and go ----
 

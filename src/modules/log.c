@@ -1,52 +1,19 @@
 /*
- * log.c - the access log: log_format and access_log.
- *
- * One record is one line.  Without a buffer a record is one write(2); with one, it is made at the
- * end of the buffer, which is written when it is full, when `flush` has passed, on USR1 and
- * at exit.  What cannot be written is dropped and counted by base/log.h.
- *
- * Buffers belong to a configuration's use of a file, so the process that parses a
- * new one never touches those of another; a worker makes them when first written to.
+ * log.c - the access log of http: what only requests know; the rest is core/sess/alog.h.
  */
 #include "config.h"
 #include "core/base/clock.h"
-#include "core/base/hash.h"
-#include "core/base/mem.h"
 #include "core/base/num.h"
-#include "core/sess/expr.h"
-#include "core/sess/format.h"
+#include "core/sess/alog.h"
+#include "http/req/files.h"
 #include "http/req/vars.h"
-
-#define BUFFER_DEFAULT	(64u << 10)
-#define SCRATCH_KEPT	(64u << 10)	/* a larger record's memory is given back */
 
 extern const struct weir_module log_module;
 
-struct buffer {				/* of one file in one configuration */
-	struct buffer		*next;
-	struct weir_log_file	*file;
-	size_t			 size;		/* 0: records are written singly */
-	uint64_t		 flush_ms;	/* 0: when it is full */
-	char			*p;		/* NULL: not used yet */
-	size_t			 used;
-	struct weir_timer	 timer;
-};
-
-struct target {				/* one access_log */
-	struct target		*next;
-	struct buffer		*buffer;
-	const struct weir_format *format;
-	struct weir_expr	 when;		/* if=, when set */
-};
-
-struct shared {				/* of a configuration */
-	struct weir_hash	 formats;
-	struct buffer		*buffers;
-};
-
 struct log_conf {
-	struct target		*targets;	/* NULL: off */
-	struct shared		*shared;
+	struct weir_alogs	 logs;
+	struct weir_alog_cache	*cache;
+	struct weir_alog_all	*all;
 };
 
 static unsigned module_index;
@@ -95,333 +62,88 @@ static const struct weir_format_direct direct[] = {
 	{ NULL, 0, NULL }
 };
 
-/* ---- buffers ---- */
+/* ---- files with variables in their names ---- */
 
 static void
-flush_buffer(struct weir_log_file *file, void *arg)
+makes_in(struct weir_conf *cf, struct weir_str folder)
 {
-	struct buffer	*b = arg;
-	size_t		 n = b->used;
-
-	timer_off(&b->timer);
-	b->used = 0;
-	log_file_write(file, b->p, n);
+	cycle_needs_dir(cf, folder, true);
 }
 
-static void
-on_timer(struct weir_timer *t)
+static struct weir_str
+wants(struct weir_sess *s)
 {
-	struct buffer *b = WEIR_OF(t, struct buffer, timer);
-
-	flush_buffer(b->file, b);
+	return req_root(req_of(s));
 }
 
-/* The configuration goes, with the buffer in it. */
-static void
-buffer_free(void *arg)
+static int
+open_log(struct weir_sess *s, struct weir_str path)
 {
-	struct buffer *b = arg;
-
-	if (b->p == NULL)
-		return;
-	flush_buffer(b->file, b);
-	if (b->file->flush_arg == b) {
-		b->file->flush = NULL;
-		b->file->flush_arg = NULL;
-	}
-	mem_free(b->p);
+	return req_open_log(req_of(s), path);
 }
 
-/* In this process, for the first time.  Another configuration's buffer makes way. */
-static void
-buffer_make(struct buffer *b)
+static int
+is_folder(struct weir_sess *s, struct weir_str path)
 {
-	if (b->file->flush != NULL)
-		b->file->flush(b->file, b->file->flush_arg);
-	b->p = mem_alloc(b->size);
-	timer_init(&b->timer, on_timer);
-	b->file->flush = flush_buffer;
-	b->file->flush_arg = b;
+	struct stat st;
+
+	if (req_stat(req_of(s), path, &st) != WEIR_OK)
+		return WEIR_FAIL;
+	errno = ENOTDIR;
+	return S_ISDIR(st.st_mode) ? WEIR_OK : WEIR_FAIL;
 }
 
-static void
-buffer_added(struct buffer *b, size_t n)
+/* What disable_symlinks allows in one place it may forbid in another. */
+static bool
+may_share(struct weir_sess *s)
 {
-	if (b->used == 0 && b->flush_ms != 0)
-		timer_set(&b->timer, b->flush_ms);
-	b->used += n;
+	return REQ_CORE(req_of(s))->symlinks == SYMLINKS_ALL;
 }
 
-/* A finished record. */
-static void
-buffer_put(struct buffer *b, const char *p, size_t n)
-{
-	if (b->size - b->used < n)
-		flush_buffer(b->file, b);
-	if (n > b->size) {
-		log_file_write(b->file, p, n);
-		return;
-	}
-	memcpy(b->p + b->used, p, n);
-	buffer_added(b, n);
-}
+static const struct weir_alog_kind kind = {
+	.direct = direct,
+	.combined = "$remote_addr - $remote_user [$time_local] \"$request\" $status "
+	    "$body_bytes_sent \"$http_referer\" \"$http_user_agent\"",
+	.makes_in = makes_in,
+	.wants = wants,
+	.open = open_log,
+	.is_folder = is_folder,
+	.may_share = may_share,
+};
 
-/* ---- records ---- */
-
-/* Room for one record, until the next one. */
-static char *
-scratch(size_t n)
-{
-	static char	*p;
-	static size_t	 size;
-
-	if (size >= n && (size <= SCRATCH_KEPT || n > SCRATCH_KEPT))
-		return p;
-	mem_free(p);
-	size = WEIR_MAX(n, (size_t)4096);
-	return p = mem_alloc(size);
-}
-
-static size_t
-put_line(const struct weir_record *rec, char *to)
-{
-	char *end = format_put(rec, to);
-
-	*end++ = '\n';
-	return (size_t)(end - to);
-}
-
-static void
-write_record(struct weir_sess *s, const struct target *t)
-{
-	struct buffer		*b = t->buffer;
-	struct weir_record	 rec;
-	size_t			 most = format_begin(&rec, t->format, s) + 1, n;
-	char			*p;
-
-	if (b->size != 0 && b->p == NULL)
-		buffer_make(b);
-	if (b->size - b->used >= most) {
-		buffer_added(b, put_line(&rec, b->p + b->used));
-		return;
-	}
-	p = scratch(most);
-	n = put_line(&rec, p);
-	if (b->size != 0)
-		buffer_put(b, p, n);
-	else
-		log_file_write(b->file, p, n);
-}
+/* ---- the module ---- */
 
 static enum weir_next
 on_log(struct weir_sess *s)
 {
-	const struct log_conf	*c = SESS_CONF(s, module_index);
-	const struct target	*t;
+	const struct log_conf *c = SESS_CONF(s, module_index);
 
-	for (t = c->targets; t != NULL; t = t->next)
-		if (!t->when.set || expr_true(expr_eval(s, &t->when)))
-			write_record(s, t);
+	alog_write(s, &c->logs, c->cache);
 	return WEIR_NEXT;
-}
-
-/* ---- log_format ---- */
-
-static const struct { const char *word; enum weir_format_escape escape; } escape_words[] = {
-	{ "default", FORMAT_DEFAULT }, { "json", FORMAT_JSON }, { "none", FORMAT_NONE },
-};
-
-static int
-read_escape(struct weir_conf *cf, const struct weir_node *node, struct weir_str word,
-    enum weir_format_escape *to)
-{
-	unsigned i;
-
-	for (i = 0; i < WEIR_COUNT(escape_words); i++)
-		if (str_eq(word, str_c(escape_words[i].word))) {
-			*to = escape_words[i].escape;
-			return WEIR_OK;
-		}
-	return conf_error(cf, node, 2, "unknown log format escaping \"%.*s\": it is one of default, "
-	    "json and none", STR_ARG(word));
 }
 
 static int
 set_log_format(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	struct log_conf		*c = conf;
-	struct weir_str		 name = node->w[1].s, word;
-	enum weir_format_escape	 escape = FORMAT_DEFAULT;
-	struct weir_format	*f;
-	unsigned		 w = 2;
-
 	(void)scope;
-	if (str_eq(name, STR("combined")) || hash_get(&c->shared->formats, name) != NULL)
-		return conf_error(cf, node, 1, "duplicate \"log_format\" name \"%.*s\"",
-		    STR_ARG(name));
-	if (conf_param(node, 2, "escape", &word)) {
-		if (read_escape(cf, node, word, &escape) != WEIR_OK)
-			return WEIR_FAIL;
-		if (++w == node->n)
-			return conf_error(cf, node, 2, "the format \"%.*s\" is empty", STR_ARG(name));
-	}
-	f = format_new(cf, escape, direct);
-	for (; w < node->n; w++)
-		if (format_add(cf, f, node, w, node->w[w].s) != WEIR_OK)
-			return WEIR_FAIL;
-	hash_put(&c->shared->formats, name, f);
-	return WEIR_OK;
-}
-
-/* The predefined format is made when it is used for the first time. */
-static struct weir_format *
-combined(struct weir_conf *cf, struct shared *all, const struct weir_node *node)
-{
-	struct weir_format *f = hash_get(&all->formats, STR("combined"));
-
-	if (f != NULL)
-		return f;
-	f = format_new(cf, FORMAT_DEFAULT, direct);
-	if (format_add(cf, f, node, 0, STR("$remote_addr - $remote_user [$time_local] \"$request\" "
-	    "$status $body_bytes_sent \"$http_referer\" \"$http_user_agent\"")) != WEIR_OK)
-		return NULL;
-	hash_put(&all->formats, STR("combined"), f);
-	return f;
-}
-
-static int
-unknown_format(struct weir_conf *cf, const struct weir_node *node, struct shared *all)
-{
-	const char			*names[64], *like;
-	const struct weir_hash_slot	*slot;
-	unsigned			 i, n = 0;
-
-	names[n++] = "combined";
-	for (i = 0; n < WEIR_COUNT(names) && (slot = hash_next(&all->formats, &i)) != NULL; )
-		names[n++] = pool_cstr(cf->pool, slot->key);
-	like = conf_nearest(node->w[2].s, names, n);
-	return conf_error(cf, node, 2, "unknown log format \"%.*s\"%s%s%s", STR_ARG(node->w[2].s),
-	    like != NULL ? ", did you mean \"" : "", like != NULL ? like : "",
-	    like != NULL ? "\"?" : "");
-}
-
-static int
-find_format(struct weir_conf *cf, const struct weir_node *node, struct shared *all,
-    const struct weir_format **to)
-{
-	struct weir_str name = node->n > 2 ? node->w[2].s : STR("combined");
-
-	*to = str_eq(name, STR("combined")) ? combined(cf, all, node)
-	    : hash_get(&all->formats, name);
-	return *to != NULL ? WEIR_OK : unknown_format(cf, node, all);
-}
-
-/* ---- access_log ---- */
-
-/* Words from 3 on. */
-static int
-read_params(struct weir_conf *cf, const struct weir_node *node, struct target *t,
-    struct buffer *b)
-{
-	static const char *const known[] = { "buffer=", "flush=", "if=", NULL };
-	struct weir_str	value;
-	uint64_t	size;
-	unsigned	w;
-	int		rc = WEIR_OK;
-
-	for (w = 3; w < node->n && rc == WEIR_OK; w++) {
-		if (conf_param(node, w, "buffer", &value)) {
-			rc = conf_size(cf, node, w, value, &size);
-			if (rc == WEIR_OK && (size == 0 || size > (64u << 20)))
-				rc = conf_error(cf, node, w, "a buffer has from 1 byte to 64m");
-			b->size = size;
-		} else if (conf_param(node, w, "flush", &value)) {
-			rc = conf_msec(cf, node, w, value, &b->flush_ms);
-			if (rc == WEIR_OK && b->flush_ms == 0)
-				rc = conf_error(cf, node, w, "invalid flush time \"%.*s\"",
-				    STR_ARG(value));
-		} else if (conf_param(node, w, "if", &value)) {
-			rc = expr_compile(cf, node, w, value, &t->when);
-		} else if (str_eq(node->w[w].s, STR("gzip")) || conf_param(node, w, "gzip", &value)) {
-			rc = conf_error(cf, node, w, "weir does not compress its logs: leave that to "
-			    "whoever rotates them");
-		} else {
-			rc = conf_bad_param(cf, node, w, known);
-		}
-	}
-	if (rc == WEIR_OK && b->flush_ms != 0 && b->size == 0)
-		return conf_error(cf, node, 0, "no buffer is defined for access_log \"%.*s\"",
-		    STR_ARG(node->w[1].s));
-	return rc;
-}
-
-/* The same file has the same buffer everywhere. */
-static int
-find_buffer(struct weir_conf *cf, const struct weir_node *node, struct shared *all,
-    const struct buffer *like, struct buffer **to)
-{
-	struct weir_log_file	*file = log_file(conf_path(cf, node->w[1].s, false).p);
-	struct buffer		*b;
-
-	if (file == NULL)
-		return conf_error(cf, node, 1, "cannot open \"%s\" (%d: %s)",
-		    conf_path(cf, node->w[1].s, false).p, errno, strerror(errno));
-	for (b = all->buffers; b != NULL && b->file != file; b = b->next)
-		;
-	*to = b;
-	if (b != NULL && (b->size != like->size || b->flush_ms != like->flush_ms))
-		return conf_error(cf, node, 1, "access_log \"%.*s\" already defined with conflicting "
-		    "parameters", STR_ARG(node->w[1].s));
-	if (b != NULL)
-		return WEIR_OK;
-	*to = b = pool_dup(cf->pool, like, sizeof(*like));
-	b->file = file;
-	b->next = all->buffers;
-	all->buffers = b;
-	pool_on_free(cf->pool, buffer_free, b);
-	return WEIR_OK;
-}
-
-static int
-check_path(struct weir_conf *cf, const struct weir_node *node)
-{
-	struct weir_str path = node->w[1].s;
-
-	if (path.n == 0)
-		return conf_error(cf, node, 1, "the file has no name");
-	if (str_begins(path, STR("syslog:")))
-		return conf_error(cf, node, 1, "access_log cannot write to syslog yet; name a file");
-	if (str_chr(path, '$') >= 0)
-		return conf_error(cf, node, 1, "the name of an access log cannot have variables yet");
-	return WEIR_OK;
+	return alog_set_format(cf, node, ((struct log_conf *)conf)->all);
 }
 
 static int
 set_access_log(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	struct log_conf	*c = conf;
-	struct target	*t = POOL_NEW(cf->pool, target), **at;
-	struct buffer	 b = { .next = NULL };
+	struct log_conf *c = conf;
 
 	(void)scope;
-	if (str_eq(node->w[1].s, STR("off"))) {
-		if (node->n > 2)
-			return conf_error(cf, node, 2, "access_log off has no parameters");
-		c->targets = NULL;
-		return WEIR_OK;
-	}
-	if (check_path(cf, node) != WEIR_OK ||
-	    find_format(cf, node, c->shared, &t->format) != WEIR_OK ||
-	    read_params(cf, node, t, &b) != WEIR_OK ||
-	    find_buffer(cf, node, c->shared, &b, &t->buffer) != WEIR_OK)
-		return WEIR_FAIL;
-	for (at = &c->targets; *at != NULL; at = &(*at)->next)
-		;
-	*at = t;
-	return WEIR_OK;
+	return alog_set(cf, node, c->all, &c->logs);
 }
 
-/* ---- the module ---- */
+static int
+set_cache(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return alog_set_cache(cf, node, &((struct log_conf *)conf)->cache);
+}
 
 /*
  * Where http{} says nothing, it is as if it had said so: then the default is read by the
@@ -458,8 +180,7 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 
 	if (scope->parent != NULL)
 		return WEIR_OK;
-	c->shared = POOL_NEW(cf->pool, shared);
-	hash_init(&c->shared->formats, cf->pool, false);
+	c->all = alog_new(cf->pool, &kind);
 	for (n = cf->root->child; n != NULL; n = n->next)
 		if (str_eq(n->w[0].s, STR("http")) && n->block)
 			add_default(cf, n);
@@ -468,20 +189,31 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 
 static const struct weir_cmd cmds[] = {
 	{ "log_format", IN_HTTP, CONF_CUSTOM, .args_min = 2, .args_max = CONF_ANY,
-	  .set = set_log_format, .flags = CONF_MULTI,
-	  .args = "name [escape=default|json|none] string ...",
+	  .set = set_log_format, .flags = CONF_MULTI, .args = ALOG_FORMAT_ARGS,
 	  .doc = "Name a format for access_log: a text with variables; several strings are put "
 	  "together.  escape=default writes control characters, bytes above 126, quotes and backslashes "
 	  "as \\xHH and \"-\" where there is no value; json what a JSON string may hold, and nothing where "
 	  "there is no value; none all but line ends as it is.  Of a value, the first 8192 bytes are "
 	  "logged and \"...\" marks the cut." },
-	{ "access_log", IN_HTTP_ANY | IN_IF | IN_LIMIT, CONF_CUSTOM, CONF_AT(log_conf, targets),
+	{ "access_log", IN_HTTP_ANY | IN_IF | IN_LIMIT, CONF_CUSTOM, CONF_AT(log_conf, logs),
 	  .args_min = 1, .args_max = CONF_ANY, .set = set_access_log, .flags = CONF_MULTI,
-	  .args = "path [format [buffer=size] [flush=time] [if=condition]] | off",
+	  .args = ALOG_ARGS,
 	  .doc = "Log each request into a file, in the format \"combined\" unless another is named; "
 	  "logs/access.log unless said otherwise.  Several may stand in one block.  With a buffer "
-	  "lines are written when it is full, when the flush time has passed, on USR1 and at exit.  "
-	  "Nothing is logged when the condition is empty or \"0\".  off: none of them." },
+	  "lines are written when it is full, when the flush time has passed, on USR1 and at exit.  With gzip "
+	  "(level 1 to 9; 1) each buffer (64k) is written as a member of a gzip file.  "
+	  "Nothing is logged when the condition is empty or \"0\".  off: none of them.  "
+	  "The path may have variables: then workers open the file for each record (open_log_file_cache keeps it "
+	  "open), in the folder before the first variable, in which their user must be able to make files; "
+	  "names that lead out of it are refused, and the request's root must exist.  "
+	  "syslog:server=address,facility=local7,severity=info,tag=nginx,nohostname sends each line to a syslog "
+	  "server, by default at port 514; the address may be unix:/path." },
+	{ "open_log_file_cache", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(log_conf, cache),
+	  .args_min = 1, .args_max = 4, .set = set_cache, .args = ALOG_CACHE_ARGS,
+	  .doc = "Keep up to max access logs whose names have variables open in each worker: those that were "
+	  "used min_uses times (1), until they were not used for inactive (10s).  Every valid (60s) it is "
+	  "looked whether the file is still there under its name.  USR1 closes all of them.  off: they are opened "
+	  "for each record." },
 	{ 0 }
 };
 

@@ -45,6 +45,8 @@ int	req_open(struct weir_req *, struct weir_str path, struct weir_found *);
 int	req_stat(struct weir_req *, struct weir_str path, struct stat *);
 /* The descriptor of a folder, for reading its entries; never from the cache.  -1 with errno. */
 int	req_open_folder(struct weir_req *, struct weir_str path);
+/* For appending, made when it is not there.  -1 with errno. */
+int	req_open_log(struct weir_req *, struct weir_str path);
 
 /*
  * Answer with the regular file that was opened, whose reference goes to the response: 200 with Last-Modified, ETag

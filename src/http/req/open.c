@@ -12,6 +12,8 @@
 #include "http/req/filecache.h"
 
 #define READ_FLAGS	(O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+#define LOG_FLAGS	(O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+#define LOG_MODE	0644		/* of what is created: only logs are */
 #define WALK_FLAGS	(O_PATH | O_DIRECTORY | O_CLOEXEC)
 
 /* ---- configuration ---- */
@@ -63,7 +65,7 @@ static int
 step_own(int at, const char *name, int flags)
 {
 	struct stat	link, target;
-	int		fd = openat(at, name, flags);
+	int		fd = openat(at, name, flags, LOG_MODE);
 
 	if (fd < 0)
 		return -1;
@@ -80,7 +82,7 @@ static int
 step_none(int at, const char *name, int flags)
 {
 	struct stat	st;
-	int		fd = openat(at, name, flags | O_NOFOLLOW);
+	int		fd = openat(at, name, flags | O_NOFOLLOW, LOG_MODE);
 
 	/* O_PATH opens a link itself. */
 	if (fd < 0 || !(flags & O_PATH) || (fstat(fd, &st) == 0 && !is_link(&st)))
@@ -145,7 +147,7 @@ open_at(struct weir_req *r, const struct weir_way *w, int flags)
 	const char	*base;
 
 	if (w->links == SYMLINKS_ALL || w->trusted == w->path.n)
-		return open(w->path.p, flags);
+		return open(w->path.p, flags, LOG_MODE);
 	base = w->trusted == 0 ? "/" : pool_cstr(r->s.pool, str_of(w->path.p, w->trusted));
 	return walk(open(base, WALK_FLAGS), str_from(w->path, w->trusted), flags, w->links);
 }
@@ -218,13 +220,26 @@ req_stat(struct weir_req *r, struct weir_str path, struct stat *st)
 	return rc;
 }
 
-int
-req_open_folder(struct weir_req *r, struct weir_str path)
+/* Past open_file_cache. */
+static int
+open_now(struct weir_req *r, struct weir_str path, int flags)
 {
 	const struct weir_http_conf	*c = REQ_CORE(r);
 	struct weir_way			 w = { .path = path, .links = c->symlinks };
 
 	if (c->symlinks != SYMLINKS_ALL)
 		w.trusted = trusted(r, c, path);
-	return open_at(r, &w, READ_FLAGS | O_DIRECTORY);
+	return open_at(r, &w, flags);
+}
+
+int
+req_open_folder(struct weir_req *r, struct weir_str path)
+{
+	return open_now(r, path, READ_FLAGS | O_DIRECTORY);
+}
+
+int
+req_open_log(struct weir_req *r, struct weir_str path)
+{
+	return REQ_CORE(r)->symlinks == SYMLINKS_ALL ? log_open(path.p) : open_now(r, path, LOG_FLAGS);
 }

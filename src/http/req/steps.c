@@ -265,6 +265,8 @@ who(void *arg, struct weir_log_line *l)
 	log_fact(l, "client", FACT_PLAIN, &client, 1);
 	log_fact(l, "server", FACT_PLAIN, &server, 1);
 	fact(l, "request", FACT_QUOTED, r->msg->line);
+	if (r->parent != NULL)
+		fact(l, "subrequest", FACT_QUOTED, r->uri.path);
 	if (r->upstream_peer.n != 0)
 		log_fact(l, "upstream", FACT_QUOTED, up, WEIR_COUNT(up));
 	fact(l, "host", FACT_QUOTED, fields_value(&r->msg->fields, H_HOST));

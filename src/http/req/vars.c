@@ -427,7 +427,7 @@ get_content_length(struct weir_sess *s, struct weir_str *to, const void *data)
 
 /* ---- the request as a whole ---- */
 
-/* Made when first asked for; the same in every log. */
+/* Made when first asked for; the same in every log, also of sub-requests. */
 struct weir_str
 req_id(struct weir_req *r)
 {
@@ -436,6 +436,8 @@ req_id(struct weir_req *r)
 	char		 *text;
 	unsigned	  i;
 
+	while (r->parent != NULL)
+		r = r->parent;
 	if (r->id.n != 0)
 		return r->id;
 	random_bytes(raw, sizeof(raw));
