@@ -21,6 +21,7 @@ $w->start(<<'E');
 env TZ;
 http {
 	add_header X-Http http;
+	map $sent_http_content_type $by_type { default off; text/plain $arg_e; ~image/ max; }
 
 	server {
 		listen 127.0.0.1:%PORT1%;
@@ -53,6 +54,12 @@ http {
 			location /e/mod/ { alias html/; expires modified 1h; }
 			location /e/modneg/ { alias html/; expires modified -1h; }
 			location /e/at/ { alias html/; expires @12h30m; }
+			location /e/modzero/ { alias html/; expires modified 0; }
+			location /e/modvar/ { alias html/; expires modified $arg_e; }
+			location /e/map/ { alias html/; expires $by_type; }
+			location /e/mix/ { alias html/; expires "1h 30m"; add_header Cache-Control private; }
+			location /e/long/ { alias html/; expires 10000y; }
+			location /e/last/ { alias html/; expires modified 1h; return 200 "no date"; }
 			location /e/var/ { alias html/; expires $arg_e; }
 			location /e/error/ { expires 1d; return 404; }
 		}
@@ -144,6 +151,19 @@ $r = $w->get('/e/mod/t.txt');
 is seconds($r->header('Expires')), $changed + 3600, 'modified: from the last modification';
 like $r->header('Cache-Control'), qr/^max-age=34(9\d|[0-9]\d)|max-age=3500$/, 'modified: what is left of it';
 is field('/e/modneg/t.txt', 'Cache-Control'), 'no-cache', 'modified, negative';
+expires '/e/modzero/t.txt', 'max-age=0', 0, 'modified 0: now';
+$r = $w->get('/e/modvar/t.txt?e=%2B1h' =~ s/%2B/+/r);
+is seconds($r->header('Expires')), $changed + 3600, 'modified, a variable';
+is field("/e/modvar/t.txt?e=$_", 'Expires'), undef, "modified, a variable without sense: $_" for '@1h', 'epoch', 'off', '';
+expires '/e/map/t.txt?e=1d12h', 'max-age=129600', 129600, 'a map of the type';
+expires '/e/map/t.txt?e=+1h', 'max-age=3600', 3600, 'with a sign';
+is field('/e/map/t.txt?e=max', 'Cache-Control'), 'max-age=315360000', 'a variable: max';
+is field('/e/map/t.txt?e=epoch', 'Cache-Control'), 'no-cache', 'a variable: epoch';
+is seconds(field('/e/map/t.txt?e=@15h', 'Expires')) % 86400, 15 * 3600, 'a variable: a time of the day';
+is field("/e/map/t.txt?e=$_", 'Expires'), undef, "a variable without sense: $_" for '@25h', '@-1h', '1000ms', '1x', '-', '@', 'Epoch';
+is_deeply [$w->get('/e/mix/t.txt')->headers_all('Cache-Control')], ['max-age=5400', 'private'], 'add_header adds to it';
+is field('/e/long/t.txt', 'Expires'), 'Fri, 31 Dec 9999 23:59:59 GMT', 'dates have an end';
+expires '/e/last/', 'max-age=3600', 3600, 'modified: without a date from now on';
 $r = $w->get('/e/at/t.txt');
 is seconds($r->header('Expires')) % 86400, 12 * 3600 + 30 * 60, '@time: a time of the day';
 my ($age) = $r->header('Cache-Control') =~ /^max-age=(\d+)$/;

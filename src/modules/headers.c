@@ -7,6 +7,8 @@
 #include "core/base/num.h"
 #include "modules/headers.h"
 
+#define LAST_DATE	253402300799	/* Fri, 31 Dec 9999 23:59:59 GMT */
+
 enum expires_kind { EXPIRES_OFF, EXPIRES_EPOCH, EXPIRES_MAX, EXPIRES_ACCESS, EXPIRES_MODIFIED,
 	EXPIRES_DAILY };
 
@@ -114,7 +116,8 @@ read_expires(struct weir_str s, bool modified, struct expires *to)
 	minus = s.n != 0 && s.p[0] == '-' && to->kind != EXPIRES_DAILY;
 	if (minus || (s.n != 0 && s.p[0] == '+' && to->kind != EXPIRES_DAILY))
 		s = str_from(s, 1);
-	if (num_msec(s, &ms) != WEIR_OK || ms % 1000 != 0 || ms / 1000 > INT32_MAX)
+	/* Seconds are counted here, so there are no "1000ms". */
+	if (num_msec(s, &ms) != WEIR_OK || str_ends(s, STR("ms")))
 		return "invalid time";
 	if (to->kind == EXPIRES_DAILY && ms > 86400 * 1000u)
 		return "daily time value must be less than 24 hours";
@@ -182,7 +185,7 @@ say_until(struct weir_req *r, int64_t until, int64_t age)
 {
 	char	*date = pool_bytes(r->s.pool, HTTP_DATE_LEN);
 
-	http_date_put(date, (time_t)WEIR_MAX(until, 0));
+	http_date_put(date, (time_t)WEIR_MIN(WEIR_MAX(until, 0), LAST_DATE));
 	say_expires(r, str_of(date, HTTP_DATE_LEN), age < 0 ? STR("no-cache")
 	    : pool_printf(r->s.pool, "max-age=%lld", (long long)age));
 }
@@ -207,7 +210,8 @@ add_expires(struct weir_req *r, const struct expires *e)
 		say_until(r, from, from - now);
 		return;
 	case EXPIRES_MODIFIED:
-		from = changed != NULL ? http_date_read(changed->value) : -1;
+		if (changed != NULL && e->sec != 0)	/* 0 means now, also here */
+			from = http_date_read(changed->value);
 		break;
 	case EXPIRES_ACCESS:
 		break;
