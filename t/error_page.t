@@ -35,6 +35,9 @@ http {
 		location @named { return 203 "named:$uri"; }
 		location /url { error_page 404 http://e.example.com/$arg_x; return 404; }
 		location /url301 { error_page 404 =301 http://e.example.com/; return 404; }
+		client_max_body_size 10;
+		location /sized { error_page 413 /toolarge; }
+		location = /toolarge { return 413 "not so much"; }
 		location /loop { error_page 404 /loop2; return 404; }
 		location /loop2 { error_page 404 /made; return 404; }
 		location /rec { recursive_error_pages on; error_page 404 /rec2; return 404; }
@@ -99,6 +102,11 @@ is $w->get('/redir')->status, 200, 'a redirect may have a page';
 $r = $w->get('/gone');
 is $r->status, 503, 'an upstream that is not there';
 is $r->body, 'down', 'its page';
+
+# what was too large for the place is not too large for its error page again
+$r = $w->request('POST', '/sized', [], 'x' x 11);
+is $r->status, 413, 'too large a body';
+is $r->body, 'not so much', 'its page';
 
 # S-207: nothing of the request in a built-in page, no version
 $r = $w->get('/html/<script>alert(1)</script>');

@@ -76,6 +76,7 @@ struct weir_req {
 	bool			 finished;
 	bool			 keepalive;	/* the connection may go on */
 	bool			 body_refused;	/* client_max_body_size was passed while streaming */
+	bool			 too_large;	/* refused for its length: the error page is not refused again */
 	bool			 tunnel;
 	bool			 timed_out;	/* the client took too long */
 	bool			 allow_ranges;	/* the body's source can be cut */

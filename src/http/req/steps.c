@@ -102,7 +102,8 @@ route(struct weir_req *r)
 	if (loc != NULL && REQ_CORE(r)->internal && !r->internal)
 		return req_error(r, 404);
 	status = req_body_check(r);
-	if (status != 0) {
+	if (status != 0 && !r->too_large) {
+		r->too_large = true;
 		log_errorx(&r->s.log, "client intended to send too large body: %lld bytes",
 		    (long long)r->msg->length);
 		return req_error(r, status);

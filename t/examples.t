@@ -1,0 +1,302 @@
+#!/usr/bin/env perl
+# examples.t - does every file of conf/examples do what it says?
+#
+# Each is tested as it is (weir -t, without a word of complaint), and started with
+# 8080 to 8089, 127.0.0.1:9001 to 9009, /srv/www, /etc/weir, /var/spool/weir and
+# /dev/log put where a test may have them.  So an example uses these and no others.
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Path qw(make_path);
+use lib 't/lib';
+use Weir;
+use Test::More;
+
+my $root = abs_path('.');
+my %example;
+
+sub slurp {
+	my ($path) = @_;
+
+	open my $f, '<', $path or die "$path: $!";
+	local $/;
+	return scalar <$f>;
+}
+
+# The example with this test's ports and folders.
+sub moved {
+	my ($w, $text) = @_;
+
+	$text =~ s{\b808(\d)\b}{'%PORT' . (1 + $1) . '%'}ge;
+	$text =~ s{127\.0\.0\.1:900(\d)\b}{'127.0.0.1:%PORT' . (20 + $1) . '%'}ge;
+	$text =~ s{/(?:srv/www|etc/weir|var/spool/weir)\b}{$w->dir . $&}ge;
+	$text =~ s{unix:/dev/log\b}{'unix:' . $w->dir . '/devlog'}ge;
+	$text =~ s{\blisten(\s+)(%PORT)}{listen${1}127.0.0.1:$2}g;
+	$text =~ s{include(\s+)\.\./mime\.types}{include$1$root/conf/mime.types};
+	$text =~ s{include(\s+)proxy\.inc}{include$1$root/conf/examples/proxy.inc}g;
+	return $text;
+}
+
+# Tests one example: its subtest gets a weir that runs it.  before => a sub that gets the object
+# first; origins => { 9001 => sub } with the connection, or a text for who answers.
+sub example {
+	my ($name, $code, %opt) = @_;
+
+	$example{$name} = 1;
+	subtest $name => sub {
+		my $w = Weir->new;
+		$w->set_conf(slurp("conf/examples/$name.conf"));
+		my ($rc, undef, $err) = $w->run('-t', '-p', $w->dir, '-e', 'error.log', '-c',
+		    "$root/conf/examples/$name.conf");
+		is $rc, 0, 'weir -t';
+		unlike $err, qr/\[\w+\]/, 'not a word about it' or diag $err;
+
+		make_path(map $w->dir . $_, qw(/srv/www /etc/weir /var/spool/weir));
+		chmod 0777, $w->dir . '/var/spool/weir';
+		$opt{before}->($w) if $opt{before};
+		for my $port (sort keys %{ $opt{origins} // {} }) {
+			my $o = $opt{origins}{$port};
+			$w->origin(20 + $port - 9000, ref $o ? $o : echo($o));
+		}
+		$w->start(moved($w, slurp("conf/examples/$name.conf")));
+		$code->($w);
+		is $w->stop, 0, 'and ends';
+	};
+}
+
+# An origin that says who it is and what it was asked.
+sub echo {
+	my ($who) = @_;
+
+	return sub {
+		my ($c) = @_;
+
+		while (my $q = $c->read_request) {
+			my $h = $q->{headers};
+			my $body = "$who $q->{method} $q->{uri} " . length($q->{body}) . "\n" .
+			    join '', map "$_: $h->{$_}\n", sort keys %$h;
+			$c->note("$who $q->{method} $q->{uri}");
+			$c->send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " .
+			    length($body) . "\r\n\r\n$body");
+		}
+	};
+}
+
+# ---- files and an application ----
+
+example 'site-with-app' => sub {
+	my ($w) = @_;
+	my $r = $w->get('/style.css');
+
+	is $r->body, 'css', 'a file is served';
+	is $r->header('Content-Type'), 'text/css', 'with its type';
+	like $r->header('Cache-Control'), qr/max-age=2592000/, 'and for long';
+	like $w->get('/2024/hello')->body, qr{^app GET /2024/hello }, 'the rest is the application';
+	like $w->get('/')->body, qr{^app GET / }, 'the front page, too';
+	like $w->get('/missing.css')->body, qr{^app GET /missing.css }, 'and assets that it makes';
+	like $w->get('/index.php?p=1')->body, qr{^app GET /index.php\?p=1 }, 'code is run, not sent';
+	my $said = $w->get('/hello', Host => 'blog.example.com', 'X-Forwarded-For' => '10.9.8.7')->body;
+	like $said, qr/^host: blog\.example\.com$/m, 'it knows the name';
+	like $said, qr/^x-forwarded-for: 10\.9\.8\.7, 127\.0\.0\.1$/m, 'and the client';
+	is $w->get('/.env')->status, 404, 'no secrets';
+	is $w->get('/sub/.git/config')->status, 404, 'in no folder';
+	is $w->get('/.well-known/security.txt')->body, 'contact', 'but what is well known';
+	is $w->get('/wp-content/uploads/2024/evil.php')->status, 403, 'uploads do not run';
+	is $w->get('/xmlrpc.php')->status, 403, 'xmlrpc';
+}, origins => { 9001 => 'app' }, before => sub {
+	my ($w) = @_;
+	my $www = 'srv/www/blog';
+
+	$w->write("$www/style.css", 'css');
+	$w->write("$www/index.php", '<?php secret');
+	$w->write("$www/.env", 'SECRET=1');
+	$w->write("$www/.well-known/security.txt", 'contact');
+	$w->write("$www/sub/.git/config", 'x');
+	$w->write("$www/wp-content/uploads/2024/evil.php", 'x');
+};
+
+example 'single-page-app' => sub {
+	my ($w) = @_;
+	my $r = $w->get('/cart/42');
+
+	is $r->body, 'the page', 'a route of the application gets the page';
+	is $r->header('Content-Type'), 'text/html', 'as HTML';
+	is $r->header('Cache-Control'), 'no-cache', 'which is asked for anew';
+	is $w->get('/', 'If-None-Match' => $r->header('ETag'))->status, 304, 'and mostly is the same';
+	like $w->get('/assets/app-1a2b.js')->header('Cache-Control'), qr/immutable/, 'assets stay';
+	is $w->get('/assets/app-1a2b.js')->header('Content-Type'), 'text/javascript', 'and are JavaScript';
+	is $w->get('/assets/gone.js')->status, 404, 'a missing asset is no page';
+	like $w->get('/api/users?x=1')->body, qr{^api GET /v1/users\?x=1 }, 'the API below its own path';
+}, origins => { 9001 => 'api' }, before => sub {
+	my ($w) = @_;
+
+	$w->write('srv/www/spa/index.html', 'the page');
+	$w->write('srv/www/spa/assets/app-1a2b.js', 'js');
+};
+
+example 'many-sites' => sub {
+	my ($w) = @_;
+	my $port = $w->port(1);
+
+	is $w->get('/', Host => 'example.com')->body, 'main', 'the site';
+	my $r = $w->get('/a?b', Host => 'www.example.com');
+	is $r->status, 301, 'the other spelling';
+	is $r->header('Location'), "http://example.com:$port/a?b", 'is sent to the site';
+	is $w->get('/', Host => 'a.sites.example.com')->body, 'customer a', 'a customer';
+	is $w->get('/', Host => 'b.sites.example.com')->status, 404, 'no customer';
+	is $w->http("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"), '', 'an unknown name gets no answer';
+}, before => sub {
+	my ($w) = @_;
+
+	$w->write('srv/www/example.com/index.html', 'main');
+	$w->write('srv/www/customers/a/index.html', 'customer a');
+};
+
+example 'static-cdn' => sub {
+	my ($w) = @_;
+	my $r = $w->get('/a.png');
+
+	like $r->header('Cache-Control'), qr/max-age=2592000/, 'pictures: 30 days';
+	is $r->header('Access-Control-Allow-Origin'), '*', 'for scripts of other sites';
+	like $w->get('/a.html')->header('Cache-Control'), qr/no-cache/, 'pages: ask each time';
+	like $w->get('/app.0123abcd.js')->header('Cache-Control'), qr/max-age=315360000/, 'hashed names: for ever';
+	is $w->get('/a.bin')->header('Cache-Control'), 'max-age=3600', 'others: an hour';
+	$r = $w->get('/films/a.mp4', Range => 'bytes=2-4');
+	is $r->status, 206, 'a part';
+	is $r->body, '234', 'the right one';
+	is $r->header('Content-Range'), 'bytes 2-4/10', 'and says which';
+	is $w->get('/a.png', 'If-None-Match' => $w->get('/a.png')->header('ETag'))->status, 304, 'conditional';
+	is $w->request('POST', '/a.png', [], 'x')->status, 403, 'nobody writes';
+	is $w->get('/a.part')->status, 404, 'nothing unfinished';
+}, before => sub {
+	my ($w) = @_;
+
+	$w->write("srv/www/cdn/$_", '0123456789')
+	    for qw(a.png a.html a.bin app.0123abcd.js a.part films/a.mp4);
+};
+
+# ---- applications ----
+
+example 'load-balancing' => sub {
+	my ($w) = @_;
+	my %n;
+
+	$n{ (split ' ', $w->get('/')->body)[0] }++ for 1 .. 30;
+	is_deeply \%n, { one => 20, two => 10 }, 'two to one';
+	$w->origin_stop($_) for 21, 22;
+	like $w->get('/')->body, qr/^spare /, 'the spare one when the others are gone';
+	like $w->get('/')->header('X-Served-By'), qr/127\.0\.0\.1:${\$w->port(23)}$/, 'which says who it was';
+	like $w->get('/status')->body, qr/^Active connections/, 'numbers';
+	like join("\n", $w->access('logs/access.log', 33)), qr{"GET / HTTP/1.1" 200 by .*, 127}, 'the log tells of the tries';
+}, origins => { 9001 => 'one', 9002 => 'two', 9003 => 'spare' };
+
+sub chat {
+	my ($c) = @_;
+	my $q = $c->read_request or return;
+
+	if (lc($q->{headers}{upgrade} // '') ne 'websocket') {
+		$c->send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nplain");
+		return;
+	}
+	$c->send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+	my $text = $c->read_n(5);
+	$c->send("echo $text");
+}
+
+example 'websocket-chat' => sub {
+	my ($w) = @_;
+	my @ask = ('Connection' => 'Upgrade', 'Upgrade' => 'websocket', 'Sec-WebSocket-Version' => 13,
+	    'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==');
+	my $talk = sub {
+		my ($uri, @more) = @_;
+		my $c = $w->connect;
+		my $head = "GET $uri HTTP/1.1\r\nHost: chat.example.com\r\n";
+		my @h = (@ask, @more);
+		while (my ($k, $v) = splice @h, 0, 2) {
+			$head .= "$k: $v\r\n";
+		}
+		$c->send("$head\r\n");
+		my $r = $c->response;
+		return $r->status if $r->status != 101;
+		$c->send('hello');
+		return $c->read_n(10);
+	};
+
+	is $talk->('/ws/room'), 'echo hello', 'a WebSocket';
+	is $talk->('/'), 'echo hello', 'everywhere';
+	is $talk->('/ws/private/room', Origin => 'http://chat.example.com'), 'echo hello', 'from our pages';
+	is $talk->('/ws/private/room', Origin => 'http://evil.example'), 403, 'not from others';
+	is $talk->('/plain/x'), 200, 'and not where it is off';
+}, origins => { 9001 => \&chat, 9002 => \&chat };
+
+example 'canary' => sub {
+	my ($w) = @_;
+	my %n;
+
+	is $w->get('/', Cookie => "release=$_")->header('X-Release'), "release_$_", "a cookie chooses: $_" for qw(new old);
+	like $w->get('/', Cookie => 'release=new')->body, qr/^new GET/, 'and its server answers';
+	$n{ $w->get('/', 'User-Agent' => "browser $_")->header('X-Release') }++ for 1 .. 200;
+	ok $n{release_old} > 150 && $n{release_new} > 2, 'without one about a tenth get the new release'
+	    or diag explain \%n;
+	my %one = map { $w->get('/', 'User-Agent' => 'x')->header('X-Release') => 1 } 1 .. 10;
+	is scalar(keys %one), 1, 'and the same client the same one';
+}, origins => { 9001 => 'old', 9002 => 'new' };
+
+example 'maintenance' => sub {
+	my ($w) = @_;
+
+	like $w->get('/')->body, qr/^app GET/, 'open';
+	$w->write('srv/www/maintenance/on', '');
+	my $r = $w->get('/a/b', Host => 'shop.example.com');
+	is $r->status, 503, 'closed';
+	is $r->body, 'back soon', 'with the page';
+	is $r->header('Retry-After'), 600, 'and a word for machines';
+	unlink $w->dir . '/srv/www/maintenance/on';
+	like $w->get('/')->body, qr/^app GET/, 'open again, without a reload';
+	$w->origin_stop(21);
+	$r = $w->get('/shop/');
+	is $r->status . $r->body, '503back soon', 'the same page when the application is gone';
+}, origins => { 9001 => 'app' }, before => sub {
+	$_[0]->write('srv/www/maintenance/page.html', 'back soon');
+};
+
+example 'large-uploads' => sub {
+	my ($w) = @_;
+	my $mb = 'x' x (3 << 20);
+
+	is $w->request('PUT', '/x', [], $mb)->status, 413, 'too much elsewhere';
+	is $w->request('PUT', '/x', [], $mb)->body, "This is more than we take.\n", 'which is told';
+	like $w->request('PUT', '/upload/x', [], $mb)->body, qr{^app PUT /upload/x 3145728$}m, 'kept and passed';
+	like $w->request('PUT', '/stream/x', [], $mb)->body, qr{^app PUT /stream/x 3145728$}m, 'passed as it comes';
+	is_deeply [ glob $w->dir . '/var/spool/weir/*' ], [], 'nothing stays in the folder';
+
+	my $c = $w->connect;
+	$c->send("PUT /stream/early HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
+	ok wait_for(sub { grep /early/, $w->origin_notes(22) }), 'the application hears of it before its end';
+}, origins => { 9001 => sub {
+	my ($c) = @_;
+	my $head = $c->read_head // return;
+
+	if ($head =~ /early/) {
+		open my $f, '>>', $c->{weir}->dir . '/origin-22.notes';
+		print $f "early\n";
+		return;
+	}
+	my ($n) = $head =~ /^content-length: (\d+)/mi;
+	my $got = length $c->read_n($n // 0);
+	my ($line) = $head =~ /^(\S+ \S+)/;
+	my $body = "app $line $got\n";
+	$c->send("HTTP/1.1 200 OK\r\nContent-Length: " . length($body) . "\r\nConnection: close\r\n\r\n$body");
+} };
+
+# ---- none is forgotten ----
+
+is_deeply [ sort map { m{([^/]+)\.conf$} } glob 'conf/examples/*.conf' ], [ sort keys %example ],
+    'every example has a test';
+my $guide = slurp('doc/migrate-from-nginx.md');
+is_deeply [ grep { index($guide, "conf/examples/$_.conf") < 0 } sort keys %example ], [],
+    'and doc/migrate-from-nginx.md tells of it';
+
+done_testing();
