@@ -291,6 +291,81 @@ example 'large-uploads' => sub {
 	$c->send("HTTP/1.1 200 OK\r\nContent-Length: " . length($body) . "\r\nConnection: close\r\n\r\n$body");
 } };
 
+# Says who is logged in by a cookie.
+sub login {
+	my ($c) = @_;
+
+	while (my $q = $c->read_request) {
+		my ($user) = ($q->{headers}{cookie} // '') =~ /user=(\w+)/;
+		my $status = $q->{uri} ne '/auth/check' ? '200 OK' : !defined $user ? '401 Unauthorized' :
+		    $user eq 'mallory' ? '403 Forbidden' : '204 No Content';
+		my $body = $status =~ /^200/ ? "login page $q->{uri}" : '';
+		$c->note(join ' ', $q->{method}, $q->{uri}, $q->{headers}{'x-original-uri'} // '-', length $q->{body});
+		$c->send("HTTP/1.1 $status\r\n" . ($user ? "X-Auth-User: $user\r\nX-Auth-Groups: staff\r\n" : '') .
+		    ($status =~ /^204/ ? '' : 'Content-Length: ' . length($body) . "\r\n") . "\r\n$body");
+	}
+}
+
+example 'sso' => sub {
+	my ($w) = @_;
+	my $r = $w->get('/wiki?a=b', 'X-Auth-User' => 'root');
+
+	is $r->status, 302, 'nobody is logged in';
+	like $r->header('Location'), qr{/auth/login\?back=/wiki\?a=b$}, 'so to the login';
+	is $w->get('/auth/login')->body, 'login page /auth/login', 'which is open';
+	is $w->get('/api/x')->status, 401, 'programs get a 401';
+	is $w->get('/wiki', Cookie => 'user=mallory')->status, 403, 'somebody who must not';
+	$r = $w->request('POST', '/wiki', [ Cookie => 'user=alice', 'X-Auth-User' => 'root' ], 'text');
+	like $r->body, qr{^app POST /wiki 4$}m, 'somebody who may';
+	like $r->body, qr/^x-auth-user: alice$/m, 'by name, and no other';
+	like $r->body, qr/^x-auth-groups: staff$/m, 'and groups';
+	ok grep($_ eq 'GET /auth/check /wiki 0', $w->origin_notes(21)), 'the service was asked without the body'
+	    or diag $w->origin_notes(21);
+	is $w->get('/auth/check', Cookie => 'user=alice')->status, 404, 'the question is for no client';
+}, origins => { 9001 => \&login, 9002 => 'app' };
+
+example 'mirror-traffic' => sub {
+	my ($w) = @_;
+	my $r = $w->request('POST', '/all/x?y=z', [], 'a body');
+
+	like $r->body, qr{^old POST /all/x\?y=z 6$}m, 'the application answers';
+	ok wait_for(sub { grep $_ eq 'new POST /all/x?y=z', $w->origin_notes(22) }), 'and the copy went there';
+	like $w->get("/$_")->body, qr{^old GET /$_ }, 'a page' for 1 .. 3;
+	# Who is chosen depends on the address; all of 127.0.0.x are ours.
+	for my $n (2 .. 60) {
+		my $c = $w->connect(from => "127.0.0.$n");
+		$c->send("GET /from/$n HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+		$c->read_all;
+	}
+	ok wait_for(sub { grep m{^new GET /from/}, $w->origin_notes(22) }), 'some pages are copied';
+	my $n = grep m{^new GET /from/}, $w->origin_notes(22);
+	cmp_ok $n, '<', 40, 'and not all of them';
+	is scalar(grep m{^new POST /[^a]}, $w->origin_notes(22)), 0, 'and nothing else';
+	$w->origin_stop(22);
+	like $w->get('/alone')->body, qr/^old GET/, 'nobody misses the new release';
+	is $w->get('/copy')->status, 404, 'which no client asks';
+}, origins => { 9001 => 'old', 9002 => 'new' };
+
+example 'file-mirror' => sub {
+	my ($w) = @_;
+	my $r = $w->get('/');
+
+	like $r->body, qr{<a href="pool/">pool/</a>}, 'a listing';
+	like $w->get('/pool/')->body, qr{<a href="a\.deb">a\.deb</a>}, 'of every folder';
+	like $w->get('/json/pool/')->body, qr/"name"\s*:\s*"a\.deb",\s*"type"\s*:\s*"file"/, 'for programs';
+	is $w->get('/web/')->body, 'welcome', 'a page wins';
+	like $w->get('/pool/a.deb')->header('Cache-Control'), qr/2592000/, 'packages stay';
+	is $w->get('/dists/Release')->header('Cache-Control'), 'no-cache', 'lists do not';
+	is $w->get('/pool/.~a.deb')->status, 404, 'nothing unfinished';
+	is $w->request('PUT', '/pool/a.deb', [], 'x')->status, 405, 'read only';
+	is $w->get('/pool/a.deb', Range => 'bytes=1-')->body, 'eb', 'downloads go on where they ended';
+}, before => sub {
+	my ($w) = @_;
+
+	$w->write("srv/www/mirror/$_->[0]", $_->[1]) for [ 'pool/a.deb', 'deb' ], [ 'pool/.~a.deb', 'd' ],
+	    [ 'web/index.html', 'welcome' ], [ 'dists/Release', 'r' ];
+};
+
 # ---- none is forgotten ----
 
 is_deeply [ sort map { m{([^/]+)\.conf$} } glob 'conf/examples/*.conf' ], [ sort keys %example ],

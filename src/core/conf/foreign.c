@@ -165,8 +165,10 @@ static const struct foreign {
 	{ "more_set_headers more_clear_headers more_set_input_headers more_clear_input_headers",
 	  "third-party module headers-more",
 	  "use add_header with always, proxy_hide_header and proxy_set_header" },
-	{ "brotli brotli_* zstd zstd_*", "third-party module ngx_brotli or zstd",
-	  "leave the line out: what the upstream has compressed passes as it is" },
+	{ "brotli brotli_types brotli_comp_level brotli_min_length brotli_buffers brotli_window zstd "
+	  "zstd_types zstd_comp_level zstd_min_length zstd_buffers", "third-party module ngx_brotli or zstd",
+	  "files that were compressed beforehand are served by brotli_static and zstd_static, and what "
+	  "an upstream has compressed passes as it is" },
 	{ "modsecurity modsecurity_* SecRulesEnabled MainRule BasicRule CheckRule",
 	  "third-party module ModSecurity or naxsi",
 	  "weir inspects no contents: put a filter of its own before the application" },
