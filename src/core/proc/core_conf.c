@@ -139,7 +139,7 @@ static int
 set_load_module(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
 	(void)s, (void)conf;
-	return conf_error(cf, n, 1, "weir's modules are part of the binary: see weir -V");
+	return conf_error(cf, n, 1, "weir's modules are part of the binary (see weir -V): leave the line out");
 }
 
 /*
