@@ -218,6 +218,7 @@ ok wait_for(sub { grep /^192\.0\.2\.1 192\.0\.2\.1 \/deny$/, $w->access }), 'the
 	is ask($tcp4), "192.0.2.1 123 192.0.2.2 5678 $real", 'a reset hurts nobody';
 }
 
+my $sanitized = join('', Weir->new->run('-V')) =~ /--with-sanitizers/;	# it keeps what was freed
 sub rss { my ($p) = $w->worker_pids; open my $f, '<', "/proc/$p/status" or die; local $/; <$f> =~ /^VmRSS:\s+(\d+)/m ? $1 : 0 }
 {
 	my $before = rss();
@@ -225,7 +226,7 @@ sub rss { my ($p) = $w->worker_pids; open my $f, '<', "/proc/$p/status" or die; 
 	my @many = map { my $c = $w->connect; $c->send($half); $c } 1 .. 1500;
 	is ask($tcp4), "192.0.2.1 123 192.0.2.2 5678 $real", 'served beside 1500 half headers';
 	my $more = rss() - $before;
-	cmp_ok $more, '<', 1500, "1500 half headers cost less than 1 kB each ($more kB)";
+	cmp_ok $more, '<', 1500, "1500 half headers cost less than 1 kB each ($more kB)" unless $sanitized;
 	$_->close for @many;
 }
 {

@@ -9,7 +9,7 @@
  * It is asked at the server's level before everything else, and, if nothing was found there, in the location
  * before limits and access.  The address that was found is s->peer; the connection keeps its own.
  */
-#include "core/net/cidr.h"
+#include "core/net/netset.h"
 #include "core/net/proxy_protocol.h"
 #include "http/req/req.h"
 
@@ -18,11 +18,7 @@ extern const struct weir_module realip_module;
 enum source { FROM_FIELD, FROM_PROXY_PROTOCOL };
 
 struct realip_conf {
-	struct weir_cidrs {
-		struct weir_cidr *v;
-		unsigned	 n, room;
-		bool		 unix_too;
-	}			 from;
+	struct weir_netset	 from;		/* its ids mean nothing */
 	enum source		 source;
 	struct weir_str		 field;
 	enum weir_known		 known;		/* of that name */
@@ -36,14 +32,7 @@ static unsigned module_index;
 static bool
 trusts(const struct realip_conf *c, const struct weir_addr *a)
 {
-	unsigned	i;
-
-	if (a->sa.sa_family == AF_UNIX)
-		return c->from.unix_too;
-	for (i = 0; i < c->from.n; i++)
-		if (cidr_has(&c->from.v[i], a))
-			return true;
-	return false;
+	return netset_find(&c->from, a) != NETSET_NONE;
 }
 
 static bool
@@ -142,7 +131,7 @@ start(void)
 /* ---- directives ---- */
 
 static int
-add_named(struct weir_conf *cf, struct weir_node *node, struct weir_cidrs *to)
+add_named(struct weir_conf *cf, struct weir_node *node, struct weir_netset *to)
 {
 	const char		*err = "host not found";
 	struct weir_addr	*v;
@@ -153,12 +142,11 @@ add_named(struct weir_conf *cf, struct weir_node *node, struct weir_cidrs *to)
 		return conf_error(cf, node, 1, "%s in set_real_ip_from \"%.*s\"", err,
 		    STR_ARG(node->w[1].s));
 	for (i = 0; i < n; i++) {
-		struct weir_str		 bytes = addr_bytes(&v[i]);
-		struct weir_cidr	*c = POOL_PUSH(cf->pool, to);
+		struct weir_str		bytes = addr_bytes(&v[i]);
+		struct weir_cidr	net = { .len = (uint8_t)bytes.n, .bits = (uint8_t)(8 * bytes.n) };
 
-		c->len = (uint8_t)bytes.n;
-		c->bits = (uint8_t)(8 * bytes.n);
-		memcpy(c->bytes, bytes.p, bytes.n);
+		memcpy(net.bytes, bytes.p, bytes.n);
+		netset_add(cf->pool, to, &net, 0);
 	}
 	return WEIR_OK;
 }
@@ -166,27 +154,35 @@ add_named(struct weir_conf *cf, struct weir_node *node, struct weir_cidrs *to)
 static int
 set_from(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	struct weir_cidrs	*to = &((struct realip_conf *)conf)->from;
+	struct weir_netset	*to = &((struct realip_conf *)conf)->from;
 	struct weir_str		 word = node->w[1].s;
-	struct weir_cidr	 c;
+	struct weir_cidr	 net;
 	bool			 low = false;
 
 	(void)scope;
 	if (str_eq(word, STR("unix:"))) {
-		to->unix_too = true;
+		netset_add_unix(to, 0);
 		return WEIR_OK;
 	}
-	if (cidr_parse(word, &c, &low) == WEIR_OK) {
+	if (cidr_parse(word, &net, &low) == WEIR_OK) {
 		if (low)
 			conf_warn(cf, node, 1, "low address bits of %.*s are meaningless",
 			    STR_ARG(word));
-		*POOL_PUSH(cf->pool, to) = c;
+		netset_add(cf->pool, to, &net, 0);
 		return WEIR_OK;
 	}
 	if (word.n == 0 || str_chr(word, '/') >= 0 || str_chr(word, ':') >= 0)
 		return conf_error(cf, node, 1, "invalid parameter \"%.*s\": it is an address, a range of "
 		    "them, \"unix:\" or a host name", STR_ARG(word));
 	return add_named(cf, node, to);
+}
+
+static int
+ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
+{
+	(void)scope;
+	netset_freeze(cf->pool, &((struct realip_conf *)conf)->from);
+	return WEIR_OK;
 }
 
 static int
@@ -254,6 +250,6 @@ static const struct weir_var vars[] = {
 
 const struct weir_module realip_module = {
 	.name = "realip", .index = &module_index, .conf_size = sizeof(struct realip_conf),
-	.cmds = cmds, .vars = vars, .hooks = hooks, .start = start,
+	.cmds = cmds, .vars = vars, .hooks = hooks, .ready = ready, .start = start,
 	.doc = "The client's address, as trusted proxies tell it.",
 };
