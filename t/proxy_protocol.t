@@ -176,6 +176,13 @@ ok wait_for(sub { $n <= grep /\[error\].* while reading PROXY protocol, client: 
 $w->log_like(qr/broken header: "GET \/ HTTP\/1\.0" while reading PROXY protocol/, 'with what came');
 $w->log_like(qr/header is too large/, 'or why');
 
+{
+	my $c = $w->connect;
+	$c->send("GET / HTTP/1.0\r\n\r\n");
+	is $c->read_all, '', 'plain HTTP is no PROXY header';
+	ok !$c->was_reset, 'the end of it is orderly';
+}
+
 # ---- who is believed ----
 
 sub two { ask($_[0], $_[1], port => 2) }

@@ -68,21 +68,7 @@ give_up(struct reader *r, enum weir_level level, const char *why)
 	conn_close(reader_end(r));
 }
 
-/* What came is named, as far as it is text. */
-static void
-refuse(struct reader *r, const char *p, size_t n, const char *why)
-{
-	char text[PROXY_V1_MAX + 32];
-	size_t end = 0;
-
-	while (end < n && end < PROXY_V1_MAX && p[end] != '\r' && p[end] != '\n')
-		end++;
-	if (end != 0)
-		(void)snprintf(text, sizeof text, "%s: \"%.*s\"", why, (int)end, p);
-	give_up(r, LOG_ERROR_, end != 0 ? text : why);
-}
-
-/* Takes the header off the connection; what lies behind it stays. */
+/* Takes bytes that were looked at; what lies behind them stays. */
 static bool
 take(struct weir_fdio *f, char *buf, size_t n)
 {
@@ -97,6 +83,21 @@ take(struct weir_fdio *f, char *buf, size_t n)
 		}
 	}
 	return true;
+}
+
+/* What came is named, as far as it is text, and taken: the end would be a reset else. */
+static void
+refuse(struct reader *r, char *p, size_t n, const char *why)
+{
+	char text[PROXY_V1_MAX + 32];
+	size_t end = 0;
+
+	while (end < n && end < PROXY_V1_MAX && p[end] != '\r' && p[end] != '\n')
+		end++;
+	if (end != 0)
+		(void)snprintf(text, sizeof text, "%s: \"%.*s\"", why, (int)end, p);
+	(void)take(&r->conn->tcp, p, n);
+	give_up(r, LOG_ERROR_, end != 0 ? text : why);
 }
 
 static ssize_t
