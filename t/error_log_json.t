@@ -97,6 +97,10 @@ is $m->{host}, 'a.example', 'which costs the others nothing';
 my ($line) = grep { /y{900}/ } $w->access('error.json');
 cmp_ok length $line, '<', 8192, 'a line has its bound';
 
+($line) = grep { /y{900}/ } $w->log_lines;
+is length $line, 4095, 'as text, too';
+like $line, qr{y\.\.\.$}, 'with a mark';
+
 $w->request('GET', '/' . 'z' x 60000, []);
 $m = object(sub { ($_->{request} // '') =~ /z\.\.\.$/ });
 like $m->{message}, qr{z\.\.\.$}, 'a long message too';

@@ -55,6 +55,15 @@ sub opened
 	return join ' ', sort map { (readlink($_) // '') =~ m{/logs/($re[^/]*)\.log$} ? $1 : () } glob "/proc/$pid/fd/*";
 }
 
+# What the code says; waits until it is what is wanted, for lines come after responses.
+sub soon { my ($code, $want) = @_; wait_for(sub { $code->() eq $want }); return $code->() }
+sub are_open
+{
+	my ($re, $want, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is soon(sub { opened($re) }, $want), $want, $name;
+}
+
 # ---- names ----
 
 $w->get('/x?n=a');
@@ -104,17 +113,20 @@ is_deeply lines('new.log', 1), ['/links'], 'then files are made as well';
 
 $w->get("/once?n=$_") for 1, 1;
 is_deeply lines('once-1.log', 2), [ '/once', '/once' ], 'off';
-is opened('once'), '', 'nothing stays open';
+are_open('once', '', 'nothing stays open');
 $w->get("/kept?n=$_") for 1 .. 6, 4;
-is opened('kept'), 'kept-3 kept-4 kept-5 kept-6', 'those used last are kept';
+lines('kept-4.log', 2);
+are_open('kept', 'kept-3 kept-4 kept-5 kept-6', 'those used last are kept');
 $w->get("/kept?n=$_") for 3, 7;
-is opened('kept'), 'kept-3 kept-4 kept-6 kept-7', 'the one that was not used goes first';
+lines('kept-7.log', 1);
+are_open('kept', 'kept-3 kept-4 kept-6 kept-7', 'the one that was not used goes first');
 is_deeply lines('kept-3.log', 2), [ '/kept', '/kept' ], 'and is written to';
 
 $w->get("/uses?n=$_") for 1, 1, 2;
-is opened('uses'), '', 'min_uses';
+lines('uses-2.log', 1);
+are_open('uses', '', 'min_uses');
 $w->get('/uses?n=1');
-is opened('uses'), 'uses-1', 'is reached';
+are_open('uses', 'uses-1', 'is reached');
 is scalar(@{ lines('uses-1.log', 3) }), 3, 'every line is there';
 
 $w->get('/inactive?n=1');
@@ -124,6 +136,7 @@ is scalar(@{ lines('inactive-1.log', 2) }), 2, 'and opened again';
 
 for my $name (qw(valid believed)) {
 	$w->get("/$name?n=1");
+	lines("$name-1.log", 1);
 	rename $w->dir . "/logs/$name-1.log", $w->dir . "/logs/$name-1.old" or die;
 	$w->get("/$name?n=1");
 }
@@ -136,6 +149,7 @@ ok wait_for(sub { $w->get('/believed?n=1'); -e $w->dir . '/logs/believed-1.log' 
 # The folder goes: nobody waits, and it goes on when there is one again.
 rename $w->dir . '/logs', $w->dir . '/logs.old' or die;
 is $w->get('/gone?n=a')->status, 200, 'a folder that is gone';
+is $w->get('/gone?n=new')->status, 200, 'also where nothing is open';
 rename $w->dir . '/logs.old', $w->dir . '/logs' or die;
 $w->get('/back?n=a');
 ok wait_for(sub { (lines('a.log')->[-1] // '') eq '/back' }), 'and comes back';
@@ -157,7 +171,6 @@ http {
 E
 }
 sub logs_of { return join ' ', sort map { (readlink($_) // '') =~ m{/((?:err|acc)-.*)\.log$} ? $1 : () } glob "/proc/$_[0]/fd/*" }
-sub soon { my ($code, $want) = @_; wait_for(sub { $code->() eq $want }); return $code->() }
 
 $r->start(conf('one'));
 $r->get('/one');
@@ -173,7 +186,8 @@ is logs_of($old), 'acc-one err-one', 'the old one has the old ones';
 rename $r->dir . "/$_", $r->dir . "/$_.old" or die for 'err-one.log', 'acc-one.log', 'acc-two.log';
 $r->kill('USR1');
 ok wait_for(sub { -e $r->dir . '/err-one.log' && -e $r->dir . '/acc-two.log' }), 'USR1 goes to all of them';
-is logs_of($_), 'acc-two err-two', 'and gives nobody what it does not need' for $r->worker_pids;
+my ($new) = $r->worker_pids;
+is soon(sub { logs_of($new) }, 'acc-two err-two'), 'acc-two err-two', 'and gives nobody what it does not need';
 $c->send("\r\n");
 is $c->response->status, 200, 'the old one serves';
 $c->close;
