@@ -366,6 +366,36 @@ example 'file-mirror' => sub {
 	    [ 'web/index.html', 'welcome' ], [ 'dists/Release', 'r' ];
 };
 
+# ---- the configuration that is installed ----
+
+subtest 'weir.conf' => sub {
+	my $w = Weir->new;
+	my $text = slurp('conf/weir.conf');
+	my $types = "include $root/conf/mime.types";
+
+	for ([ 'as it is', $text ], [ 'with everything switched on', $text =~ s{^(?:#(?=\S)|( +)#(?=\S| {4}))}{$1 // ''}gmre ]) {
+		my ($name, $conf) = @$_;
+
+		$conf =~ s/^user .*//m;
+		$conf =~ s/include\s+mime\.types/$types/;
+		$w->write('conf/weir.conf', $conf);
+		my ($rc, undef, $err) = $w->run('-t', '-p', $w->dir, '-e', 'error.log', '-c', 'conf/weir.conf');
+		is $rc, 0, $name;
+		unlike $err, qr/\[\w+\]/, "$name: not a word about it" or diag $err;
+	}
+	like $w->read('conf/weir.conf'), qr/^    upstream app \{\n {8}server /m, 'it was on';
+};
+
+# Facts that a web of today needs; and nginx.conf's users miss no extension.
+subtest 'mime.types' => sub {
+	my %type = map { my ($t, @e) = split; map { $_ => $t } @e } slurp('conf/mime.types') =~ /^\s+(\w+\/[^;]+);/mg;
+
+	is $type{$_->[0]}, $_->[1], $_->[0] for [ js => 'text/javascript' ], [ mjs => 'text/javascript' ],
+	    [ wasm => 'application/wasm' ], [ webp => 'image/webp' ], [ avif => 'image/avif' ],
+	    [ woff2 => 'font/woff2' ], [ json => 'application/json' ], [ webmanifest => 'application/manifest+json' ],
+	    [ svg => 'image/svg+xml' ], [ ico => 'image/vnd.microsoft.icon' ], [ html => 'text/html' ];
+};
+
 # ---- none is forgotten ----
 
 is_deeply [ sort map { m{([^/]+)\.conf$} } glob 'conf/examples/*.conf' ], [ sort keys %example ],
