@@ -366,6 +366,27 @@ example 'file-mirror' => sub {
 	    [ 'web/index.html', 'welcome' ], [ 'dists/Release', 'r' ];
 };
 
+example 'behind-a-balancer' => sub {
+	my ($w) = @_;
+	my $from = sub { my ($x, $uri, @h) = @_; $w->get($uri // '/', 'X-Forwarded-For' => $x, @h) };
+
+	like $from->('192.0.2.7')->body, qr/^x-real-ip: 192\.0\.2\.7$/m, 'the client that the balancer names';
+	like $from->('192.0.2.7, 198.51.100.1, 10.1.2.3')->body, qr/^x-real-ip: 198\.51\.100\.1$/m,
+	    'not the one that it was told';
+	is $from->('192.0.2.7', '/office/')->status, 200, 'allowed by the client';
+	is $from->('198.51.100.1', '/office/')->status, 403, 'or not';
+	is $from->('192.0.2.7', '/account/')->status, 301, 'without TLS';
+	is $from->('192.0.2.7', '/account/', 'X-Forwarded-Proto' => 'https')->status, 200, 'with it';
+	like +($w->access('logs/access.log', 6))[0], qr/^192\.0\.2\.7 via 127\.0\.0\.1 /, 'the log knows both';
+
+	my $c = $w->connect(port => 2);
+	$c->send("PROXY TCP4 203.0.113.9 127.0.0.1 5000 80\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	like $c->read_all, qr/^x-real-ip: 203\.0\.113\.9$/m, 'PROXY protocol';
+	$c = $w->connect(port => 2);
+	$c->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+	is $c->read_all, '', 'and nobody without it';
+}, origins => { 9001 => 'app' };
+
 # ---- the configuration that is installed ----
 
 subtest 'weir.conf' => sub {
@@ -403,5 +424,21 @@ is_deeply [ sort map { m{([^/]+)\.conf$} } glob 'conf/examples/*.conf' ], [ sort
 my $guide = slurp('doc/migrate-from-nginx.md');
 is_deeply [ grep { index($guide, "conf/examples/$_.conf") < 0 } sort keys %example ], [],
     'and doc/migrate-from-nginx.md tells of it';
+
+# The third column of its table says what weir does not have, the second what it has.
+my %known = map { (split)[0] => 1 } `${\(Weir->new->binary)} --directives`;
+for ($guide =~ /^## What is there.*?(?=^## )/ms ? $& =~ /^\| (.*) \|$/mg : ()) {
+	my ($module, $has, $lacks) = split / *\| */, $_, 3;
+
+	$lacks =~ s/;.*//;
+	is_deeply [ grep { !known($_) } $has =~ /`([a-z_0-9]+\*?)`/g ], [], "$module: weir has what the guide says";
+	is_deeply [ grep known($_), $lacks =~ /`([a-z_0-9]+\*?)`/g ], [], "$module: and lacks what it says";
+}
+
+sub known {
+	my ($name) = @_;
+
+	return $name =~ s/\*$// ? grep(index($_, $name) == 0, keys %known) : $known{$name};
+}
 
 done_testing();

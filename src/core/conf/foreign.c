@@ -123,8 +123,6 @@ static const struct foreign {
 	  "weir does not unpack responses: leave the line out, clients without gzip are rare" },
 	{ "dav_* create_full_put_path min_delete_depth", "ngx_http_dav_module",
 	  "weir writes no files for clients: put a WebDAV server behind proxy_pass" },
-	{ "random_index", "ngx_http_random_index_module",
-	  "use split_clients and a rewrite to choose a file" },
 	{ "mp4 mp4_*", "ngx_http_mp4_module",
 	  "leave the line out: players seek by ranges, which weir serves" },
 	{ "flv", "ngx_http_flv_module", "leave the line out: players seek by ranges, which weir serves" },
