@@ -10,7 +10,7 @@ use Test::More;
 use Weir;
 
 # effect: root alias types default_type sendfile sendfile_max_chunk etag log_not_found empty_gif
-# effect: error_log types_hash_max_size types_hash_bucket_size tcp_nopush aio aio_write directio
+# effect: error_log types_hash_max_size types_hash_bucket_size tcp_nopush aio_write directio
 # effect: directio_alignment read_ahead output_buffers postpone_output send_lowat
 # effect: subrequest_output_buffer_size
 
@@ -36,7 +36,6 @@ http {
 	root %DIR%/www;
 	types_hash_max_size 1024;
 	types_hash_bucket_size 64;
-	aio threads;
 	aio_write on;
 	directio 4m;
 	directio_alignment 512;
@@ -204,7 +203,7 @@ SKIP: {
 }
 
 $w->log_like(qr/\[warn\].*\Q$_\E: has no effect: /, "$_ warns") for qw(types_hash_max_size
-    types_hash_bucket_size aio aio_write directio directio_alignment read_ahead output_buffers postpone_output
+    types_hash_bucket_size aio_write directio directio_alignment read_ahead output_buffers postpone_output
     send_lowat subrequest_output_buffer_size tcp_nopush);
 
 is $w->stop, 0, 'stop';

@@ -56,6 +56,11 @@ give(struct weir_file_src *s, struct weir_bufq *to, size_t max)
 {
 	ssize_t	n;
 
+	if (s->is_warmed && s->now.len != 0 && max != 0) {
+		max = (size_t)warm_part(&s->warm, s->file, s->now.off, WEIR_MIN(s->now.len, max));
+		if (max == 0)
+			return WEIR_AGAIN;
+	}
 	if (s->copy) {
 		if ((n = copy(s, to, max)) < 0)
 			return n;
@@ -90,12 +95,38 @@ file_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 	}
 }
 
-/* Never AGAIN, so nobody waits for a notice. */
+static void
+tell(struct weir_file_src *s)
+{
+	if (s->wanted && s->src.ready != NULL)
+		s->src.ready(s->src.arg);
+}
+
+static void
+on_warm(struct weir_warm *w)
+{
+	tell(WEIR_OF(w, struct weir_file_src, warm));
+}
+
+static void
+on_notice(struct weir_task *t)
+{
+	tell(WEIR_OF(t, struct weir_file_src, notice));
+}
+
+/* Without threads there is never AGAIN, so nobody waits for a notice. */
 static void
 file_want(struct weir_src *src, bool on)
 {
-	(void)src;
-	(void)on;
+	struct weir_file_src	*s = WEIR_OF(src, struct weir_file_src, src);
+
+	if (!s->is_warmed)
+		return;
+	s->wanted = on;
+	if (!on)
+		task_off(&s->notice);
+	else if (s->warm.job == NULL && s->file != NULL)
+		task_post(&s->notice);	/* what was waited for has come */
 }
 
 static void
@@ -122,10 +153,22 @@ file_src_init(struct weir_file_src *s, struct weir_seg_file *f, uint64_t off, ui
 }
 
 void
+file_src_warm(struct weir_file_src *s)
+{
+	s->is_warmed = true;
+	warm_init(&s->warm, on_warm);
+	task_init(&s->notice, on_notice);
+}
+
+void
 file_src_end(struct weir_file_src *s)
 {
 	struct weir_seg_file	*f = s->file;
 
+	if (s->is_warmed) {
+		warm_end(&s->warm);
+		task_off(&s->notice);
+	}
 	s->file = NULL;
 	s->n = 0;
 	s->now = (struct weir_file_part){ STR_NONE, 0, 0 };

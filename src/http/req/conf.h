@@ -86,6 +86,7 @@ struct weir_http_conf {
 	bool		 reset_timedout;
 	bool		 tcp_nodelay, tcp_nopush, sendfile;
 	uint64_t	 sendfile_max_chunk;
+	bool		 aio_threads;
 	struct weir_str	 default_type;
 	struct weir_hash *types;			/* extension (lower case) -> struct weir_str * */
 	bool		 etag;

@@ -206,6 +206,33 @@ check_nopush(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *n
 	return WEIR_OK;
 }
 
+/* off, on, threads, threads=pool */
+static int
+set_aio(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	struct weir_http_conf	*c = conf;
+	struct weir_str		 how = node->w[1].s, pool;
+
+	(void)scope;
+	c->aio_threads = false;
+	if (str_eq(how, STR("off")))
+		return WEIR_OK;
+	if (str_eq(how, STR("on")))
+		return conf_warn(cf, node, 1, "has no effect: Linux would read past its memory only; "
+		    "\"aio threads\" keeps a slow disk from holding up others");
+	if (conf_param(node, 1, "threads", &pool)) {
+		if (pool.n == 0)
+			return conf_error(cf, node, 1, "the pool has no name");
+		conf_warn(cf, node, 1, "the name of a pool has no effect: a worker has one for all");
+	} else if (!str_eq(how, STR("threads"))) {
+		return conf_error(cf, node, 1, "invalid value \"%.*s\": off, on or threads is wanted",
+		    STR_ARG(how));
+	}
+	c->aio_threads = true;
+	cycle_needs_threads(cf);
+	return WEIR_OK;
+}
+
 /* What nginx has and weir does without.  A directive is never silently without effect. */
 static const struct no_effect {
 	const char	*name, *why;
@@ -218,16 +245,15 @@ static const struct no_effect {
 	{ "variables_hash_max_size", "weir's tables size themselves" },
 	{ "connection_pool_size", "weir's memory pools size themselves" },
 	{ "request_pool_size", "weir's memory pools size themselves" },
-	{ "output_buffers", "files are sent by the kernel, without buffers" },
+	{ "output_buffers", "buffers come from a common store, as many as a client takes" },
 	{ "postpone_output", "a response leaves when its maker has nothing more at hand" },
 	{ "subrequest_output_buffer_size", "weir keeps no response of a subrequest in a buffer" },
 	{ "msie_padding", "no living client needs it" },
 	{ "msie_refresh", "no living client needs it" },
 	{ "client_body_in_single_buffer", "who looks into a body that was kept sees all of it in any case" },
-	{ "aio", "files are sent by the kernel" },
-	{ "aio_write", "files are sent by the kernel" },
-	{ "directio", "files are sent by the kernel" },
-	{ "directio_alignment", "files are sent by the kernel" },
+	{ "aio_write", "what is written to disk goes into the kernel's memory first" },
+	{ "directio", "files are sent from the kernel's memory, without a copy" },
+	{ "directio_alignment", "weir has no directio" },
 	{ "read_ahead", "the kernel decides how far it reads ahead" },
 	{ "send_lowat", "Linux has no such option for sending" },
 };
@@ -336,6 +362,12 @@ static const struct weir_cmd cmds[] = {
 	{ "sendfile_max_chunk", IN_HTTP_ANY, CONF_SIZE, CONF_AT(weir_http_conf, sendfile_max_chunk),
 	  .def = "2m", .doc = "The most of a file that one connection sends before the others have "
 	  "their turn." },
+	{ "aio", IN_HTTP_ANY, CONF_CUSTOM, .def = "off", .args_min = 1, .args_max = 1, .set = set_aio,
+	  .args = "off | threads[=pool]",
+	  .doc = "Have files that are not in memory read by threads before they are sent, so that a slow disk "
+	  "does not hold up other clients.  All that wants threads shares a few of each worker, so the name "
+	  "of a pool has no effect; nor has on, since Linux reads asynchronously only past its "
+	  "memory." },
 	{ "etag", IN_HTTP_ANY, CONF_FLAG, CONF_AT(weir_http_conf, etag), .def = "on",
 	  .doc = "Give files an ETag, made of time and size." },
 	{ "if_modified_since", IN_HTTP_ANY, CONF_ENUM, CONF_AT(weir_http_conf, if_modified_since),
@@ -472,7 +504,6 @@ static const struct weir_cmd cmds[] = {
 	{ "client_body_in_single_buffer", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "log_subrequest", IN_HTTP_ANY, CONF_FLAG, CONF_AT(weir_http_conf, log_subrequest), .def = "off",
 	  .doc = "Whether sub-requests (of auth_request, mirror, add_before_body) are logged as requests are." },
-	{ "aio", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "aio_write", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "directio", IN_HTTP_ANY, NO_EFFECT(1) },
 	{ "directio_alignment", IN_HTTP_ANY, NO_EFFECT(1) },

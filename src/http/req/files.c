@@ -212,6 +212,8 @@ req_send_file(struct weir_req *r, const struct weir_found *f, bool ranges)
 	struct weir_file_src	*src = POOL_NEW(r->s.pool, weir_file_src);
 
 	file_src_init(src, f->file, 0, (uint64_t)f->st.st_size, !REQ_CORE(r)->sendfile);
+	if (REQ_CORE(r)->aio_threads)
+		file_src_warm(src);
 	file_unref(f->file);
 	pool_on_free(r->s.pool, end_src, src);
 	add_validators(r, &f->st);
