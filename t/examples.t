@@ -10,6 +10,8 @@ use warnings;
 
 use Cwd qw(abs_path);
 use File::Path qw(make_path);
+use IO::Socket::UNIX;
+use Socket qw(SOCK_DGRAM);
 use lib 't/lib';
 use Weir;
 use Test::More;
@@ -33,6 +35,7 @@ sub moved {
 	$text =~ s{127\.0\.0\.1:900(\d)\b}{'127.0.0.1:%PORT' . (20 + $1) . '%'}ge;
 	$text =~ s{/(?:srv/www|etc/weir|var/spool/weir)\b}{$w->dir . $&}ge;
 	$text =~ s{unix:/dev/log\b}{'unix:' . $w->dir . '/devlog'}ge;
+	$text =~ s{^error_log\s+logs/error\.log\s+\w+}{'error_log ' . $w->log_path . ' info'}me;
 	$text =~ s{\blisten(\s+)(%PORT)}{listen${1}127.0.0.1:$2}g;
 	$text =~ s{include(\s+)\.\./mime\.types}{include$1$root/conf/mime.types};
 	$text =~ s{include(\s+)proxy\.inc}{include$1$root/conf/examples/proxy.inc}g;
@@ -386,6 +389,47 @@ example 'behind-a-balancer' => sub {
 	$c->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 	is $c->read_all, '', 'and nobody without it';
 }, origins => { 9001 => 'app' };
+
+my $syslog;
+
+example 'log-to-syslog' => sub {
+	my ($w) = @_;
+	my $line = sub {
+		my $v = '';
+		vec($v, fileno $syslog, 1) = 1;
+		return undef if !select $v, undef, undef, 10;
+		recv $syslog, my $text, 65536, 0;
+		return $text;
+	};
+
+	$w->get('/fine');
+	$w->get('/health');
+	$w->get('/%22missing%22');
+	like $line->(), qr/^<190>.* weir: \{.*"uri":"\/%22missing%22","status":404,/, 'a 404 is told to syslog';
+	$w->origin_stop(21);
+	$w->get('/gone');
+	my @two = ($line->(), $line->());
+	is scalar(grep(/^<\d+>.* weir_error: .*connect\(\) failed/, @two)), 1, 'errors, too' or diag @two;
+	is scalar(grep(/^<190>.* weir: .*"status":502,/, @two)), 1, 'and what the client got';
+
+	$w->kill('USR1');
+	my @log = $w->access('logs/access.log', 3);
+	is scalar(@log), 3, 'the file has all but the checks';
+	like $log[0], qr/^\{"time":"[^"]+","client":"127\.0\.0\.1","method":"GET","host":"localhost","uri":"\/fine","status":200,.*\}$/,
+	    'as JSON';
+}, origins => { 9001 => sub {
+	my ($c) = @_;
+
+	while (my $q = $c->read_request) {
+		$c->send('HTTP/1.1 ' . ($q->{uri} =~ /missing/ ? '404 Not Found' : '200 OK') .
+		    "\r\nContent-Length: 0\r\n\r\n");
+	}
+} }, before => sub {
+	my ($w) = @_;
+
+	$syslog = IO::Socket::UNIX->new(Local => $w->dir . '/devlog', Type => SOCK_DGRAM) or die;
+	chmod 0777, $w->dir . '/devlog';
+};
 
 # ---- the configuration that is installed ----
 
