@@ -99,6 +99,7 @@ struct weir_http_conf {
 	bool		 recursive_error_pages;
 	bool		 internal;
 	int		 satisfy;
+	uint64_t	 auth_delay_ms;
 	struct weir_expr limit_rate, limit_rate_after;
 	struct weir_error_page *error_pages;		/* a list, in the order of the file */
 	struct core_log	 error_log;			/* http_log() knows what it means */

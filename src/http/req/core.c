@@ -481,6 +481,9 @@ static const struct weir_cmd cmds[] = {
 	{ "satisfy", IN_HTTP_ANY, CONF_ENUM, CONF_AT(weir_http_conf, satisfy), .def = "all",
 	  .choices = satisfy_choices,
 	  .doc = "Must all that control access agree, or is one enough?" },
+	{ "auth_delay", IN_HTTP_ANY, CONF_MSEC, CONF_AT(weir_http_conf, auth_delay_ms), .def = "0s",
+	  .doc = "Answer with 401 only after that time, so that guessing passwords is slow and how long the "
+	  "check took cannot be measured." },
 	{ "log_not_found", IN_HTTP_ANY, CONF_FLAG, CONF_AT(weir_http_conf, log_not_found),
 	  .def = "on", .doc = "Write missing files into the error log." },
 	{ "error_log", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 3,

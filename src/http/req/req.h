@@ -86,6 +86,7 @@ struct weir_req {
 	bool			 local_location; /* Location was made here: may become absolute */
 	bool			 rate_set;	/* limit_rate below counts, not the configuration */
 	int			 err_status;	/* original status of an error page */
+	int			 refused;	/* `satisfy any`: what to answer if nobody vouches */
 	struct weir_str		 proxy_host;	/* $proxy_host */
 	struct weir_str		 upstream_peer, upstream_target; /* for the error log: who is asked what */
 	struct weir_req_body	*req_body;	/* what was read of the request's body; NULL: nothing asked for it */

@@ -135,18 +135,76 @@ preaccess(struct weir_req *r)
 	return hooks(r, ON_PREACCESS);
 }
 
+/* ---- who is turned away ---- */
+
+struct delayed {		/* auth_delay */
+	struct weir_timer	 timer;
+	struct weir_req		*r;
+};
+
+static void
+delay_off(void *arg)
+{
+	timer_off(&((struct delayed *)arg)->timer);
+}
+
+static void
+on_delayed(struct weir_timer *t)
+{
+	struct weir_req *r = WEIR_OF(t, struct delayed, timer)->r;
+
+	r->on_client_gone = NULL;
+	req_error(r, 401);
+}
+
+static void
+gone_while_delayed(struct weir_req *r, const char *why, bool broken)
+{
+	if (broken)
+		req_abort(r, why);
+}
+
+/* However long it took to find out: who measures sees the delay. */
+static enum weir_next
+delay(struct weir_req *r, uint64_t ms)
+{
+	struct delayed *d = POOL_NEW(r->s.pool, delayed);
+
+	log_info(&r->s.log, "delaying unauthorized request");
+	d->r = r;
+	timer_init(&d->timer, on_delayed);
+	timer_set(&d->timer, ms);
+	pool_on_free(r->s.pool, delay_off, d);
+	r->on_client_gone = gone_while_delayed;
+	return WEIR_DONE;
+}
+
+static enum weir_next
+turn_away(struct weir_req *r, int status)
+{
+	uint64_t ms = REQ_CORE(r)->auth_delay_ms;
+
+	if (status == 401 && ms != 0 && r->step == STEP_ACCESS)
+		return delay(r, ms);
+	return req_error(r, status);
+}
+
+static enum weir_next
+refuse_now(struct weir_sess *s, int status)
+{
+	return turn_away(req_of(s), status);
+}
+
 /* satisfy any: refusals are remembered, and count only when nobody vouches. */
 static enum weir_next
 refuse_later(struct weir_sess *s, int status)
 {
 	struct weir_req *r = req_of(s);
 
-	if (r->err_status != 401)
-		r->err_status = status;
+	if (r->refused != 401)
+		r->refused = status;
 	return WEIR_NEXT;
 }
-
-static enum weir_next refuse_now(struct weir_sess *, int);
 
 static enum weir_next
 access_any(struct weir_req *r)
@@ -165,9 +223,11 @@ access_any(struct weir_req *r)
 	r->s.refuse = refuse_now;
 	if (n == WEIR_WAIT || r->again || n == WEIR_DONE)
 		return n;
-	refused = r->err_status;
-	r->err_status = 0;
-	return n == WEIR_PASS || refused == 0 ? WEIR_NEXT : req_error(r, refused);
+	refused = r->refused;
+	r->refused = 0;
+	if (n == WEIR_PASS)	/* nobody is asked for a password any more */
+		fields_remove_known(&r->rsp.fields, H_WWW_AUTHENTICATE);
+	return n == WEIR_PASS || refused == 0 ? WEIR_NEXT : turn_away(r, refused);
 }
 
 static enum weir_next
@@ -231,12 +291,6 @@ req_run(struct weir_req *r)
 }
 
 /* ---- the beginning ---- */
-
-static enum weir_next
-refuse_now(struct weir_sess *s, int status)
-{
-	return req_error(req_of(s), status);
-}
 
 static void
 resume(struct weir_sess *s)

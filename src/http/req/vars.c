@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/num.h"
 #include "core/os/random.h"
+#include "http/req/basic.h"
 #include "http/req/files.h"
 #include "http/req/vars.h"
 
@@ -353,62 +354,13 @@ get_cookie(struct weir_sess *s, struct weir_str *to, const void *data)
 	return WEIR_FAIL;
 }
 
-/* 64 of them, then the letter's value is wrong. */
-static unsigned
-base64_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return (unsigned)(c - 'A');
-	if (c >= 'a' && c <= 'z')
-		return (unsigned)(c - 'a') + 26;
-	if (c >= '0' && c <= '9')
-		return (unsigned)(c - '0') + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : 64;
-}
-
-/* RFC 4648, 4; padding may be missing.  NULL when it is malformed. */
-static char *
-base64_decode(struct weir_pool *pool, struct weir_str in, size_t *n)
-{
-	char	*out = pool_bytes(pool, in.n / 4 * 3 + 3);
-	uint32_t bits = 0;
-	unsigned have = 0;
-	size_t	 i;
-
-	while (in.n != 0 && in.p[in.n - 1] == '=')
-		in.n--;
-	*n = 0;
-	for (i = 0; i < in.n; i++) {
-		unsigned v = base64_value(in.p[i]);
-
-		if (v > 63)
-			return NULL;
-		bits = bits << 6 | v;
-		have += 6;
-		if (have < 8)
-			continue;
-		have -= 8;
-		out[(*n)++] = (char)(bits >> have);
-	}
-	return in.n % 4 == 1 ? NULL : out;
-}
-
-/* The name in "Authorization: Basic ..." (RFC 7617). */
 static int
 get_remote_user(struct weir_sess *s, struct weir_str *to, const void *data)
 {
-	struct weir_str	value = fields_value(&req_of(s)->msg->fields, H_AUTHORIZATION);
-	ssize_t		colon;
-	size_t		n;
-	char		*p;
+	struct weir_str pass;
 
 	(void)data;
-	if (!str_ibegins(value, STR("Basic ")))
-		return WEIR_FAIL;
-	p = base64_decode(s->pool, str_trim(str_from(value, 6)), &n);
-	if (p == NULL || (colon = str_chr(str_of(p, n), ':')) <= 0)
-		return WEIR_FAIL;
-	return give(to, str_of(p, (size_t)colon));
+	return req_basic(req_of(s), to, &pass);
 }
 
 static int
