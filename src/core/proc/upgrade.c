@@ -34,7 +34,8 @@ become(const char *binary, char *const *argv, struct weir_cycle *c)
 	struct weir_str		 zones = zones_export(c->zones, pool);
 	const char		*more[] = {
 		pool_cstr(pool, pool_printf(pool, VARIABLE "=%.*s", STR_ARG(fds))),
-		pool_cstr(pool, pool_printf(pool, ZONES "=%.*s", STR_ARG(zones))), NULL
+		zones.n > 0 ? pool_cstr(pool, pool_printf(pool, ZONES "=%.*s", STR_ARG(zones))) : NULL,
+		NULL
 	};
 
 	log_pid_changed();
