@@ -25,6 +25,56 @@ sess_ctx_make(struct weir_sess *s, unsigned module, size_t size)
 	return s->ctx[module];
 }
 
+struct weir_kept {
+	struct weir_kept *next;
+	unsigned	  module;
+	max_align_t	  state[];
+};
+
+void *
+sess_kept(const struct weir_sess *s, unsigned module)
+{
+	struct weir_kept *k;
+
+	for (k = s->kept; k != NULL; k = k->next)
+		if (k->module == module)
+			return k->state;
+	return NULL;
+}
+
+void *
+sess_kept_make(struct weir_sess *s, unsigned module, size_t size)
+{
+	struct weir_kept *k;
+	void		 *state = sess_kept(s, module);
+
+	if (state != NULL)
+		return state;
+	k = pool_zalloc(s->pool, sizeof(*k) + size);
+	k->module = module;
+	k->next = s->kept;
+	s->kept = k;
+	return k->state;
+}
+
+void
+sess_hold(struct weir_sess *s, struct weir_hold *h)
+{
+	h->next = s->holds;
+	s->holds = h;
+}
+
+void
+sess_release(struct weir_sess *s)
+{
+	struct weir_hold *h;
+
+	while ((h = s->holds) != NULL) {
+		s->holds = h->next;
+		h->release(h);
+	}
+}
+
 struct weir_str
 sess_capture(const struct weir_captures *c, unsigned n)
 {

@@ -47,6 +47,15 @@ struct weir_captures {		/* of the last regex that matched: $1 ... */
 	unsigned	 n;		/* pairs */
 };
 
+/*
+ * Something that a session holds until it ends, and a tunnel goes on holding, although it frees the session's
+ * pool: so its memory is not the pool's.  release() is called once, and frees it.
+ */
+struct weir_hold {
+	struct weir_hold *next;
+	void		(*release)(struct weir_hold *);
+};
+
 struct weir_sess {
 	uint32_t	 magic;
 	bool		 is_http;
@@ -59,6 +68,8 @@ struct weir_sess {
 	const struct weir_addr *peer;	/* the client's address: the connection's, or what realip found */
 	uint64_t	 began_ms;	/* weir_now_ms */
 	uint64_t	 began_wall_ms;
+	struct weir_hold *holds;
+	struct weir_kept *kept;		/* sess_kept() */
 	void		**ctx;		/* a module's own state, by module; NULL until the first */
 	void		(*resume)(struct weir_sess *);	/* after WEIR_WAIT */
 	/* Turn it away: an HTTP status, or for a stream a plain close. */
@@ -73,6 +84,13 @@ struct weir_sess {
 /* A module's state for this session; sess_ctx_make gives zeroed memory the first time. */
 void	*sess_ctx(struct weir_sess *, unsigned module);
 void	*sess_ctx_make(struct weir_sess *, unsigned module, size_t);
+/* The same, but an internal redirect, which clears the other state, leaves it. */
+void	*sess_kept(const struct weir_sess *, unsigned module);
+void	*sess_kept_make(struct weir_sess *, unsigned module, size_t);
+
+void	 sess_hold(struct weir_sess *, struct weir_hold *);
+/* The session has ended, as http and stream know it. */
+void	 sess_release(struct weir_sess *);
 
 /* Group n (from 1) of a match, empty when there is none or it took no part. */
 struct weir_str sess_capture(const struct weir_captures *, unsigned n);

@@ -300,6 +300,22 @@ struct saved {			/* before the bytes of each */
 	uint8_t	 state;
 } __attribute__((packed));
 
+void
+vars_keep(struct weir_sess *s)
+{
+	unsigned	i;
+	bool		missing;
+	struct weir_str v;
+
+	for (i = 0; i < vars_of(s)->used.n; i++) {
+		if (!(vars_of(s)->used.v[i].def.flags & VAR_KEEP))
+			continue;
+		v = var_get(s, i, &missing);
+		if (!missing)
+			var_set(s, i, v);
+	}
+}
+
 size_t
 vars_save(const struct weir_sess *s, char *to)
 {

@@ -25,6 +25,7 @@ enum {
 	VAR_CHANGEABLE	= 4,	/* `set`, `map`... may define it too, and then win */
 	VAR_STREAM	= 8,	/* exists in stream, too / only when VAR_NOT_HTTP */
 	VAR_NOT_HTTP	= 16,
+	VAR_KEEP	= 64,	/* volatile, and its source is gone after a tunnel: vars_keep() */
 	VAR_WEAK	= 32	/* vars_define(): does not take the place of another definition */
 };
 
@@ -75,6 +76,8 @@ void	vars_used_at(struct weir_vars *, unsigned number, const struct weir_node *,
 struct weir_str var_get(struct weir_sess *, unsigned number, bool *missing);
 /* Keep a value, also of a volatile variable. */
 void	var_set(struct weir_sess *, unsigned number, struct weir_str);
+/* Find out and keep all VAR_KEEP that the configuration uses. */
+void	vars_keep(struct weir_sess *);
 /*
  * Pack what is kept, numbers and bytes, to `to` (NULL: only measure); returns the size.  vars_load() gives it to
  * another session, as views of `from`.

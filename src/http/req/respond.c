@@ -383,6 +383,7 @@ req_finish(struct weir_req *r)
 	if (r->parent == NULL || REQ_CORE(r)->log_subrequest)
 		for (weir_hook_list h = sess_hooks(ON_LOG); *h != NULL; h++)
 			(void)(*h)(&r->s);
+	sess_release(&r->s);
 	sub_parent_ends(r);
 	src_on_ready(&r->x->io.in, NULL, NULL);
 	sink_on_ready(&r->x->io.out, NULL, NULL);

@@ -17,6 +17,7 @@ struct weir_tunnel {
 	struct weir_task free;
 	struct weir_conn *client, *other;
 	const struct weir_codec *codec;
+	struct weir_hold *holds;
 	struct weir_http_server *server;
 	struct weir_location *loc;
 	void		(*revive)(struct weir_req *, const void *, size_t);
@@ -45,7 +46,7 @@ pack(struct weir_req *r, const struct weir_tunnel_to *to)
 {
 	struct weir_str path = r->uri_rewritten ? r->uri.path : STR("");
 	struct weir_str args = r->uri_rewritten ? r->uri.args : STR("");
-	size_t vars = vars_save(&r->s, NULL);
+	size_t vars = (vars_keep(&r->s), vars_save(&r->s, NULL));
 	size_t peer = r->s.peer != &r->s.conn->peer ? sizeof *r->s.peer : 0;	/* realip's */
 	size_t size = KEEP_AT + to->keep_size + peer + r->x->raw.n + path.n + args.n + vars;
 	struct weir_tunnel *t = slab_sized_take(size);
@@ -65,6 +66,8 @@ pack(struct weir_req *r, const struct weir_tunnel_to *to)
 	t->vars = (uint32_t)vars;
 	t->has_args = r->uri.has_args;
 	t->codec = r->x->codec;
+	t->holds = r->s.holds;
+	r->s.holds = NULL;
 	t->server = r->server;
 	t->loc = r->loc;
 	t->revive = to->revive;
@@ -130,6 +133,7 @@ unpack(struct weir_tunnel *t)
 		r->uri.has_args = t->has_args;
 		r->uri_rewritten = true;
 	}
+	r->s.holds = t->holds;
 	r->s.began_ms = t->began_ms;
 	r->s.began_wall_ms = t->began_wall_ms;
 	r->rsp.status = t->status;
