@@ -152,6 +152,48 @@ test_meddling(void **state)
 	assert_int_equal(fired, 4);
 }
 
+/* Set to 0 ms by its own function, a timer waits for the next turn, and the others have theirs. */
+static void
+on_at_once(struct weir_timer *timer)
+{
+	fired++;
+	timer_set(timer, 0);
+	if (fired == 3)
+		timer_off(timer);
+	if (fired == 5)
+		timer_set(timer, 20);
+}
+
+static void
+test_at_once(void **state)
+{
+	(void)state;
+	weir_now_ms = 3000;
+	begin(2);
+	timer_init(&t[0], on_at_once);
+	timer_set(&t[0], 0);
+	timer_set(&t[1], 0);
+	wheel_run();
+	assert_int_equal(fired, 2);
+	assert_int_equal(wheel_wait(), 0);
+	wheel_run();
+	assert_int_equal(fired, 3);
+	assert_int_equal(wheel_wait(), -1);
+	timer_set(&t[0], 10);
+	weir_now_ms += 15;			/* late */
+	wheel_run();
+	assert_int_equal(fired, 4);
+	assert_int_equal(wheel_wait(), 0);
+	wheel_run();
+	assert_int_equal(fired, 5);
+	assert_int_equal(t[0].at, weir_now_ms + 20);
+	wheel_run();
+	go(weir_now_ms + 19);
+	assert_int_equal(fired, 5);
+	go(weir_now_ms + 1);
+	assert_int_equal(fired, 6);
+}
+
 /* Against a plain table, with random times, puttings off and takings off. */
 static void
 test_random(void **state)
@@ -200,6 +242,7 @@ main(void)
 		cmocka_unit_test(test_later),
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_meddling),
+		cmocka_unit_test(test_at_once),
 		cmocka_unit_test(test_random),
 	};
 

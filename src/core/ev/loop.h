@@ -56,7 +56,8 @@ void	 fd_end(struct weir_fd *);
 /*
  * Timers.  Setting one that already runs to a later time costs a store: it
  * is moved when its old time comes.  The callback is not called after
- * timer_off(), nor before its time; it may set its timer again or free its owner.
+ * timer_off(), nor before its time; it may set its timer again or free its owner.  What a callback sets to 0 ms
+ * comes in the next turn of the loop.
  */
 struct weir_timer {
 	struct weir_link_node node;

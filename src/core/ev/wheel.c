@@ -10,6 +10,9 @@
  * `turned` is the time up to which the wheel has been turned.  A timer lies at level
  * n when it is due in less than 64^(n+1) ms after `turned`; its slot is reached
  * when `turned` gets to the slot's begin, and is then dealt out to lower levels.
+ *
+ * What a timer's function sets to 0 ms waits in `next_turn`: else wheel_run() would find it again and again,
+ * and never come back to the loop.
  */
 #include "core/base/clock.h"
 #include "core/ev/wheel.h"
@@ -19,6 +22,8 @@ enum { LEVELS = 6, BITS = 6, SLOTS = 1 << BITS };
 static struct weir_list slots[LEVELS][SLOTS];
 static uint64_t used[LEVELS];
 static uint64_t turned;
+static struct weir_list next_turn;
+static bool running;
 
 void
 wheel_init(void)
@@ -28,6 +33,8 @@ wheel_init(void)
 			list_init(&slots[l][s]);
 		used[l] = 0;
 	}
+	list_init(&next_turn);
+	running = false;
 	turned = weir_now_ms;
 }
 
@@ -65,6 +72,11 @@ timer_set(struct weir_timer *t, uint64_t ms)
 		if (t->queued <= t->at)
 			return;		/* moved when its old time comes */
 		list_remove(&t->node);
+	}
+	if (running && ms == 0) {
+		t->queued = t->at;
+		list_append(&next_turn, &t->node);
+		return;
 	}
 	insert(t);
 }
@@ -144,6 +156,13 @@ wheel_run(void)
 {
 	uint64_t at;
 
+	while (!list_empty(&next_turn)) {
+		struct weir_timer *t = list_first(&next_turn, struct weir_timer, node);
+
+		list_remove(&t->node);
+		insert(t);
+	}
+	running = true;
 	while ((at = next_time()) <= weir_now_ms) {
 		struct weir_list due;
 
@@ -162,6 +181,7 @@ wheel_run(void)
 			t->fn(t);
 		}
 	}
+	running = false;
 	turned = weir_now_ms;
 }
 
@@ -170,6 +190,8 @@ wheel_wait(void)
 {
 	uint64_t at = next_time();
 
+	if (!list_empty(&next_turn))
+		return 0;
 	if (at == UINT64_MAX)
 		return -1;
 	if (at <= weir_now_ms)
