@@ -19,4 +19,28 @@ void	req_put_status(char to[REQ_STATUS_LEN], const struct weir_req *);
  */
 struct weir_str req_clean_args(struct weir_req *, struct weir_str);
 
+/* ---- for the variables' own files ---- */
+
+/*
+ * The value of all fields that a variable's name stands for: case does not matter, '_' is '-', too; several are
+ * joined by ", ", cookies by "; ".  WEIR_FAIL: there is none.
+ */
+int	vars_join_fields(struct weir_sess *, const struct weir_fields *, struct weir_str name,
+	    struct weir_str *to);
+
+static inline int
+give(struct weir_str *to, struct weir_str value)
+{
+	*to = value;
+	return WEIR_OK;
+}
+
+/* There is such a value, or there is none. */
+static inline int
+give_some(struct weir_str *to, struct weir_str value)
+{
+	*to = value;
+	return value.n != 0 ? WEIR_OK : WEIR_FAIL;
+}
+
 #endif
