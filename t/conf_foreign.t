@@ -96,6 +96,9 @@ one 'nearly ours', 'http { proxy_pass_header X; server { proxy_bindd 127.0.0.1; 
 
 one 'listen ... ssl', 'http { server { listen 1443 ssl; } }',
     qr/^1:\d+: listen: invalid parameter "ssl", weir does not have it \(nginx: ngx_http_ssl_module\); /;
+($code, @lines) = said("http { server { listen 1443 ssl;\n listen 1444 ssl; ssl_certificate x; } }");
+is scalar(grep /; weir has no TLS/, @lines), 1, 'the advice once, for parameters, too';
+is scalar(grep /, see \S+:1$/, @lines), 2, 'and the place of it for the others';
 one 'server ... slow_start', 'http { upstream u { server 127.0.0.1:1 slow_start=30s; } }',
     qr/^1:\d+: server: invalid parameter "slow_start=30s", weir does not have it \(nginx: ngx_http_upstream_module/;
 one 'a variable', 'http { log_format x "$remote_addr $ssl_protocol"; access_log off; }',

@@ -308,10 +308,12 @@ int	 conf_bad_param(struct weir_conf *, const struct weir_node *, unsigned w,
 	    const char *const *known);
 /*
  * What nginx has under this name and weir has not: `, weir does not have it (nginx: MODULE); ADVICE`
- * to be put behind a mistake's text, or nothing.  kind: "$" for variables, "listen/" for
+ * to be put behind the text of a mistake at this node, or `, see FILE:LINE` when it was told
+ * there, or nothing.  kind: "$" for variables, "listen/" for
  * parameters of listen.
  */
-struct weir_str conf_foreign(struct weir_conf *, const char *kind, struct weir_str name);
+struct weir_str conf_foreign(struct weir_conf *, const struct weir_node *, const char *kind,
+	    struct weir_str name);
 /* An absolute path from one that may be relative to the prefix (or conf_prefix); NUL-terminated. */
 struct weir_str conf_path(struct weir_conf *, struct weir_str, bool to_conf_prefix);
 /*

@@ -224,7 +224,7 @@ find(struct weir_str name, bool exactly)
 	return NULL;
 }
 
-/* The first directive of a row was told at length; NULL: none was. */
+/* Where a row was told first; NULL in it: nowhere yet. */
 static const struct weir_node **
 told_at(struct weir_conf *cf, const struct foreign *f)
 {
@@ -241,34 +241,42 @@ same_place(const struct weir_node *a, const struct weir_node *b)
 	return a->file == b->file && a->w[0].line == b->w[0].line && a->w[0].col == b->w[0].col;
 }
 
+/* At length the first time, and afterwards where that was. */
+static struct weir_str
+text(struct weir_conf *cf, const struct foreign *f, const struct weir_node *n)
+{
+	const struct weir_node **first;
+
+	if (n != NULL && cf->table != NULL) {
+		first = told_at(cf, f);
+		if (*first != NULL && !same_place(*first, n))
+			return pool_printf(cf->pool, ", see %s:%u", (*first)->file->path,
+			    (*first)->w[0].line);
+		*first = n;
+	}
+	return pool_printf(cf->pool, ", weir does not have it (nginx: %s); %s", f->module, f->advice);
+}
+
 bool
 foreign_complain(struct weir_conf *cf, const struct weir_node *n, bool exactly)
 {
-	const struct foreign	 *f = find(n->w[0].s, exactly);
-	const struct weir_node	**first;
+	const struct foreign	*f = find(n->w[0].s, exactly);
+	struct weir_str		 why;
 
 	if (f == NULL)
 		return false;
-	first = told_at(cf, f);
-	if (*first == NULL || same_place(*first, n)) {
-		*first = n;
-		conf_error(cf, n, 0, "unknown directive \"%.*s\", weir does not have it (nginx: %s); %s",
-		    STR_ARG(n->w[0].s), f->module, f->advice);
-	} else
-		conf_error(cf, n, 0, "unknown directive \"%.*s\", see %s:%u", STR_ARG(n->w[0].s),
-		    (*first)->file->path, (*first)->w[0].line);
+	why = text(cf, f, n);
+	conf_error(cf, n, 0, "unknown directive \"%.*s\"%.*s", STR_ARG(n->w[0].s), STR_ARG(why));
 	return true;
 }
 
 struct weir_str
-conf_foreign(struct weir_conf *cf, const char *kind, struct weir_str name)
+conf_foreign(struct weir_conf *cf, const struct weir_node *n, const char *kind, struct weir_str name)
 {
-	struct weir_str		 text = pool_printf(cf->pool, "%s%.*s", kind, STR_ARG(name));
-	const struct foreign	*f = find(text, true);
+	struct weir_str		 full = pool_printf(cf->pool, "%s%.*s", kind, STR_ARG(name));
+	const struct foreign	*f = find(full, true);
 
 	if (f == NULL)
-		f = find(text, false);
-	if (f == NULL)
-		return STR_NONE;
-	return pool_printf(cf->pool, ", weir does not have it (nginx: %s); %s", f->module, f->advice);
+		f = find(full, false);
+	return f != NULL ? text(cf, f, n) : STR_NONE;
 }

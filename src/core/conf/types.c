@@ -143,7 +143,7 @@ conf_bad_param(struct weir_conf *cf, const struct weir_node *n, unsigned w,
 	if (eq >= 0)
 		name.n = (size_t)eq;
 	near = conf_nearest(name, known, count);
-	why = conf_foreign(cf, pool_printf(cf->pool, "%.*s/", STR_ARG(n->w[0].s)).p, name);
+	why = conf_foreign(cf, n, pool_printf(cf->pool, "%.*s/", STR_ARG(n->w[0].s)).p, name);
 	if (why.n != 0)
 		return conf_error(cf, n, w, "invalid parameter \"%.*s\"%.*s", STR_ARG(s), STR_ARG(why));
 	/* The name alone may be right, and its `=` too much or missing. */

@@ -209,7 +209,7 @@ vars_check(struct weir_vars *vs, struct weir_conf *cf)
 		if (all == NULL)
 			all = names(vs, &n);
 		like = conf_nearest(str_c(u->name), all, n);
-		why = conf_foreign(cf, "$", str_c(u->name));
+		why = conf_foreign(cf, u->node, "$", str_c(u->name));
 		if (why.n != 0)
 			like = NULL;
 		rc = conf_error(cf, u->node, u->word, "unknown \"%s\" variable%s%s%s%.*s", u->name,
