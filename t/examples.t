@@ -11,6 +11,7 @@ use warnings;
 use Cwd qw(abs_path);
 use File::Path qw(make_path);
 use IO::Socket::UNIX;
+use MIME::Base64 qw(encode_base64);
 use Socket qw(SOCK_DGRAM);
 use lib 't/lib';
 use Weir;
@@ -43,7 +44,7 @@ sub moved {
 }
 
 # Tests one example: its subtest gets a weir that runs it.  before => a sub that gets the object
-# first; origins => { 9001 => sub } with the connection, or a text for who answers.
+# first; change => a sub that edits the text in $_; origins => { 9001 => sub } with the connection, or a text for who answers.
 sub example {
 	my ($name, $code, %opt) = @_;
 
@@ -63,7 +64,9 @@ sub example {
 			my $o = $opt{origins}{$port};
 			$w->origin(20 + $port - 9000, ref $o ? $o : echo($o));
 		}
-		$w->start(moved($w, slurp("conf/examples/$name.conf")));
+		my $text = moved($w, slurp("conf/examples/$name.conf"));
+		$opt{change}->() for $opt{change} ? $text : ();
+		$w->start($text);
 		$code->($w);
 		is $w->stop, 0, 'and ends';
 	};
@@ -389,6 +392,75 @@ example 'behind-a-balancer' => sub {
 	$c->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 	is $c->read_all, '', 'and nobody without it';
 }, origins => { 9001 => 'app' };
+
+example 'api-gateway' => sub {
+	my ($w) = @_;
+	my @alice = ('X-API-Key' => 'k-3f9a-alice');
+	my $r = $w->request('POST', '/v1/orders?x=1', [ @alice, 'X-Customer' => 'root' ], 'order');
+
+	like $r->body, qr{^orders POST /v1/orders\?x=1 5$}m, 'an order';
+	like $r->body, qr/^x-customer: alice$/m, 'by name';
+	unlike $r->body, qr/x-api-key/, 'without the key';
+	like $w->get('/v1/users/7', @alice)->body, qr{^users GET /v1/users/7 }, 'another service';
+	like $w->get('/v0/users/7', @alice)->body, qr{^users GET /v1/users/7 }, 'by its old path';
+
+	my @errors = ([ 401, $w->get('/v1/orders') ], [ 401, $w->get('/v1/users', 'X-API-Key' => 'guess') ],
+	    [ 403, $w->request('DELETE', '/v1/users/7', [ @alice ]) ], [ 404, $w->get('/nothing') ],
+	    [ 404, $w->get('/v1/users/none', @alice) ]);
+	for (@errors) {
+		is $_->[1]->status, $_->[0], "an error, $_->[0]";
+		like $_->[1]->body, qr/^\{"error":"[a-z ]+"\}$/, 'is JSON';
+		is $_->[1]->header('Content-Type'), 'application/json', 'and says so';
+	}
+
+	is $w->get('/v1/status')->status, 200, 'open to all' for 1 .. 4;
+	$r = $w->get('/v1/status');
+	is $r->status . $r->body, qq(429{"error":"too many requests"}\n), 'and so little of it';
+	is $r->header('Retry-After'), 1, 'which is told';
+	my %n;
+	$n{ $w->get('/v1/orders', 'X-API-Key' => 'k-77c1-bob')->status }++ for 1 .. 150;
+	ok $n{200} > 40 && $n{429} > 20, 'a burst is taken, not more' or diag explain \%n;
+	is $w->get('/v1/orders', @alice)->status, 200, 'others do not notice';
+	$w->origin_stop(21);
+	is $w->get('/v1/orders', @alice)->body, qq({"error":"the service does not answer"}\n), 'a service is gone';
+}, origins => { 9001 => 'orders', 9002 => sub {
+	my ($c) = @_;
+	my $q = $c->read_request or return;
+
+	return $c->send("HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>")
+	    if $q->{uri} =~ /none/;
+	my $body = "users $q->{method} $q->{uri} \n";
+	$c->send("HTTP/1.1 200 OK\r\nContent-Length: " . length($body) . "\r\nConnection: close\r\n\r\n$body");
+} };
+
+example 'admin-area' => sub {
+	my ($w) = @_;
+	my $as = sub { [ Authorization => 'Basic ' . encode_base64($_[0], '') ] };
+	my $r = $w->get('/admin/');
+
+	like $w->get('/')->body, qr/^app GET/, 'the pages are open';
+	is $r->status, 401, 'the others are not';
+	is $r->header('WWW-Authenticate'), 'Basic realm="Administration"', 'and ask for a password';
+	is $w->request('GET', '/admin/', $as->('alice:wrong'))->status, 401, 'the right one';
+	$r = $w->request('GET', '/admin/x', [ @{ $as->('alice:secret') }, 'X-User' => 'root' ]);
+	like $r->body, qr{^app GET /admin/x }, 'with which one comes in';
+	like $r->body, qr/^x-user: alice$/m, 'by name';
+	unlike $r->body, qr/^authorization/m, 'and the application does not see it';
+	is $w->request('GET', '/admin/', [], undef, from => '127.0.0.5')->status, 200, 'the office needs none';
+	like $w->get('/admin/status')->body, qr/^Active connections/, 'what is open to this host';
+	is $w->request('GET', '/admin/status', $as->('alice:secret'), undef, from => '127.0.0.6')->status, 403,
+	    'and to no other';
+	my %n;
+	$n{ $w->request('GET', '/admin/', $as->("alice:guess$_"))->status }++ for 1 .. 30;
+	ok $n{429}, 'guessing is slow' or diag explain \%n;
+}, origins => { 9001 => 'app' }, change => sub {
+	# The test comes from here.
+	s{192\.0\.2\.0/24}{127.0.0.5};
+}, before => sub {
+	my ($w) = @_;
+
+	$w->write('etc/weir/users', 'alice:' . crypt('secret', '$6$saltsalt$') . "\n");
+};
 
 my $syslog;
 
