@@ -417,6 +417,7 @@ example 'api-gateway' => sub {
 	$r = $w->get('/v1/status');
 	is $r->status . $r->body, qq(429{"error":"too many requests"}\n), 'and so little of it';
 	is $r->header('Retry-After'), 1, 'which is told';
+	ok defined $w->get('/v1/orders', @alice)->header('RateLimit-Remaining'), 'and what is left';
 	my %n;
 	$n{ $w->get('/v1/orders', 'X-API-Key' => 'k-77c1-bob')->status }++ for 1 .. 150;
 	ok $n{200} > 40 && $n{429} > 20, 'a burst is taken, not more' or diag explain \%n;
