@@ -6,7 +6,7 @@
  *	                               +------------ up_failed -------------+-> error
  *
  * Everything that can happen ends in one of: the response's body was sent (on_body_end), the tunnel is
- * over, or give_up().  Each of them lets the link go, once.
+ * over, or up_give_up().  Each of them lets the link go, once.
  */
 #include "core/base/clock.h"
 #include "core/base/num.h"
@@ -15,10 +15,7 @@
 #include "http/h1/h1.h"
 #include "http/up/up.h"
 
-enum {
-	PUMP_CAP = 65536,
-	LEAVE_GRACE_MS = 500	/* a client that only half-closed gets its answer if it comes soon */
-};
+enum { LEAVE_GRACE_MS = 500 };	/* a client that only half-closed gets its answer if it comes soon */
 
 static void next_peer(struct weir_up *);	/* the cycle: next_peer -> ... -> up_failed -> next_peer */
 
@@ -34,8 +31,8 @@ attempt(struct weir_up *u)
  * The exchange is over; `outcome` is about the peer.  The link goes back to the others if it is
  * fit for them.
  */
-static void
-let_go(struct weir_up *u, enum weir_outcome outcome)
+void
+up_let_go(struct weir_up *u, enum weir_outcome outcome)
 {
 	struct weir_link *link = u->link;
 	struct weir_peer *peer = u->pick.peer;
@@ -81,19 +78,19 @@ let_go(struct weir_up *u, enum weir_outcome outcome)
 	pick_done(&u->pick, outcome);
 }
 
-static void
-over(struct weir_up *u)
+void
+up_over(struct weir_up *u)
 {
 	u->ended = true;
 	u->r->on_client_gone = NULL;
 }
 
-static void
-give_up(struct weir_up *u, int status)
+void
+up_give_up(struct weir_up *u, int status)
 {
 	struct weir_req *r = u->r;
 
-	over(u);
+	up_over(u);
 	req_doing(r, NULL);
 	req_error(r, status);
 }
@@ -133,9 +130,9 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		return;
 	}
 	log_errorx(&u->r->s.log, "%s", why);
-	let_go(u, stale ? WENT_NOWHERE : WENT_BADLY);
+	up_let_go(u, stale ? WENT_NOWHERE : WENT_BADLY);
 	if (u->r->body_refused) {
-		give_up(u, 413);
+		up_give_up(u, 413);
 		return;
 	}
 	/*
@@ -153,7 +150,7 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		next_peer(u);
 		return;
 	}
-	give_up(u, status_of(how));
+	up_give_up(u, status_of(how));
 }
 
 /* Is it the client who sends no more of the body?  That has a timeout of its own. */
@@ -194,8 +191,8 @@ client_left(struct weir_up *u)
 	struct weir_req *r = u->r;
 
 	log_info(&r->s.log, "client closed the connection while waiting for the upstream");
-	let_go(u, WENT_NOWHERE);
-	over(u);
+	up_let_go(u, WENT_NOWHERE);
+	up_over(u);
 	r->rsp.status = 499;
 	req_abort(r, NULL);
 }
@@ -254,8 +251,8 @@ on_body_end(struct weir_req *r, bool whole)
 
 	if (!whole && u->x != NULL)
 		xchg_cancel(u->x, CANCEL_PEER);
-	let_go(u, whole ? WENT_WELL : u->x != NULL && u->x->gone ? WENT_BADLY : WENT_NOWHERE);
-	over(u);
+	up_let_go(u, whole ? WENT_WELL : u->x != NULL && u->x->gone ? WENT_BADLY : WENT_NOWHERE);
+	up_over(u);
 }
 
 /* What a tunnel remembers of its up: the peer, then the attempts. */
@@ -301,8 +298,8 @@ join(struct weir_up *u)
 	k->attempt_ms = u->attempt_ms;
 	to.other = u->x->ops->detach(u->x, &from_other, &to_other);
 	peer_hold(k->peer);
-	let_go(u, WENT_WELL);
-	over(u);
+	up_let_go(u, WENT_WELL);
+	up_over(u);
 	k->n = u->attempts.n;
 	attempt(u)->received -= from_other.len;		/* counted when the tunnel hands it on */
 	memcpy(k->attempts, u->attempts.v, k->n * sizeof *k->attempts);
@@ -347,8 +344,8 @@ on_all_read(struct weir_ahead *a)
 
 	u->r->body_end = NULL;
 	u->r->pump.on_progress = NULL;
-	let_go(u, WENT_WELL);
-	over(u);
+	up_let_go(u, WENT_WELL);
+	up_over(u);
 }
 
 static struct weir_src *
@@ -402,7 +399,7 @@ on_head(struct weir_xchg *x)
 		return;
 	}
 	if (status != 101 && up_status_bit(status) != 0 && up_may_retry(u, up_status_bit(status))) {
-		let_go(u, status == 403 || status == 404 ? WENT_WELL : WENT_BADLY);
+		up_let_go(u, status == 403 || status == 404 ? WENT_WELL : WENT_BADLY);
 		next_peer(u);
 		return;
 	}
@@ -436,127 +433,7 @@ on_gone(struct weir_xchg *x, const char *why)
 		up_failed(u, x->gone ? UP_ERROR : UP_INVALID, why);
 }
 
-/* ---- the request ---- */
-
-static void
-on_request_sent(struct weir_pump *p, enum weir_pump_end how)
-{
-	struct weir_up *u = p->owner;
-
-	if (how == PUMP_EOF) {
-		u->request_sent = true;
-		req_doing(u->r, "reading response header from upstream");
-		timer_set(&u->timer, u->p->read_ms);
-		return;
-	}
-	if (how == PUMP_SINK_FAIL) {
-		/* an early answer may be waiting to be read; the read timeout bounds the wait */
-		log_info(&u->r->s.log, "upstream does not take the request body: %s",
-		    p->sink->err != NULL ? p->sink->err : "write failed");
-		timer_set(&u->timer, u->p->read_ms);
-		return;
-	}
-	const char *err = p->src->err;
-
-	if (u->responded)
-		return;		/* the answer is under way; the exchange cannot be used again anyway */
-	log_info(&u->r->s.log, "%s", err != NULL ? err : "reading the request body failed");
-	xchg_cancel(u->x, CANCEL_PEER);
-	let_go(u, WENT_NOWHERE);
-	if (u->r->body_refused) {
-		give_up(u, 413);
-	} else if (err != NULL && strstr(err, "timed out") != NULL) {
-		u->r->timed_out = true;
-		give_up(u, 408);
-	} else if (err != NULL && (strstr(err, "closed") != NULL || strstr(err, "reset") != NULL)) {
-		over(u);
-		u->r->rsp.status = 499;
-		req_abort(u->r, err);
-	} else {
-		give_up(u, 400);
-	}
-}
-
-static void
-on_request_progress(struct weir_pump *p)
-{
-	struct weir_up *u = p->owner;
-
-	timer_set(&u->timer, u->p->send_ms);
-}
-
-/* Where the body that goes to the upstream comes from; NULL: there is none. */
-static struct weir_src *
-body_source(struct weir_up *u)
-{
-	struct weir_qsrc *s;
-
-	if (u->p->body.set) {
-		s = POOL_NEW(u->r->s.pool, weir_qsrc);
-		qsrc_init(s);
-		if (u->body.n != 0)
-			bufq_put_view(&s->q, u->body.p, u->body.n);
-		return &s->src;
-	}
-	if (!u->p->pass_request_body || !req_has_body(u->r))
-		return NULL;
-	if (u->kept)
-		return req_body_again(u->r);
-	u->streaming = true;
-	return req_body_stream(u->r);
-}
-
-static void
-send_request(struct weir_up *u)
-{
-	struct weir_req *r = u->r;
-	bool upgrade = u->p->websocket && (r->msg->flags & MSG_UPGRADE) && u->p->http_version != 0x100;
-	unsigned flags = upgrade ? HEAD_TUNNEL : 0;
-	struct weir_src *body = body_source(u);
-
-	req_doing(r, "sending request to upstream");
-	u->x->owner = u;
-	u->x->on_head = on_head;
-	u->x->on_gone = on_gone;
-	u->x->limits.line = u->x->limits.total = (uint32_t)u->p->buffer_size;
-	u->x->limits.fields = 1000;
-	if (body == NULL)
-		flags |= HEAD_END;
-	if (u->head.flags & MSG_CLOSE)
-		flags |= HEAD_CLOSE;
-	if (xchg_head(u->x, &u->head, flags) != WEIR_OK) {
-		up_failed(u, UP_ERROR, "sending the request failed");
-		return;
-	}
-	u->sent_any = true;
-	timer_set(&u->timer, u->p->send_ms);
-	if (body == NULL) {
-		int sent = sink_finish(&u->x->io.out);
-
-		if (sent == WEIR_FAIL) {
-			up_failed(u, UP_ERROR, u->x->io.out.err != NULL ? u->x->io.out.err :
-			    "sending the request failed");
-		} else if (sent == WEIR_OK) {
-			u->request_sent = true;
-			req_doing(r, "reading response header from upstream");
-			timer_set(&u->timer, u->p->read_ms);
-			return;
-		} else {
-			struct weir_qsrc *nothing = POOL_NEW(r->s.pool, weir_qsrc);
-
-			qsrc_init(nothing);
-			body = &nothing->src;
-		}
-		if (sent == WEIR_FAIL)
-			return;
-	}
-	memset(&u->request, 0, sizeof u->request);
-	u->request.owner = u;
-	u->request.done = on_request_sent;
-	u->request.on_progress = on_request_progress;
-	u->body_begun = u->streaming;	/* what the pump takes cannot be had again */
-	pump_start(&u->request, body, &u->x->io.out, PUMP_CAP);
-}
+/* ---- connecting ---- */
 
 static void
 use_link(struct weir_up *u, struct weir_link *link)
@@ -567,7 +444,10 @@ use_link(struct weir_up *u, struct weir_link *link)
 	u->put_before = link->conn->tcp.put;
 	assert(u->x != NULL);
 	attempt(u)->connect_ms = weir_now_ms - u->attempt_ms;
-	send_request(u);
+	u->x->owner = u;
+	u->x->on_head = on_head;
+	u->x->on_gone = on_gone;
+	up_send(u);
 }
 
 static void
@@ -604,7 +484,7 @@ next_peer(struct weir_up *u)
 		a->addr = u->pick.group->name;
 		a->status = 502;
 		a->connect_ms = a->header_ms = UINT64_MAX;
-		give_up(u, 502);
+		up_give_up(u, 502);
 		return;
 	}
 	u->tries++;
@@ -646,7 +526,7 @@ on_kept(struct weir_req *r, int status)
 	struct weir_up *u = r->up;
 
 	if (status != 0) {
-		over(u);
+		up_over(u);
 		if (status == 400 && r->x->io.in.err != NULL &&
 		    strstr(r->x->io.in.err, "closed") != NULL) {
 			r->rsp.status = 499;

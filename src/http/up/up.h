@@ -7,6 +7,7 @@
  * gives up with req_error().
  *
  *	up.c      the course of it
+ *	send.c    the request goes to the upstream
  *	retry.c   may the request be tried again, and what is a failure
  *	request.c the head that the upstream gets
  *	forwarded.c its field Forwarded
@@ -165,7 +166,13 @@ enum up_failure { UP_ERROR, UP_TIMEOUT, UP_INVALID, UP_STATUS };
 unsigned up_status_bit(int status);
 bool	up_may_send_again(const struct weir_up *, unsigned bit);	/* to whomever */
 bool	up_may_retry(const struct weir_up *, unsigned bit);		/* and is there anybody else? */
+/* send.c: head and body, over u->x; how that goes is heard by way of up_failed() and the exchange's notices. */
+void	up_send(struct weir_up *);
 /* up.c */
+/* The exchange is over; the outcome is about the peer.  The link goes back to the others if it is fit for them. */
+void	up_let_go(struct weir_up *, enum weir_outcome);
+void	up_over(struct weir_up *);
+void	up_give_up(struct weir_up *, int status);
 void	up_failed(struct weir_up *, enum up_failure, const char *why);
 
 extern const struct weir_module upstream_vars_module;
