@@ -4,7 +4,7 @@
  * The course of a proxied request is http/up's; here is only what the directives say.
  */
 #include "core/proc/cycle.h"
-#include "http/up/up.h"
+#include "http/up/rules_conf.h"
 
 struct proxy_target {			/* proxy_pass */
 	bool		 given;
@@ -278,6 +278,59 @@ set_redirect(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, vo
 }
 
 static int
+set_cookie_domain(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	return up_conf_cookie_domain(cf, n, &((struct proxy_conf *)conf)->up,
+	    !is_first_here(s, "proxy_cookie_domain"));
+}
+
+static int
+set_cookie_path(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	return up_conf_cookie_path(cf, n, &((struct proxy_conf *)conf)->up,
+	    !is_first_here(s, "proxy_cookie_path"));
+}
+
+static int
+set_cookie_flags(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	return up_conf_cookie_flags(cf, n, &((struct proxy_conf *)conf)->up,
+	    !is_first_here(s, "proxy_cookie_flags"));
+}
+
+static int
+set_store(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)s;
+	return up_conf_store(cf, n, &((struct proxy_conf *)conf)->up);
+}
+
+static int
+set_store_access(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)s;
+	return up_conf_store_access(cf, n, &((struct proxy_conf *)conf)->up);
+}
+
+/* What nginx has and weir does without.  A directive is never silently without effect. */
+static int
+set_no_effect(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	static const struct { const char *name, *why; } none[] = {
+		{ "proxy_headers_hash_max_size", "weir's tables size themselves" },
+		{ "proxy_headers_hash_bucket_size", "weir's tables size themselves" },
+		{ "proxy_send_lowat", "Linux has no such option for sending" },
+		{ "proxy_temp_file_write_size", "the kernel gathers what is written" },
+	};
+	unsigned i;
+
+	(void)s, (void)conf;
+	for (i = 0; i < WEIR_COUNT(none) - 1 && !str_eq(n->w[0].s, str_c(none[i].name)); i++)
+		;
+	return conf_warn(cf, n, 0, "has no effect: %s", none[i].why);
+}
+
+static int
 set_method(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
 	(void)s;
@@ -441,6 +494,26 @@ default_redirect(struct weir_conf *cf, struct proxy_conf *c)
 	c->up.redirects = d;
 }
 
+/* proxy_busy_buffers_size between one buffer and all but one, as nginx wants it. */
+static int
+check_busy(struct weir_conf *cf, struct weir_scope *s, const struct weir_up_params *p)
+{
+	const struct weir_node *n = conf_written(s, &proxy_module, "proxy_busy_buffers_size");
+	uint64_t least = p->buffers_size;
+
+	if (n == NULL)
+		return WEIR_OK;
+	if (conf_set(s, &proxy_module, "proxy_buffer_size"))
+		least = WEIR_MAX(least, p->buffer_size);
+	if (p->busy_size < least)
+		return conf_error(cf, n, 1, "must be equal to or greater than the maximum of the value of "
+		    "\"proxy_buffer_size\" and one of the \"proxy_buffers\"");
+	if (p->busy_size > (p->buffers_n - 1) * p->buffers_size)
+		return conf_error(cf, n, 1, "must be less than the size of all \"proxy_buffers\" minus one "
+		    "buffer");
+	return WEIR_OK;
+}
+
 static int
 ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 {
@@ -448,8 +521,13 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 
 	if (s->in == IN_MAIN) {
 		c->redirect_default = true;
+		c->up.store_access = 0600;
 		return WEIR_OK;
 	}
+	if (check_busy(cf, s, &c->up) != WEIR_OK)
+		return WEIR_FAIL;
+	if (c->up.store && c->pass.given && up_conf_store_ready(cf, s, &c->up) != WEIR_OK)
+		return WEIR_FAIL;
 	if (c->up.max_temp_file != 0 && c->up.buffering)
 		cycle_temp_dir(cf, c->up.temp_path);
 	c->up.redirects = c->redirects;
@@ -550,7 +628,7 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "Whether the client's body is passed on." },
 	{ "proxy_pass_trailers", IN_HTTP_ANY, CONF_FLAG, UP(pass_trailers), .def = "off",
 	  .doc = "Whether trailer fields of the response are asked for (TE: trailers) and passed on to clients that "
-	  "get chunks." },
+	  "get chunks, and those of a request to the upstream." },
 	{ "proxy_websocket", IN_HTTP_ANY, CONF_FLAG, UP(websocket), .def = "on",
 	  .doc = "Passes on a client's wish to upgrade the connection (WebSocket and others), and joins both sides when "
 	  "the upstream agrees." },
@@ -566,6 +644,44 @@ static const struct weir_cmd cmds[] = {
 	  "proxy_set_header Forwarded wins." },
 	{ "proxy_limit_rate", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_limit_rate,
 	  .args = "rate", .doc = "How many bytes a second are read from the upstream; 0: no limit." },
+	{ "proxy_socket_rcvbuf", IN_HTTP_ANY, CONF_SIZE, UP(rcvbuf), .max = INT32_MAX,
+	  .doc = "SO_RCVBUF of connections to the upstream; by default the kernel sizes it." },
+	{ "proxy_socket_sndbuf", IN_HTTP_ANY, CONF_SIZE, UP(sndbuf), .max = INT32_MAX,
+	  .doc = "SO_SNDBUF of connections to the upstream; by default the kernel sizes it." },
+	{ "proxy_cookie_domain", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(proxy_conf, up.cookie_domains), .args_min = 1,
+	  .args_max = 2, .set = set_cookie_domain, .flags = CONF_MULTI, .args = "off | domain replacement",
+	  .doc = "Changes the domain attribute of Set-Cookie: one that is `domain`, or matches it (~regex, in any "
+	  "letter case), becomes the replacement. Both may contain variables; a dot in front does not count." },
+	{ "proxy_cookie_path", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(proxy_conf, up.cookie_paths), .args_min = 1,
+	  .args_max = 2, .set = set_cookie_path, .flags = CONF_MULTI, .args = "off | path replacement",
+	  .doc = "Changes the path attribute of Set-Cookie: one that begins with `path`, or matches it (~regex, "
+	  "~*regex), gets the replacement. Both may contain variables." },
+	{ "proxy_cookie_flags", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(proxy_conf, up.cookie_flags), .args_min = 1,
+	  .args_max = CONF_ANY, .set = set_cookie_flags, .flags = CONF_MULTI, .args = "off | cookie flag ...",
+	  .doc = "Gives the cookie of that name (or that matches ~regex) flags or takes them away: secure, httponly, "
+	  "samesite=strict, samesite=lax, samesite=none, nosecure, nohttponly, nosamesite. May contain variables." },
+	{ "proxy_force_ranges", IN_HTTP_ANY, CONF_FLAG, UP(force_ranges), .def = "off",
+	  .doc = "Clients may have one range of a response whose length is known, whatever its Accept-Ranges says." },
+	{ "proxy_store", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(proxy_conf, up.store), .args_min = 1, .args_max = 1,
+	  .set = set_store, .args = "on | off | path",
+	  .doc = "Keeps responses of status 200 as files: where root or alias has them, or at a path that may "
+	  "contain variables (none when it is empty). The folder that the path begins with, before any variable, "
+	  "must exist." },
+	{ "proxy_store_access", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(proxy_conf, up.store_access), .args_min = 1,
+	  .args_max = 3, .set = set_store_access, .args = "user:rw group:rw all:r",
+	  .doc = "Who may read and write those files; by default user:rw." },
+	{ "proxy_busy_buffers_size", IN_HTTP_ANY, CONF_SIZE, UP(busy_size),
+	  .doc = "How much of a response may be on its way to the client at most while more is read. Not less than "
+	  "one of proxy_buffers, not more than all but one." },
+	{ "proxy_temp_file_write_size", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1,
+	  .set = set_no_effect, .args = "size", .doc = "Has no effect, and is told: the kernel gathers what is "
+	  "written." },
+	{ "proxy_headers_hash_max_size", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1,
+	  .set = set_no_effect, .args = "size", .doc = "Has no effect, and is told: tables size themselves." },
+	{ "proxy_headers_hash_bucket_size", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1,
+	  .set = set_no_effect, .args = "size", .doc = "Has no effect, and is told: tables size themselves." },
+	{ "proxy_send_lowat", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1,
+	  .set = set_no_effect, .args = "size", .doc = "Has no effect, and is told: Linux has no such option." },
 	{ "early_hints", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_early_hints,
 	  .args = "condition", .doc = "Passes 103 responses on to the client when the value is not empty and not 0." },
 	{ 0 }

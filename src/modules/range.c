@@ -1,11 +1,12 @@
 /*
  * range.c - parts of a response (RFC 9110, 14).
  *
- * Works on responses whose body is a file source (r->allow_ranges).  One range cuts the source, several
- * make multipart/byteranges.  Ranges that together are longer than the whole, as an attacker
+ * Works on responses whose source may be cut (r->allow_ranges).  One range cuts the source, several
+ * make multipart/byteranges, of files only.  Ranges that together are longer than the whole, as an attacker
  * would ask for them, are answered with the whole.
  */
 #include "core/base/clock.h"
+#include "core/io/cut.h"
 #include "core/io/file.h"
 #include "http/req/req.h"
 
@@ -65,7 +66,7 @@ static int
 read_ranges(struct weir_req *r, struct weir_str list, struct ranges *to)
 {
 	uint64_t	size = (uint64_t)r->rsp.length;
-	uint64_t	left = (uint64_t)REQ_CORE(r)->max_ranges;
+	uint64_t	left = file_src_of(r->body) == NULL ? 1 : (uint64_t)REQ_CORE(r)->max_ranges;
 	struct weir_str	item;
 	struct range	range;
 
@@ -112,12 +113,21 @@ content_range(struct weir_req *r, const struct range *range, uint64_t size)
 static void
 give_one(struct weir_req *r, const struct range *range, uint64_t size)
 {
-	struct weir_file_part	*part = POOL_NEW(r->s.pool, weir_file_part);
+	struct weir_file_part	*part;
+	struct weir_cut		*cut;
+	uint64_t		 len = range->end - range->begin;
 
-	part->off = range->begin;
-	part->len = range->end - range->begin;
-	file_src_parts(file_src_of(r->body), part, 1);
-	r->rsp.length = (int64_t)part->len;
+	if (file_src_of(r->body) != NULL) {
+		part = POOL_NEW(r->s.pool, weir_file_part);
+		part->off = range->begin;
+		part->len = len;
+		file_src_parts(file_src_of(r->body), part, 1);
+	} else if (r->body != NULL) {
+		cut = POOL_NEW(r->s.pool, weir_cut);
+		cut_init(cut, r->body, range->begin, len);
+		r->body = &cut->src;
+	}
+	r->rsp.length = (int64_t)len;
 	req_add(r, "Content-Range", content_range(r, range, size));
 }
 
@@ -174,7 +184,7 @@ on_response(struct weir_sess *s)
 	struct ranges	 ranges = { 0 };
 
 	if (!r->allow_ranges || r->rsp.status != 200 || r->rsp.length < 0 ||
-	    file_src_of(r->body) == NULL || REQ_CORE(r)->max_ranges == 0)
+	    (r->body == NULL && r->msg->method_id != M_HEAD) || REQ_CORE(r)->max_ranges == 0)
 		return WEIR_NEXT;
 	if (str_ibegins(range, STR("bytes=")) &&
 	    (if_range.n == 0 || same_as_before(r, if_range)))

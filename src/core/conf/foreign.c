@@ -25,23 +25,8 @@ static const struct foreign {
 	{ "resolver* server/resolve server/service", "ngx_http_core_module",
 	  "names of upstreams are looked up when the configuration is read: leave the line out, and "
 	  "reload when addresses change" },
-	{ "proxy_busy_buffers_size proxy_temp_file_write_size", "ngx_http_proxy_module",
-	  "proxy_buffers alone says how far weir reads ahead of a slow client: leave the line out" },
-	{ "proxy_headers_hash_*", "ngx_http_proxy_module",
-	  "weir's tables size themselves: leave the line out" },
-	{ "proxy_send_lowat", "ngx_http_proxy_module", "Linux has no such option: leave the line out" },
-	{ "proxy_socket_rcvbuf proxy_socket_sndbuf", "ngx_http_proxy_module",
-	  "the kernel sizes the buffers of connections to upstreams (tcp_rmem, tcp_wmem): leave the "
-	  "line out" },
 	{ "proxy_bind_dynamic proxy_request_dynamic proxy_allow_upstream", "ngx_http_proxy_module",
 	  "weir decides this once, when the configuration is read" },
-	{ "proxy_store proxy_store_access", "ngx_http_proxy_module",
-	  "weir keeps no copies of responses: let a job of its own fill the folder, and serve it with "
-	  "root and try_files" },
-	{ "proxy_force_ranges", "ngx_http_proxy_module",
-	  "ranges of proxied responses are the upstream's business" },
-	{ "proxy_cookie_*", "ngx_http_proxy_module",
-	  "weir passes Set-Cookie as it comes: let the application set domain, path and flags" },
 	{ "open_file_cache_events", "ngx_http_core_module", "leave the line out" },
 	{ "status status_format status_zone api upstream_conf extended_status", "ngx_http_api_module, commercial",
 	  "stub_status and the access log tell what weir counts" },

@@ -91,6 +91,7 @@ struct weir_dial_opts {
 	bool		 bind_port;	/* the port of bind counts too */
 	bool		 transparent;
 	bool		 keepalive;	/* SO_KEEPALIVE */
+	int		 rcvbuf, sndbuf; /* SO_RCVBUF, SO_SNDBUF; 0: the kernel's */
 	uint64_t	 timeout_ms;
 };
 void	dial_start(struct weir_dial *, const struct weir_addr *, const struct weir_dial_opts *);

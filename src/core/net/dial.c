@@ -66,6 +66,10 @@ set_options(int fd, const struct weir_addr *to, const struct weir_dial_opts *o)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (o->keepalive)
 		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	if (o->rcvbuf != 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &o->rcvbuf, sizeof o->rcvbuf);
+	if (o->sndbuf != 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &o->sndbuf, sizeof o->sndbuf);
 	if (o->bind == NULL || to->sa.sa_family == AF_UNIX ||
 	    o->bind->sa.sa_family != to->sa.sa_family)
 		return 0;

@@ -92,6 +92,7 @@ struct weir_req {
 	struct weir_req_body	*req_body;	/* what was read of the request's body; NULL: nothing asked for it */
 	uint64_t		 body_sent;	/* bytes of response body given to the client: $body_bytes_sent */
 	uint64_t		 limit_rate;
+	uint32_t		 send_ahead;	/* how much may wait for the client, with 0 the usual */
 	/*
 	 * The client left or does not take our bytes.  `broken` false: it ended its direction and may
 	 * still read.  Set by the content handler, may be NULL.

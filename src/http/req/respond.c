@@ -215,7 +215,7 @@ chunk_of(struct weir_req *r)
 	const struct weir_http_conf *c = REQ_CORE(r);
 
 	if (file_src_of(r->body) == NULL || !c->sendfile)
-		return PUMP_CAP;
+		return r->send_ahead != 0 ? r->send_ahead : PUMP_CAP;
 	return c->sendfile_max_chunk != 0 ? (size_t)c->sendfile_max_chunk : INT32_MAX;
 }
 

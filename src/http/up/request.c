@@ -38,6 +38,9 @@ put_set_headers(struct weir_up *u)
 		struct weir_str v = expr_eval(&r->s, &h->value);
 		struct weir_field *f;
 
+		/* HTTP/1.1 cannot do without (RFC 9112, 3.2); "" as such is somebody's wish */
+		if (v.n == 0 && h->known == H_HOST && !expr_is_const(&h->value) && p->http_version > 0x100)
+			v = str_begins(u->host, STR("unix:")) ? STR("localhost") : u->host;
 		if (v.n == 0)
 			continue;
 		if (!expr_is_const(&h->value) && !is_field_value(v)) {
@@ -91,6 +94,8 @@ put_body_length(struct weir_up *u)
 		m->flags |= MSG_HAS_LENGTH;
 	} else if (!u->p->pass_request_body) {
 		m->length = 0;
+	} else if (u->kept && up_request_trailers(u)) {
+		m->length = -1;
 	} else if (u->kept) {
 		m->length = (int64_t)r->req_body->len;
 		m->flags |= MSG_HAS_LENGTH;

@@ -40,6 +40,8 @@ is_hidden(const struct weir_up_params *p, const struct weir_field *f, int status
 		return status != 101;	/* ours to give as well: both sides change the protocol */
 	if (f->hop || f->known == H_CONTENT_LENGTH)
 		return true;
+	if (f->known == H_ACCEPT_RANGES && p->force_ranges)
+		return true;		/* it is we who cut */
 	if (hidden_by_default(f))
 		return p->pass.n == 0 || !listed(&p->pass, f->name);
 	return p->hide.n != 0 && listed(&p->hide, f->name);
@@ -104,6 +106,8 @@ copy_fields(struct weir_up *u)
 			value = redirected(u, value);
 		else if (f->known == H_REFRESH && u->p->redirects != NULL)
 			value = refreshed(u, value);
+		else if (f->known == H_SET_COOKIE)
+			value = up_cookie(u, value);
 		if (value.p != f->value.p && !is_field_value(value)) {
 			log_errorx(&r->s.log, "a rewritten \"%.*s\" would hold a line end or NUL: dropped",
 			    STR_ARG(f->name));
@@ -239,73 +243,8 @@ up_take_head(struct weir_up *u)
 			r->rsp.length = (int64_t)n;
 	}
 	copy_fields(u);
+	r->allow_ranges = u->p->force_ranges;
 	if (u->p->pass_trailers && (m->flags & MSG_CHUNKED))
 		r->late_trailers = true;
 	return false;
-}
-
-/* ---- trailers ---- */
-
-struct with_trailers {			/* a source that tells the request of them at its end */
-	struct weir_src	 src;
-	struct weir_src	*below;
-	struct weir_up	*u;
-	bool		 done;
-};
-
-static ssize_t
-trailed_read(struct weir_src *src, struct weir_bufq *to, size_t max)
-{
-	struct with_trailers *t = WEIR_OF(src, struct with_trailers, src);
-	const struct weir_fields *came = &t->u->rsp->trailers;
-	struct weir_req *r = t->u->r;
-	ssize_t n = src_read(t->below, to, max);
-
-	if (n == WEIR_FAIL)
-		src->err = t->below->err;
-	if (n != WEIR_EOF || t->done)
-		return n;
-	t->done = true;
-	for (unsigned i = 0; i < came->n; i++)
-		if (!came->v[i].hop)
-			fields_add(&r->trailers, r->s.pool, came->v[i].name, came->v[i].value);
-	req_trailers(r);
-	return n;
-}
-
-static void
-trailed_want(struct weir_src *src, bool on)
-{
-	src_want(WEIR_OF(src, struct with_trailers, src)->below, on);
-}
-
-static void
-trailed_stop(struct weir_src *src)
-{
-	src_stop(WEIR_OF(src, struct with_trailers, src)->below);
-}
-
-static void
-trailed_ready(void *arg)
-{
-	struct with_trailers *t = arg;
-
-	if (t->src.ready != NULL)
-		t->src.ready(t->src.arg);
-}
-
-static const struct weir_src_ops trailed_ops = {
-	.read = trailed_read, .want = trailed_want, .stop = trailed_stop,
-};
-
-struct weir_src *
-up_with_trailers(struct weir_up *u, struct weir_src *body)
-{
-	struct with_trailers *t = POOL_NEW(u->r->s.pool, with_trailers);
-
-	t->src.ops = &trailed_ops;
-	t->below = body;
-	t->u = u;
-	src_on_ready(body, trailed_ready, t);
-	return &t->src;
 }

@@ -58,6 +58,7 @@ static struct weir_src *
 body_source(struct weir_up *u)
 {
 	struct weir_qsrc *s;
+	struct weir_src *body;
 
 	if (u->p->body.set) {
 		s = POOL_NEW(u->r->s.pool, weir_qsrc);
@@ -68,10 +69,9 @@ body_source(struct weir_up *u)
 	}
 	if (!u->p->pass_request_body || !req_has_body(u->r))
 		return NULL;
-	if (u->kept)
-		return req_body_again(u->r);
-	u->streaming = true;
-	return req_body_stream(u->r);
+	u->streaming = !u->kept;
+	body = u->kept ? req_body_again(u->r) : req_body_stream(u->r);
+	return up_request_trailers(u) ? up_with_request_trailers(u, body) : body;
 }
 
 void

@@ -417,6 +417,9 @@ on_head(struct weir_xchg *x)
 	r->pump.on_progress = on_response_progress;
 	timer_set(&u->timer, u->p->read_ms);
 	r->body = x->in_eof ? NULL : response_body(u);
+	r->send_ahead = (uint32_t)u->p->busy_size;
+	if (u->p->store && status == 200 && r->msg->method_id != M_HEAD)
+		r->body = up_with_store(u, r->body);
 	if (r->body != NULL && r->late_trailers)
 		r->body = up_with_trailers(u, r->body);
 	req_respond(r);
@@ -583,6 +586,8 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	timer_init(&u->leave, on_leave_timer);
 	u->dial_opts.timeout_ms = p->connect_ms;
 	u->dial_opts.keepalive = p->socket_keepalive;
+	u->dial_opts.rcvbuf = (int)p->rcvbuf;
+	u->dial_opts.sndbuf = (int)p->sndbuf;
 	pick_init(&u->pick, g, r->s.pool);
 	choose_bind(u);
 	if (p->body.set)

@@ -12,6 +12,9 @@
  *	request.c the head that the upstream gets
  *	forwarded.c its field Forwarded
  *	response.c the head that the client gets
+ *	trailers.c fields behind bodies
+ *	cookie.c  Set-Cookie is changed
+ *	store.c   responses are kept as files
  *	links.c   connections kept for the next request
  *	vars.c    $upstream_*
  */
@@ -64,6 +67,26 @@ struct weir_up_redirect {		/* proxy_redirect */
 	struct weir_regex *regex;
 };
 
+/* proxy_cookie_flags */
+enum {
+	COOKIE_SECURE		= 1 << 0,
+	COOKIE_NOSECURE		= 1 << 1,
+	COOKIE_HTTPONLY		= 1 << 2,
+	COOKIE_NOHTTPONLY	= 1 << 3,
+	COOKIE_STRICT		= 1 << 4,
+	COOKIE_LAX		= 1 << 5,
+	COOKIE_NONE		= 1 << 6,
+	COOKIE_NOSAMESITE	= 1 << 7
+};
+
+struct weir_up_flags {
+	struct weir_up_flags *next;
+	struct weir_expr name;		/* of the cookie */
+	struct weir_regex *regex;	/* or what it matches */
+	struct weir_expr *words;	/* of up_cookie_flags, or variables with such a value */
+	unsigned	 n;
+};
+
 struct weir_up_names {			/* proxy_hide_header, proxy_pass_header */
 	struct weir_str	*v;
 	unsigned	 n, room;
@@ -81,6 +104,7 @@ struct weir_up_params {
 	bool		 request_buffering, buffering, intercept_errors, ignore_client_abort;
 	bool		 pass_request_headers, pass_request_body, pass_trailers, websocket;
 	bool		 socket_keepalive;
+	uint64_t	 rcvbuf, sndbuf;	/* 0: the kernel's */
 	int		 http_version;		/* 0x100, 0x101 */
 	uint64_t	 buffer_size;		/* of a response head */
 	uint64_t	 buffers_n, buffers_size;
@@ -100,6 +124,13 @@ struct weir_up_params {
 	bool		 overrides_unknown;
 	struct weir_up_names hide, pass;
 	struct weir_up_redirect *redirects;
+	struct weir_up_redirect *cookie_domains, *cookie_paths;
+	struct weir_up_flags *cookie_flags;
+	bool		 force_ranges;
+	uint64_t	 busy_size;		/* proxy_busy_buffers_size; 0: not given */
+	bool		 store;			/* proxy_store */
+	struct weir_expr store_path;		/* not set: root or alias */
+	unsigned	 store_access;		/* mode of the file */
 	unsigned	 ignore;		/* IGNORE_ bits */
 	const struct weir_expr *early_hints;	/* condition to pass 103 on; NULL: never */
 };
@@ -159,8 +190,18 @@ void	up_make_head(struct weir_up *);
 struct weir_str up_forwarded(struct weir_req *, const struct weir_up_params *);
 /* response.c: from up->x->msg to the request's rsp; true when it went elsewhere (X-Accel-Redirect, an error page). */
 bool	up_take_head(struct weir_up *);
-/* proxy_pass_trailers: at its end this source gives the request the trailers that came. */
+/*
+ * trailers.c: at its end this source gives the request, or the upstream, the trailers that came.  Those of a request
+ * need a body in chunks.
+ */
 struct weir_src *up_with_trailers(struct weir_up *, struct weir_src *body);
+struct weir_src *up_with_request_trailers(struct weir_up *, struct weir_src *body);
+bool	up_request_trailers(const struct weir_up *);
+/* cookie.c: what becomes of a Set-Cookie field; `value` itself when no rule changes it. */
+struct weir_str up_cookie(struct weir_up *, struct weir_str value);
+extern const struct weir_choice up_cookie_flags[];
+/* store.c: proxy_store.  At its end, when all of it came, a copy of what went through this source is a file. */
+struct weir_src *up_with_store(struct weir_up *, struct weir_src *body);
 /* retry.c */
 enum up_failure { UP_ERROR, UP_TIMEOUT, UP_INVALID, UP_STATUS };
 unsigned up_status_bit(int status);
