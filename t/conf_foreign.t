@@ -106,6 +106,13 @@ one 'a variable', 'http { log_format x "$remote_addr $ssl_protocol"; access_log 
 one 'a variable of nobody', 'http { log_format x "$nobodys_variable"; access_log off; }',
     qr/unknown "nobodys_variable" variable$/;
 
+# ---- what only a cache would ignore ----
+
+my ($rc, undef, $err) = $w->test_conf('http { proxy_ignore_headers X-Accel-Redirect Cache-Control Set-Cookie; }');
+is $rc, 0, 'proxy_ignore_headers: fields for a cache are accepted';
+is_deeply [ $err =~ /\[warn\] .*proxy_ignore_headers: "(\S+)" has no effect/mg ], [ 'Cache-Control', 'Set-Cookie' ],
+    'and are said to have no effect';
+
 # ---- an include that is used again and again does not hide what else is wrong ----
 
 $w->write('fastcgi_params', join '', map "fastcgi_param P$_ v;\n", 1 .. 30);

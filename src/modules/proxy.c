@@ -557,8 +557,22 @@ static const struct weir_choice nexts[] = {
 static const struct weir_choice ignorable[] = {
 	{ "X-Accel-Redirect", IGNORE_ACCEL_REDIRECT }, { "X-Accel-Limit-Rate", IGNORE_ACCEL_LIMIT_RATE },
 	{ "X-Accel-Buffering", IGNORE_ACCEL_BUFFERING }, { "X-Accel-Charset", IGNORE_ACCEL_CHARSET },
+	/* fields that speak to a cache only */
+	{ "X-Accel-Expires", 0 }, { "Expires", 0 }, { "Cache-Control", 0 }, { "Set-Cookie", 0 }, { "Vary", 0 },
 	{ NULL, 0 }
 };
+
+static int
+check_ignored(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)s, (void)conf;
+	for (unsigned w = 1; w < n->n; w++)
+		for (unsigned i = 0; ignorable[i].name != NULL; i++)
+			if (ignorable[i].value == 0 && str_ieq(n->w[w].s, str_c(ignorable[i].name)))
+				conf_warn(cf, n, w, "\"%s\" has no effect: weir keeps no responses",
+				    ignorable[i].name);
+	return WEIR_OK;
+}
 
 #define UP(field) .at = offsetof(struct proxy_conf, up.field)
 #define IN_PASS (IN_LOCATION | IN_IF | IN_LIMIT)
@@ -603,7 +617,7 @@ static const struct weir_cmd cmds[] = {
 	{ "proxy_ignore_client_abort", IN_HTTP_ANY, CONF_FLAG, UP(ignore_client_abort), .def = "off",
 	  .doc = "Goes on with the upstream when the client has left." },
 	{ "proxy_ignore_headers", IN_HTTP_ANY, CONF_BITS, UP(ignore), .choices = ignorable,
-	  .doc = "Response fields that are not acted on." },
+	  .set = check_ignored, .doc = "Response fields that are not acted on." },
 	{ "proxy_request_buffering", IN_HTTP_ANY, CONF_FLAG, UP(request_buffering), .def = "on",
 	  .doc = "Reads all of the request's body before the upstream is asked, so that the request can be tried "
 	  "again; off: the body is passed on as it comes." },

@@ -159,8 +159,9 @@ static const struct foreign {
 	  "stub_status and the access log tell what weir counts" },
 	{ "pagespeed", "third-party module pagespeed", "leave the line out" },
 	{ "rtmp", "third-party module nginx-rtmp", "weir speaks HTTP only" },
-	{ "echo echo_* set_escape_uri set_unescape_uri", "third-party module echo or set-misc",
-	  "use return, set and map" },
+	{ "echo echo_* set_escape_uri set_unescape_uri set_md5 set_sha1 set_random set_secure_random* "
+	  "set_encode_* set_decode_* set_quote_* set_hmac_* set_rotate set_local_today set_formatted_*",
+	  "third-party module echo or set-misc", "use return, set and map" },
 	{ "passenger_*", "third-party module Passenger",
 	  "start the application with its own HTTP server (puma, gunicorn, node) and use proxy_pass" },
 	{ "subs_filter subs_filter_types", "third-party module substitutions",
