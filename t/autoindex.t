@@ -47,6 +47,7 @@ env TZ;
 http {
 	root %DIR%/www;
 	autoindex on;
+	keepalive_requests 1000000;
 	server {
 		listen 127.0.0.1:%PORT1%;
 		location / { }

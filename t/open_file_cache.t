@@ -6,6 +6,7 @@ use warnings;
 
 use lib 't/lib';
 use Test::More;
+use Time::HiRes qw(time);
 use Weir;
 
 # effect: open_file_cache open_file_cache_valid open_file_cache_min_uses open_file_cache_errors
@@ -37,7 +38,7 @@ http {
 		location /off/ { open_file_cache off; }
 		location /try/ { open_file_cache_errors on; try_files $uri.new $uri =404; }
 		location /max/ { open_file_cache max=2; }
-		location /idle/ { open_file_cache max=10 inactive=1s; }
+		location /idle/ { open_file_cache max=10 inactive=3s; }
 		location /if/ { alias %DIR%/www/links/; if (-f $request_filename) { return 204; } }
 		location /nolinks/ { alias %DIR%/www/links/; disable_symlinks on from=%DIR%; }
 		location /fromlink/ { alias %DIR%/www/linkdir/; disable_symlinks on from=%DIR%/www/linkdir; }
@@ -74,7 +75,14 @@ is body('/off/a'), "new text of a\n", 'off: at once';
 is body('/twice/a'), "new text of a\n", 'min_uses 2: once does not keep it';
 replace('www/twice/a', "newer\n");
 is body('/twice/a'), "new text of a\n", 'but twice does';
-is body('/short/a'), "old a\n", 'valid 1s: not yet';
+SKIP: {
+	my $begin = time;
+	body('/short/c');
+	replace('www/short/c', "new text of c\n");
+	my $got = body('/short/c');
+	skip 'the machine is too slow to tell', 1 if time - $begin > 0.9;
+	is $got, "old c\n", 'valid 1s: not yet';
+}
 ok wait_for(sub { body('/short/a') eq "new text of a\n" }, 5), 'but soon';
 is $w->get('/short/a')->header('Content-Length'), 14, 'with its length';
 unlink "$d/www/short/a";
