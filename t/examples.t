@@ -9,6 +9,7 @@ use strict;
 use warnings;
 
 use Cwd qw(abs_path);
+use Digest::MD5 qw(md5);
 use File::Path qw(make_path);
 use IO::Socket::UNIX;
 use MIME::Base64 qw(encode_base64);
@@ -461,6 +462,42 @@ example 'admin-area' => sub {
 	my ($w) = @_;
 
 	$w->write('etc/weir/users', 'alice:' . crypt('secret', '$6$saltsalt$') . "\n");
+};
+
+example 'protected-downloads' => sub {
+	my ($w) = @_;
+	my $link = sub {
+		my ($expires, $uri, $secret) = @_;
+		my $md5 = encode_base64(md5("$expires${uri}127.0.0.1 $secret"), '') =~ tr{+/}{-_}r =~ s/=+$//r;
+		return $w->get("$uri?md5=$md5&expires=$expires");
+	};
+
+	is $link->(time + 60, '/links/report.pdf', 'change-me')->body, 'report', 'a link that holds';
+	is $link->(time - 60, '/links/report.pdf', 'change-me')->status, 410, 'one whose time is over';
+	is $link->(time + 60, '/links/report.pdf', 'guess')->status, 403, 'one that was made up';
+	is $w->get('/links/report.pdf')->status, 403, 'and none';
+
+	is $w->get('/pictures/cat.png')->body, 'cat', 'a picture';
+	is $w->get('/pictures/cat.png', Referer => 'http://www.example.com/page')->status, 200, 'on a page of ours';
+	is $w->get('/pictures/cat.png', Referer => 'http://evil.example/page')->status, 403, 'of others';
+
+	my $r = $w->get('/download/report', Cookie => 'user=alice');
+	is $r->body, 'report', 'the application says who may';
+	is $w->get('/download/report')->status, 403, 'and who may not';
+	is $w->get('/inside/report.pdf')->status, 404, 'which nobody gets around';
+}, origins => { 9001 => sub {
+	my ($c) = @_;
+
+	while (my $q = $c->read_request) {
+		$c->send(($q->{headers}{cookie} // '') =~ /alice/
+		    ? "HTTP/1.1 200 OK\r\nX-Accel-Redirect: /inside/report.pdf\r\nContent-Length: 0\r\n\r\n"
+		    : "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+	}
+} }, before => sub {
+	my ($w) = @_;
+
+	$w->write('srv/www/files/report.pdf', 'report');
+	$w->write('srv/www/files/cat.png', 'cat');
 };
 
 my $syslog;
