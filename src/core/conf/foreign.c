@@ -104,8 +104,6 @@ static const struct foreign {
 	{ "image_filter image_filter_*", "ngx_http_image_filter_module",
 	  "weir changes no pictures: make the sizes beforehand, or put a service such as imgproxy "
 	  "behind proxy_pass" },
-	{ "gunzip gunzip_buffers", "ngx_http_gunzip_module",
-	  "weir does not unpack responses: leave the line out, clients without gzip are rare" },
 	{ "dav_* create_full_put_path min_delete_depth", "ngx_http_dav_module",
 	  "weir writes no files for clients: put a WebDAV server behind proxy_pass" },
 	{ "mp4 mp4_*", "ngx_http_mp4_module",

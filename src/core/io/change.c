@@ -124,6 +124,8 @@ change_init(struct weir_change *c, struct weir_src *below)
 {
 	c->src.ops = &ops;
 	c->below = below;
+	if (c->enough == 0)
+		c->enough = CHANGE_ENOUGH;
 	task_init(&c->notice, on_notice);
 	src_on_ready(below, on_below, c);
 }

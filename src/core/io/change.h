@@ -24,12 +24,13 @@ struct weir_change {
 	struct weir_src	*below;
 	/*
 	 * Take from `in` and add to `out`, which both are the change's own.  WEIR_OK: all was
-	 * looked at (some bytes may stay in `in`, unless how is CHANGE_END).  WEIR_AGAIN: `out` has CHANGE_ENOUGH
+	 * looked at (some bytes may stay in `in`, unless how is CHANGE_END).  WEIR_AGAIN: `out` has `enough`
 	 * bytes or more, and there is something to go on with; the same call comes again.
 	 * WEIR_FAIL: src.err says why.
 	 */
 	int		(*run)(struct weir_change *, enum weir_change_how);
 	void		(*end)(struct weir_change *);	/* once, however it ends; may be NULL */
+	size_t		 enough;	/* about how many bytes are made at a time; 0: CHANGE_ENOUGH */
 	struct weir_bufq in, out;	/* memory only, no file parts */
 	struct weir_task notice;
 	enum weir_change_how how;	/* of the run that is not finished */
@@ -41,7 +42,7 @@ struct weir_change {
 
 #define CHANGE_ENOUGH	16384u
 
-/* The fields above are zero but for run and end.  Takes over below's `ready`. */
+/* The fields above are zero but for run, end and enough.  Takes over below's `ready`. */
 void	change_init(struct weir_change *, struct weir_src *below);
 /* Frees what is held, and calls end(), unless that was done; the source below is not touched. */
 void	change_end(struct weir_change *);

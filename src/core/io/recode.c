@@ -172,7 +172,7 @@ on_run(struct weir_change *c, enum weir_change_how how)
 	size_t			 n;
 
 	while (c->in.len != 0) {
-		if (c->out.len >= CHANGE_ENOUGH)
+		if (c->out.len >= c->enough)
 			return WEIR_AGAIN;
 		memcpy(buf, r->part, r->n_part);
 		n = r->n_part + bufq_take(&c->in, buf + r->n_part, STEP);

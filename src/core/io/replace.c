@@ -247,7 +247,7 @@ on_run(struct weir_change *c, enum weir_change_how how)
 			bufq_move(&c->out, &c->in, c->in.len);
 			return WEIR_OK;
 		}
-		if (c->out.len >= CHANGE_ENOUGH)
+		if (c->out.len >= c->enough)
 			return WEIR_AGAIN;
 		if (look(run)) {
 			scan(run);
