@@ -88,8 +88,8 @@ http {
 		location /page/ { error_page 401 /denied; alias %DIR%/www/; }
 		location = /denied { auth_basic "another"; alias %DIR%/www/x; }
 		location /except/ { limit_except GET { auth_basic "writers"; } auth_basic off; alias %DIR%/www/; }
-		location /delayed/ { auth_delay 300ms; alias %DIR%/www/; }
-		location /delayed-any/ { auth_delay 300ms; satisfy any; deny all; alias %DIR%/www/; }
+		location /delayed/ { auth_delay 600ms; alias %DIR%/www/; }
+		location /delayed-any/ { auth_delay 600ms; satisfy any; deny all; alias %DIR%/www/; }
 		location /forwarded/ { proxy_pass http://127.0.0.1:%PORT2%; proxy_set_header X-User $remote_user; }
 	}
 	server {
@@ -127,6 +127,19 @@ sub auth { return (Authorization => 'Basic ' . encode_base64("$_[0]:$_[1]", ''))
 sub got { my ($uri, $user, $pw, %opt) = @_; return $w->request('GET', $uri, [ defined $user ? auth($user, $pw) : () ], undef, %opt) }
 sub in { my $r = got(@_[0 .. 2]); is $r->status, 200, $_[3]; return $r }
 sub out { my $r = got(@_[0 .. 2]); is $r->status, 401, $_[3]; return $r }
+
+# threads are there from the begin, and locked in like the worker
+my ($pid) = $w->worker_pids;
+my @threads = glob "/proc/$pid/task/*";
+is scalar @threads, 3, 'a worker and two threads';
+for (@threads) {
+	open my $h, '<', "$_/status" or die "$_: $!";
+	my $text = join '', <$h>;
+	like $text, qr/^NoNewPrivs:\t1$/m, 'no new privileges';
+	like $text, qr/^Seccomp:\t2$/m, 'a filter of system calls';
+}
+my $keeper = $w->keeper_pid;
+is scalar(() = glob "/proc/$keeper/task/*"), 1, 'the keeper needs none';
 
 # ---- kinds of hashes ----
 for (my $i = 0; $i < @kinds; $i += 2) {
@@ -245,13 +258,13 @@ $w->log_unlike(qr/secret/, 'nor in the other');
 # ---- auth_delay ----
 my $t = time;
 out '/delayed/x', 'plain', 'public', 'delayed';
-cmp_ok time - $t, '>=', 0.28, 'a 401 is';
+cmp_ok time - $t, '>=', 0.58, 'a 401 is';
 $t = time;
 out '/delayed-any/x', undef, undef, 'delayed, satisfy any';
-cmp_ok time - $t, '>=', 0.28, 'there too';
+cmp_ok time - $t, '>=', 0.58, 'there too';
 $t = time;
 in '/delayed/x', 'plain', 'secret', 'not delayed';
-cmp_ok time - $t, '<', 0.28, 'who comes in';
+cmp_ok time - $t, '<', 0.58, 'who comes in';
 $c = $w->connect;
 $c->send("GET /delayed/x HTTP/1.1\r\nHost: a\r\n\r\n");
 ok $w->wait_log(qr/delaying unauthorized request/), 'the log says so';
@@ -268,20 +281,33 @@ in '/slow/x', 'slow', 'secret', 'a right one';
 cmp_ok took('slow', 'secret'), '<', $known * 0.5, 'costs once';
 
 # ---- nothing waits for a hash but who sent it ----
-my @c = map { my $c = $w->connect; $c->send("GET /slower/x HTTP/1.1\r\nHost: a\r\n" . join(': ', auth('slow', "guess$_")) . "\r\n\r\n"); $c } 1 .. 4;
-my $most = 0;
-for (1 .. 10) {
-	$t = time;
-	in '/x', 'plain', 'secret', 'another client meanwhile';
-	my $took = time - $t;
-	$most = $took if $took > $most;
+sub ask_slowly
+{
+	my ($n, $what) = @_;
+	return map {
+		my $c = $w->connect;
+		$c->send("GET /slower/x HTTP/1.1\r\nHost: a\r\n" . join(': ', auth('slow', "$what$_")) . "\r\n\r\n");
+		$c;
+	} 1 .. $n;
+}
+my (@c, $most);
+for my $round (1 .. 3) {	# the machine may have other things to do
+	@c = ask_slowly(4, "round $round ");
+	$most = 0;
+	for (1 .. 10) {
+		$t = time;
+		in '/x', 'plain', 'secret', 'another client meanwhile';
+		my $took = time - $t;
+		$most = $took if $took > $most;
+	}
+	ok !IO::Select->new($c[3]->socket)->can_read(0), 'while hashes are still computed' if $most < 0.1;
+	is $_->response('GET')->status, 401, 'each of which gets its answer' for @c;
+	last if $most < 0.1;
 }
 cmp_ok $most, '<', 0.1, 'does not wait';
-ok !IO::Select->new($c[3]->socket)->can_read(0), 'while hashes are still computed';
-is $_->response('GET')->status, 401, 'each of which gets its answer' for @c;
 
 # more than wait in the queue
-@c = map { my $c = $w->connect; $c->send("GET /slower/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" . join(': ', auth('slow', "more$_")) . "\r\n\r\n"); $c } 1 .. 72;
+@c = ask_slowly(90, 'more');
 is $c[-1]->response('GET')->status, 503, 'too many are told so';
 $w->log_like(qr/\[error\].* too many passwords are being checked, client/, 'as the log is');
 in '/x', 'plain', 'secret', 'others come in';
@@ -291,7 +317,7 @@ in '/slower/x', 'slow', 'secret', 'somebody comes in';
 cmp_ok time - $t, '<', 3, 'who has gone is not computed for';
 
 # reload and end while there is something to compute
-@c = map { my $c = $w->connect; $c->send("GET /slower/x HTTP/1.1\r\nHost: a\r\n" . join(': ', auth('slow', "again$_")) . "\r\n\r\n"); $c } 1 .. 3;
+@c = ask_slowly(3, 'again');
 ok $w->reload($local), 'a reload meanwhile';
 is $_->response('GET')->status, 401, 'loses none' for @c;
 $_->close for @c;
