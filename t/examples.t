@@ -11,7 +11,9 @@ use warnings;
 use Cwd qw(abs_path);
 use Digest::MD5 qw(md5);
 use File::Path qw(make_path);
+use IO::Compress::Gzip qw(gzip);
 use IO::Socket::UNIX;
+use IO::Uncompress::Gunzip qw(gunzip);
 use MIME::Base64 qw(encode_base64);
 use Socket qw(SOCK_DGRAM);
 use lib 't/lib';
@@ -498,6 +500,56 @@ example 'protected-downloads' => sub {
 
 	$w->write('srv/www/files/report.pdf', 'report');
 	$w->write('srv/www/files/cat.png', 'cat');
+};
+
+example 'compressed-front' => sub {
+	my ($w) = @_;
+	my @gzip = ('Accept-Encoding' => 'gzip');
+	my $unpack = sub {
+		my ($r) = @_;
+
+		gunzip(\($r->body), \my $text) or return undef;
+		return $text;
+	};
+
+	my $r = $w->get('/page', @gzip);
+	is $r->header('Content-Encoding'), 'gzip', 'a page is compressed';
+	is $r->header('Vary'), 'Accept-Encoding', 'and caches are told';
+	cmp_ok length($r->body), '<', 2000, 'it is smaller';
+	my $text = $unpack->($r) // '';
+	like $text, qr{<a href="/next">}, 'links are right';
+	unlike $text, qr/intranet-old/, 'all of them';
+	like $text, qr{<script src="/static/notice\.js" defer></script></body>}, 'and there is something more';
+	like $w->get('/page')->body, qr{<a href="/next">}, 'without gzip, too';
+	is $w->get('/moved')->header('Location'), '/there', 'redirects';
+	is $w->get('/picture', @gzip)->header('Content-Encoding'), undef, 'pictures stay';
+	is $w->get('/account/', @gzip)->header('Content-Encoding'), undef, 'secrets are not compressed';
+
+	$r = $w->get('/static/style.css', @gzip);
+	is $r->header('Content-Encoding'), 'gzip', 'a file that was compressed beforehand';
+	is $unpack->($r), 'made beforehand', 'is the one';
+	is $w->get('/static/style.css')->body, 'plain', 'others get the plain one';
+}, origins => { 9001 => sub {
+	my ($c) = @_;
+
+	while (my $q = $c->read_request) {
+		my $type = $q->{uri} =~ /picture/ ? 'image/png' : 'text/html';
+		my $body = '<body>' . "<a href=\"http://intranet-old.example.com/next\">next</a>\n" x 200 . '</body>';
+
+		if ($q->{uri} eq '/moved') {
+			$c->send("HTTP/1.1 302 Found\r\nLocation: http://intranet-old.example.com/there\r\n" .
+			    "Content-Length: 0\r\n\r\n");
+		} else {
+			$c->send("HTTP/1.1 200 OK\r\nContent-Type: $type\r\nContent-Length: " .
+			    length($body) . "\r\n\r\n$body");
+		}
+	}
+} }, before => sub {
+	my ($w) = @_;
+
+	gzip(\'made beforehand', \my $packed) or die;
+	$w->write('srv/www/front/style.css', 'plain');
+	$w->write('srv/www/front/style.css.gz', $packed);
 };
 
 my $syslog;
