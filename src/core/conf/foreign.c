@@ -19,7 +19,7 @@ static const struct foreign {
 	/* ---- the same job is done in another way ---- */
 	{ "accept_mutex_delay lock_file timer_resolution worker_aio_requests thread_pool",
 	  "ngx_core_module", "it tunes a way of working that weir does not have: leave the line out" },
-	{ "debug_points stall_threshold ssl_object_cache_inheritable", "ngx_core_module",
+	{ "debug_points error_log_tag stall_threshold ssl_object_cache_inheritable", "ngx_core_module",
 	  "leave the line out" },
 	{ "ssl_engine", "ngx_core_module", "weir uses no engines of OpenSSL: leave the line out" },
 	{ "resolver* server/resolve server/service", "ngx_http_core_module",
@@ -77,6 +77,11 @@ static const struct foreign {
 	  "weir's machines share nothing among themselves" },
 
 	/* ---- upstreams ---- */
+	{ "hash ip_hash least_conn random", "ngx_http_upstream_module",
+	  "requests go round by weight; split_clients and a proxy_pass with its variable keep a client "
+	  "with one group" },
+	{ "zone", "ngx_http_upstream_module",
+	  "each worker counts the failures of servers by itself: leave the line out" },
 	{ "least_time ntlm queue sticky server/route server/drain server/slow_start $upstream_queue_time",
 	  "ngx_http_upstream_module, commercial in part",
 	  "weir has no such way to choose a server: see upstream in weir.conf(5) for those it has" },
@@ -126,6 +131,7 @@ static const struct foreign {
 	  "use map with an included file, and reload when it changes" },
 
 	/* ---- clients ---- */
+	{ "limit_zone", "ngx_http_limit_conn_module", "its name is limit_conn_zone today" },
 	{ "geoip_* geoip2 geoip2_* $geoip_* $geoip2_*", "ngx_http_geoip_module",
 	  "weir reads no such databases: make a geo block from one, in a file to include" },
 	{ "ancient_browser ancient_browser_value modern_browser modern_browser_value $ancient_browser "
