@@ -1,440 +1,33 @@
 /*
- * rewrite.c - set, if, return, break, rewrite: nginx's little language.
+ * rewrite.c - the directives set, if, return, break, rewrite: scripts are made of them here, and run by
+ * http/req/script.c.
  *
- * The directives of a block are a program: they run in the order in which they were
- * written, those of a server before its location is known, those of a location in
- * it.  An `if` that holds runs its own program in the midst of the outer one, and in a location
- * makes what else stands in it the request's configuration.
- *
- * A rewritten URI is searched for a location when the program has ended, unless `break` said otherwise;
- * steps.c does that and counts.  Programs are not inherited.
+ * Those of a server run before its location is known, those of a location in it.  Scripts are not inherited.
  */
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "core/base/num.h"
-#include "core/proc/cycle.h"
-#include "http/req/files.h"
-#include "http/req/steps.h"
-#include "http/req/vars.h"
+#include "core/sess/regex.h"
+#include "http/req/script.h"
 
 extern const struct weir_module rewrite_module;
 
-enum outcome {
-	GO_ON,
-	STOP,		/* the program ends, the request goes on */
-	ANSWERED	/* run.next says how */
-};
-
-struct run {
-	struct weir_req		*r;
-	bool			 log;		/* rewrite_log */
-	enum weir_next		 next;
-};
-
-struct op;
-
-struct program {
-	struct op		*v;
-	unsigned		 n, room;
-};
-
-struct op_set {
-	unsigned		 var;
-	const struct weir_var	*builtin;	/* with a set() of its own, or NULL */
-	struct weir_expr	 value;
-};
-
-struct op_return {
-	int			 status;
-	struct weir_expr	 text;		/* or the URL of a redirect; when set */
-};
-
-struct op_rewrite {
-	struct weir_regex	*re;
-	struct weir_expr	 to;		/* the path; of a redirect everything */
-	struct weir_expr	 args;		/* behind "?", when set; never of a redirect */
-	bool			 keep_args;	/* the request's own follow */
-	bool			 has_args;	/* the replacement has a "?" */
-	int			 status;	/* of a redirect, else 0 */
-	bool			 stop, stay;	/* last: stop; break: stop and stay */
-};
-
-struct condition {
-	bool			 negated;
-	unsigned		 var;
-	struct weir_regex	*re;		/* ~ */
-	struct weir_expr	 value;		/* =, when set; the path of a file test */
-	char			 file;		/* f, d, e, x; 0: no file test */
-};
-
-struct op_if {
-	struct condition	 cond;
-	struct weir_location	*inner;		/* NULL on server level */
-	const struct program	*program;	/* NULL: it has none */
-};
-
-struct op {
-	unsigned		 seq;		/* of its node */
-	enum outcome		(*fn)(struct run *, const struct op *);
-	union {
-		struct op_set		 set;
-		struct op_return	 ret;
-		struct op_rewrite	 rewrite;
-		struct op_if		 iff;
-	};
-};
-
 struct rewrite_conf {
-	const struct weir_scope	*scope;		/* whose program it is */
-	struct program		*program;
+	const struct weir_scope	*scope;		/* whose script it is */
+	struct weir_script		*script;
 	bool			 log, warn;
 };
 
 static unsigned module_index;
-
-static enum outcome
-run_program(struct run *run, const struct program *p)
-{
-	enum outcome	out = GO_ON;
-	unsigned	i;
-
-	for (i = 0; p != NULL && i < p->n && out == GO_ON; i++)
-		out = p->v[i].fn(run, &p->v[i]);
-	return out;
-}
-
-static enum outcome
-answer(struct run *run, enum weir_next next)
-{
-	run->next = next;
-	return ANSWERED;
-}
-
-/* a, between, b in the request's pool. */
-static struct weir_str
-joined(struct weir_req *r, struct weir_str a, char between, struct weir_str b)
-{
-	char *p = pool_bytes(r->s.pool, a.n + 1 + b.n);
-
-	if (a.n != 0)
-		memcpy(p, a.p, a.n);
-	p[a.n] = between;
-	if (b.n != 0)
-		memcpy(p + a.n + 1, b.p, b.n);
-	return str_of(p, a.n + 1 + b.n);
-}
-
-/* ---- set, break ---- */
-
-static enum outcome
-run_set(struct run *run, const struct op *op)
-{
-	struct weir_sess *s = &run->r->s;
-	struct weir_str	  value = expr_eval(s, &op->set.value);
-
-	if (op->set.builtin != NULL)
-		(void)op->set.builtin->set(s, value, op->set.builtin->data);
-	else
-		var_set(s, op->set.var, value);
-	return GO_ON;
-}
-
-static enum outcome
-run_break(struct run *run, const struct op *op)
-{
-	(void)op;
-	run->r->uri_changed = false;
-	return STOP;
-}
-
-/* ---- return ---- */
-
-static bool
-is_redirect(int status)
-{
-	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-/* req_add() drops and logs what would split the response (S-204). */
-static enum outcome
-redirect(struct run *run, int status, struct weir_str to)
-{
-	if (to.n != 0)
-		req_add(run->r, "Location", to);
-	return answer(run, req_error(run->r, status));
-}
-
-static enum outcome
-run_return(struct run *run, const struct op *op)
-{
-	struct weir_req	*r = run->r;
-	int		 status = op->ret.status;
-	struct weir_str	 text = STR("");
-
-	if (op->ret.text.set)
-		text = expr_eval(&r->s, &op->ret.text);
-	if (op->ret.text.set && is_redirect(status))
-		return redirect(run, status, text);
-	if (status >= 400 && text.n == 0)
-		return answer(run, req_error(r, status));
-	return answer(run, req_respond_text(r, status, req_type(r), text));
-}
-
-/* ---- rewrite ---- */
-
-/*
- * nginx escapes captures where they become arguments or a redirect, but only if the
- * request's path had something that decoding may have changed the meaning of.
- */
-static bool
-was_quoted(const struct weir_req *r)
-{
-	struct weir_str target = r->msg->target;
-	ssize_t		q = str_chr(target, '?');
-
-	if (q >= 0)
-		target.n = (size_t)q;
-	return str_chr(target, '%') >= 0 || str_chr(target, '+') >= 0;
-}
-
-static struct weir_str
-escape_capture(struct weir_sess *s, struct weir_str v)
-{
-	return uri_escape(s->pool, v, ESCAPE_ARGS);
-}
-
-static struct weir_str
-eval_quoted(struct weir_req *r, const struct weir_expr *e)
-{
-	return expr_eval_with(&r->s, e, was_quoted(r) ? escape_capture : NULL);
-}
-
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)ascii_lower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/*
- * %XX of visible characters above '%' become themselves, up to the "?", so that an argument can
- * hold the URL to go to; all others stay escaped.
- */
-static struct weir_str
-unescape_redirect(struct weir_req *r, struct weir_str s)
-{
-	char	*p = pool_bytes(r->s.pool, s.n), *at = p;
-	size_t	 i = 0;
-	int	 hi, lo, c = 0;
-
-	while (i < s.n && c != '?') {
-		hi = s.p[i] == '%' && s.n - i > 2 ? hex_value(s.p[i + 1]) : -1;
-		lo = hi >= 0 ? hex_value(s.p[i + 2]) : -1;
-		c = lo >= 0 ? hi << 4 | lo : s.p[i];
-		if (lo < 0 || (c > '%' && c < 0x7f)) {
-			*at++ = (char)c;
-			i += lo < 0 ? 1 : 3;
-			continue;
-		}
-		memcpy(at, s.p + i, 3);
-		at += 3;
-		i += 3;
-	}
-	if (i < s.n)
-		memcpy(at, s.p + i, s.n - i);
-	return str_of(p, (size_t)(at - p) + s.n - i);
-}
-
-static enum outcome
-rewrite_to_redirect(struct run *run, const struct op_rewrite *op)
-{
-	struct weir_req	*r = run->r;
-	struct weir_str	 to = eval_quoted(r, &op->to);
-
-	if (str_chr(to, '%') >= 0)
-		to = unescape_redirect(r, to);
-	if (op->keep_args && r->uri.args.n != 0)
-		to = joined(r, to, op->has_args ? '&' : '?', r->uri.args);
-	if (run->log)
-		log_notice(&r->s.log, "rewritten redirect: \"%.*s\"", STR_ARG(to));
-	return redirect(run, op->status, to);
-}
-
-/* Does a path have a segment ".."?  A file's name is made of it. */
-static bool
-goes_up(struct weir_str path)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < path.n; i++)
-		if (path.p[i] == '.' && path.p[i + 1] == '.' && (i == 0 || path.p[i - 1] == '/') &&
-		    (i + 2 == path.n || path.p[i + 2] == '/'))
-			return true;
-	return false;
-}
-
-/* Why it cannot be a path, or NULL. */
-static const char *
-path_error(struct weir_str path)
-{
-	if (path.n == 0)
-		return "the rewritten URI has a zero length";
-	if (path.p[0] != '/')
-		return "the rewritten URI does not begin with \"/\"";
-	if (memchr(path.p, '\0', path.n) != NULL)
-		return "the rewritten URI holds a NUL";
-	return goes_up(path) ? "the rewritten URI has a segment \"..\"" : NULL;
-}
-
-static enum outcome
-rewrite_uri(struct run *run, const struct op_rewrite *op)
-{
-	struct weir_req		*r = run->r;
-	struct weir_captures	 cap = r->s.cap;
-	struct weir_str		 path = expr_eval(&r->s, &op->to), args = r->uri.args;
-	const char		*why = path_error(path);
-
-	if (why != NULL) {
-		log_errorx(&r->s.log, "%s: \"%.*s\"", why, STR_ARG(path));
-		return answer(run, req_error(r, 500));
-	}
-	if (op->args.set) {
-		r->s.cap = cap;		/* a map in the path may have matched something else */
-		args = eval_quoted(r, &op->args);
-	}
-	if (op->args.set && op->keep_args && r->uri.args.n != 0)
-		args = args.n != 0 ? joined(r, args, '&', r->uri.args) : r->uri.args;
-	else if (!op->args.set && !op->keep_args)
-		args = STR_NONE;
-	r->uri.path = path;
-	r->uri.args = req_clean_args(r, args);
-	r->uri.has_args = args.n != 0;
-	r->uri.plain = false;
-	r->internal = true;
-	r->uri_changed = !op->stay;
-	if (run->log)
-		log_notice(&r->s.log, "rewritten data: \"%.*s\", args: \"%.*s\"",
-		    STR_ARG(path), STR_ARG(args));
-	return op->stop ? STOP : GO_ON;
-}
-
-static int
-match_logged(struct run *run, struct weir_regex *re, struct weir_str subject)
-{
-	struct weir_sess *s = &run->r->s;
-	int		  rc = regex_match(s, re, subject);
-
-	if (rc == WEIR_AGAIN)
-		s->cap.n = 0;
-	if (run->log && rc != WEIR_FAIL)
-		log_notice(&s->log, "\"%.*s\" %s \"%.*s\"", STR_ARG(regex_pattern(re)),
-		    rc == WEIR_OK ? "matches" : "does not match", STR_ARG(subject));
-	return rc;
-}
-
-static enum outcome
-run_rewrite(struct run *run, const struct op *op)
-{
-	int rc = match_logged(run, op->rewrite.re, run->r->uri.path);
-
-	if (rc == WEIR_AGAIN)
-		return GO_ON;
-	if (rc == WEIR_FAIL)
-		return answer(run, req_error(run->r, 500));
-	if (op->rewrite.status != 0)
-		return rewrite_to_redirect(run, &op->rewrite);
-	return rewrite_uri(run, &op->rewrite);
-}
-
-/* ---- if ---- */
-
-static bool
-has_kind(const struct stat *st, char kind)
-{
-	switch (kind) {
-	case 'f':
-		return S_ISREG(st->st_mode);
-	case 'd':
-		return S_ISDIR(st->st_mode);
-	case 'x':
-		return (st->st_mode & S_IXUSR) != 0;
-	default:
-		return true;
-	}
-}
-
-static bool
-test_file(struct weir_req *r, const struct condition *c)
-{
-	struct weir_str	path = expr_eval(&r->s, &c->value);
-	struct stat	st;
-	const char     *p;
-
-	if (path.n == 0 || memchr(path.p, '\0', path.n) != NULL)
-		return false;
-	if (path.p[0] != '/')
-		path = joined(r, str_c(weir_cycle->prefix), '/', path);
-	p = pool_cstr(r->s.pool, path);
-	if (req_stat(r, str_c(p), &st) == 0)
-		return has_kind(&st, c->file);
-	if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG && errno != ELOOP)
-		log_crit(&r->s.log, "stat() \"%s\" failed", p);
-	return false;
-}
-
-/* WEIR_OK, WEIR_AGAIN: it does not hold, or WEIR_FAIL. */
-static int
-test(struct run *run, const struct condition *c)
-{
-	struct weir_sess *s = &run->r->s;
-	bool		  holds;
-	int		  rc;
-
-	if (c->file != 0) {
-		holds = test_file(run->r, c);
-	} else if (c->re != NULL) {
-		rc = match_logged(run, c->re, var_get(s, c->var, NULL));
-		if (rc == WEIR_FAIL)
-			return rc;
-		holds = rc == WEIR_OK;
-	} else if (c->value.set) {
-		struct weir_str v = var_get(s, c->var, NULL);
-
-		holds = str_eq(v, expr_eval(s, &c->value));
-	} else {
-		holds = expr_true(var_get(s, c->var, NULL));
-	}
-	return holds != c->negated ? WEIR_OK : WEIR_AGAIN;
-}
-
-static enum outcome
-run_if(struct run *run, const struct op *op)
-{
-	int rc = test(run, &op->iff.cond);
-
-	if (rc == WEIR_FAIL)
-		return answer(run, req_error(run->r, 500));
-	if (rc == WEIR_AGAIN)
-		return GO_ON;
-	if (op->iff.inner != NULL)
-		req_set_location(run->r, op->iff.inner);
-	return run_program(run, op->iff.program);
-}
 
 /* ---- hooks ---- */
 
 static enum weir_next
 run_of(struct weir_sess *s, const struct weir_scope *scope)
 {
-	const struct rewrite_conf	*c = SESS_CONF(s, module_index);
-	struct run			 run = { req_of(s), c->log, WEIR_NEXT };
+	const struct rewrite_conf *c = SESS_CONF(s, module_index);
 
-	if (c->scope != scope)
-		return WEIR_NEXT;
-	return run_program(&run, c->program) == ANSWERED ? run.next : WEIR_NEXT;
+	return c->scope == scope ? script_run(req_of(s), c->script, c->log) : WEIR_NEXT;
 }
 
 static enum weir_next
@@ -453,19 +46,19 @@ on_rewrite(struct weir_sess *s)
 
 /* ---- configuration ---- */
 
-/* A new operation at the end of the scope's own program. */
-static struct op *
+/* A new operation at the end of the scope's own script. */
+static struct weir_op *
 add(struct weir_conf *cf, struct weir_scope *scope, const struct weir_node *node,
-    enum outcome (*fn)(struct run *, const struct op *))
+    enum weir_outcome (*fn)(struct weir_run *, const struct weir_op *))
 {
 	struct rewrite_conf	*c = conf_own(cf, scope, &rewrite_module);
-	struct op		*op;
+	struct weir_op		*op;
 
 	if (c->scope != scope) {
 		c->scope = scope;
-		c->program = POOL_NEW(cf->pool, program);
+		c->script = POOL_NEW(cf->pool, weir_script);
 	}
-	op = POOL_PUSH(cf->pool, c->program);
+	op = POOL_PUSH(cf->pool, c->script);
 	op->seq = node->seq;
 	op->fn = fn;
 	return op;
@@ -505,7 +98,7 @@ static int
 set_set(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
 	struct weir_var	def = { .get = get_unset, .flags = VAR_WEAK };
-	struct op_set	set = { .var = 0 };
+	struct weir_op_set	set = { .var = 0 };
 	struct weir_str	name;
 
 	(void)conf;
@@ -520,7 +113,7 @@ set_set(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, 
 		set.builtin = NULL;
 	if (expr_compile(cf, node, 2, node->w[2].s, &set.value) != WEIR_OK)
 		return WEIR_FAIL;
-	add(cf, scope, node, run_set)->set = set;
+	add(cf, scope, node, script_set)->set = set;
 	return WEIR_OK;
 }
 
@@ -528,7 +121,7 @@ static int
 set_break(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
 	(void)conf;
-	add(cf, scope, node, run_break);
+	add(cf, scope, node, script_break);
 	return WEIR_OK;
 }
 
@@ -543,7 +136,7 @@ is_url(struct weir_str s)
 static int
 set_return(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	struct op_return ret = { .status = 302 };
+	struct weir_op_return ret = { .status = 302 };
 	struct weir_str	 first = node->w[1].s;
 	uint64_t	 status;
 	unsigned	 w = node->n - 1;
@@ -556,7 +149,7 @@ set_return(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *nod
 	if ((node->n == 3 || is_url(first)) &&
 	    expr_compile(cf, node, w, node->w[w].s, &ret.text) != WEIR_OK)
 		return WEIR_FAIL;
-	add(cf, scope, node, run_return)->ret = ret;
+	add(cf, scope, node, script_return)->ret = ret;
 	return WEIR_OK;
 }
 
@@ -570,7 +163,7 @@ static const struct {
 };
 
 static int
-read_flag(struct weir_conf *cf, const struct weir_node *node, struct op_rewrite *rw)
+read_flag(struct weir_conf *cf, const struct weir_node *node, struct weir_op_rewrite *rw)
 {
 	unsigned i;
 
@@ -590,7 +183,7 @@ read_flag(struct weir_conf *cf, const struct weir_node *node, struct op_rewrite 
 static int
 set_rewrite(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	struct op_rewrite rw = { .keep_args = true };
+	struct weir_op_rewrite rw = { .keep_args = true };
 	struct weir_str	  to = node->w[2].s;
 	ssize_t		  q;
 
@@ -614,7 +207,7 @@ set_rewrite(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *no
 	}
 	if (expr_compile(cf, node, 2, to, &rw.to) != WEIR_OK)
 		return WEIR_FAIL;
-	add(cf, scope, node, run_rewrite)->rewrite = rw;
+	add(cf, scope, node, script_rewrite)->rewrite = rw;
 	return WEIR_OK;
 }
 
@@ -659,7 +252,7 @@ strip_brackets(struct weir_conf *cf, const struct weir_node *node, struct words 
 /* -f path, !-f path */
 static int
 read_file_test(struct weir_conf *cf, const struct weir_node *node, const struct words *words,
-    struct condition *c)
+    struct weir_condition *c)
 {
 	struct weir_str op = words->v[0];
 
@@ -676,7 +269,7 @@ read_file_test(struct weir_conf *cf, const struct weir_node *node, const struct 
 /* $variable, $variable = text, $variable ~ regex */
 static int
 read_comparison(struct weir_conf *cf, const struct weir_node *node, const struct words *words,
-    struct condition *c)
+    struct weir_condition *c)
 {
 	struct weir_str name, op, value;
 
@@ -703,7 +296,7 @@ read_comparison(struct weir_conf *cf, const struct weir_node *node, const struct
 }
 
 static int
-read_condition(struct weir_conf *cf, const struct weir_node *node, struct condition *c)
+read_condition(struct weir_conf *cf, const struct weir_node *node, struct weir_condition *c)
 {
 	struct words words;
 
@@ -734,7 +327,7 @@ set_if(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, v
 {
 	bool			   in_server = scope->in == IN_SERVER;
 	struct weir_location	  *loc = in_server ? NULL : inner_location(cf, scope, node);
-	struct op_if		   iff = { .inner = loc };
+	struct weir_op_if		   iff = { .inner = loc };
 	const struct rewrite_conf *c;
 	struct weir_scope	  *inner;
 	bool			   ok = read_condition(cf, node, &iff.cond) == WEIR_OK;
@@ -749,15 +342,15 @@ set_if(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, v
 		loc->conf = inner->conf;
 	}
 	c = conf_of(inner, &rewrite_module);
-	iff.program = c->scope == inner ? c->program : NULL;
-	add(cf, scope, node, run_if)->iff = iff;
+	iff.script = c->scope == inner ? c->script : NULL;
+	add(cf, scope, node, script_if)->iff = iff;
 	return WEIR_OK;
 }
 
 static int
 by_seq(const void *a, const void *b)
 {
-	unsigned x = ((const struct op *)a)->seq, y = ((const struct op *)b)->seq;
+	unsigned x = ((const struct weir_op *)a)->seq, y = ((const struct weir_op *)b)->seq;
 
 	return x < y ? -1 : x > y;
 }
@@ -770,7 +363,7 @@ done(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 
 	(void)cf;
 	if (c->scope == scope)
-		qsort(c->program->v, c->program->n, sizeof(*c->program->v), by_seq);
+		qsort(c->script->v, c->script->n, sizeof(*c->script->v), by_seq);
 	return WEIR_OK;
 }
 
