@@ -43,6 +43,13 @@ http {
 		location /rec { recursive_error_pages on; error_page 404 /rec2; return 404; }
 		location /rec2 { recursive_error_pages on; error_page 404 = /rec3; error_page 403 =200 /made; return 404; }
 		location /rec3 { recursive_error_pages on; error_page 403 =200 /made; return 403; }
+		location /rec4 { recursive_error_pages on; error_page 404 /rec5; return 404; }
+		location /rec5 { error_page 403 =200 /made; return 403; }
+		location /rec6 { error_page 404 /rec7; return 404; }
+		location /rec7 { recursive_error_pages on; error_page 403 =200 /made; return 403; }
+		location /rec8 { recursive_error_pages on; error_page 404 /rec8; return 404; }
+		location /rec9 { recursive_error_pages on; error_page 404 /rec5-up; return 404; }
+		location /rec5-up { error_page 502 = /made; proxy_pass http://127.0.0.1:%PORT9%; }
 		location = /post { alias html/404.html; error_page 405 /method; }
 		location /method { return 200 "$request_method"; }
 		location /many { error_page 500 502 503 504 /50x; location /many/502 { return 502; } location /many/504 { return 504; } location /many/501 { return 501; } }
@@ -90,6 +97,10 @@ is $w->get('/loop')->status, 404, 'an error in an error page';
 like $w->get('/loop')->body, qr/404 Not Found/, 'shows the built-in page';
 is $w->get('/rec')->status, 200, 'recursive_error_pages goes on';
 like $w->get('/rec')->body, qr/^made:/, 'to the end';
+is $w->get('/rec4')->status, 200, 'where the first error was it must be on';
+is $w->get('/rec6')->status, 403, 'where the second one is does not matter';
+is $w->get('/rec8')->status, 500, 'a ring of them ends';
+is $w->get('/rec9')->status, 202, 'an upstream that fails in an error page';
 is $w->request('POST', '/post', [], 'x')->status, 405, 'POST';
 is $w->request('POST', '/post', [], 'x')->body, 'GET', 'the page is got';
 is $w->get("/many/$_")->body, "50x $_", "$_ of many" for 502, 504;

@@ -43,7 +43,7 @@ http {
 			return 200 nest;
 		}
 		location /except {
-			limit_except GET POST { deny all; }
+			limit_except get POST { deny all; }
 			location /except/in { return 200 in; }
 			return 200 fine;
 		}

@@ -15,7 +15,7 @@ my $w = Weir->new;
 my $wrong = Weir->new;
 $wrong->expect_alert(qr/\[emerg\]/);
 $w->write('more.map', "included yes;\n");
-$w->start(<<'E');
+my $conf = <<'E';
 http {
 	map $arg_a $plain {
 		default fallback;
@@ -50,6 +50,9 @@ http {
 	map $arg_a $ring_b { default "b$ring_a"; }
 	map $http_x $explodes { default d; ~^(a+)+$ yes; }
 	map $arg_a $http_x_made { default made; }
+	map $arg_a $chain0 { default end; }
+	%CHAIN%
+	map $http_x $groups { default none; ~^%GROUPS%$ "$1$9$g99"; }
 
 	server {
 		listen 127.0.0.1:%PORT1%;
@@ -60,6 +63,8 @@ http {
 		location /first { set $x "$kept$fresh"; rewrite ^ /rewritten last; }
 		location /ring { return 200 "[$ring_a]"; }
 		location /explodes { return 200 "[$explodes]"; }
+		location /chain { return 200 "[$chain98][$chain120]"; }
+		location /groups { return 200 $groups; }
 		location /made { return 200 $http_x_made; }
 		location /capture/ {
 			if ($uri ~ ^/capture/(.*)$) { return 200 "$1 $plain $1"; }
@@ -67,6 +72,11 @@ http {
 	}
 }
 E
+my $chain = join ' ', map { 'map $arg_a $chain' . $_ . ' { default $chain' . ($_ - 1) . '; }' } 1 .. 120;
+my $groups = join '', map { $_ == 99 ? '(?<g99>.)' : '(.)' } 1 .. 100;
+$conf =~ s/%CHAIN%/$chain/;
+$conf =~ s/%GROUPS%/$groups/;
+$w->start($conf);
 
 sub body { return $w->get(@_)->body }
 sub plain { return (split /\|/, body("/?a=$_[0]"))[0] }
@@ -90,7 +100,7 @@ my %kinds = ('example.com' => 'exact', 'EXAMPLE.com.' => 'exact', 'example.org' 
     'a.example.org' => 'both', 'a.example.com' => 'star', 'a.b.example.com' => 'star',
     'a.deep.example.com' => 'deep', 'deep.example.com' => 'star', 'www.example.net' => 'end',
     'www.example.co.uk' => 'end', 'www.other.net' => 'www', 'www.' => 'none', 'www' => 'none',
-    '.example.com' => 'none', 'regex.x' => 'regex', 'x.net' => 'none', '' => 'none', '.' => 'none');
+    '.example.com' => 'star', '..example.com' => 'star', '.net' => 'none', 'regex.x' => 'regex', 'x.net' => 'none', '' => 'none', '.' => 'none');
 is body("/host?h=$_"), $kinds{$_}, "host \"$_\"" for sort keys %kinds;
 
 is body('/through?a=one'), '<1>', 'a map in a map';
@@ -101,6 +111,11 @@ is body('/capture/x?a=re-y-z'), 'x y/z x', 'captures of a map do not disturb the
 # A ring of maps ends (S-255).
 like body('/ring'), qr/^\[ab/, 'a ring';
 $w->log_like(qr/cycle while evaluating variable "\$ring_a"/, 'is logged');
+
+is body('/chain'), '[end][]', 'a hundred maps in one another, and more';
+$w->log_like(qr/too many variables in one another while evaluating "/, 'is logged');
+is body('/groups', X => join '', map { chr(ord('a') + $_ % 10) } 1 .. 100), 'bjj', 'a hundred groups';
+is body('/groups', X => 'abc'), 'none', 'that do not match';
 
 is body('/explodes', X => 'aaa'), '[yes]', 'a regex';
 is body('/explodes', X => 'a' x 5000 . '!'), '[]', 'that explodes gives nothing';

@@ -37,6 +37,7 @@ http {
 		location = /303 { return 303 https://example.org/; }
 		location = /307 { return 307 $arg_to; }
 		location = /308 { return 308 $scheme://$host/x; }
+		location = /nowhere { return 301; }
 		location = /url { return http://example.org/; }
 		location = /scheme { return $scheme://example.org$uri; }
 		location /split/ { return 302 http://example.org$uri; }
@@ -95,6 +96,8 @@ location_is '/308', 308, 'http://localhost/x';
 location_is '/url', 302, 'http://example.org/';
 location_is '/scheme', 302, 'http://example.org/scheme';
 like $w->get('/301')->body, qr/301 Moved/, 'a redirect has a page';
+like $w->get('/nowhere')->body, qr/301 Moved/, 'also one that does not say where';
+is $w->get('/204')->header('Content-Type'), undef, '204 has no type';
 
 # A response cannot be split (S-204).
 $r = $w->get('/split/a%0d%0aSet-Cookie:%20x=1');

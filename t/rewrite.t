@@ -76,6 +76,14 @@ http {
 			return 200 "[$quiet_one]";
 		}
 
+		location ~ ^/set/quoted/(.*)$ {
+			set $q $1;
+			set $before "-$q-";
+			if (-f %DIR%/$1) { set $before "file$before"; }
+			rewrite ^(/set)/quoted/(.*)$ $1/it;
+			set $after $2;
+			return 200 "$before $after|$2";
+		}
 		location /if/conf {
 			default_type text/outer;
 			if ($arg_in) { set $x in; set $y "$x"; }
@@ -169,6 +177,9 @@ is body('/args/capture/a%26b%3f%25'), '/show|c=a%26b%3F%25|/args/capture/a%26b%3
 is body('/args/capture/a&b'), '/show|c=a&b|/args/capture/a&b', 'of a path that was escaped';
 is body('/args/path/a%20b'), '/show/a b||/args/path/a%20b', 'and not in paths';
 is body('/args/two'), '/show|a?b|/args/two', 'only the first ? begins arguments';
+
+is body('/set/quoted/a%20b'), '-a%20b- a b|a b', 'set escapes captures as they were, until a rewrite matches';
+is body('/set/quoted/file'), 'file-file- file|file', 'what needs no escape has none';
 
 is $w->get('/loop')->status, 500, 'a loop ends';
 $w->log_like(qr/rewrite or internal redirection cycle while processing "\/loop/, 'and is logged');
@@ -272,6 +283,9 @@ my %mistakes = (
 	'set $x $;' => 'invalid variable name',
 	'set $x "${host";' => 'closing bracket in "host" variable is missing',
 	'rewrite (a b;' => 'regex "\(a"',
+	'rewrite a "";' => 'empty replacement',
+	'if ($host = ) { }' => 'nothing behind "="',
+	'if ($host ~) { }' => 'nothing behind "~"',
 	'rewrite a b nowhere;' => 'invalid parameter "nowhere"',
 	'rewrite (?<uri>a) b;' => 'the group "uri" has the name',
 	'if $x { }' => 'it begins with "\("',

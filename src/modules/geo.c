@@ -192,7 +192,7 @@ add_row(struct weir_conf *cf, struct geo *g, const struct weir_node *row)
 	struct weir_str word = row->w[0].s;
 
 	if (row->n == 1 && str_eq(word, STR("ranges"))) {
-		if (g->values.n != 0)
+		if (g->values.n != 0 || g->has_default)
 			return conf_error(cf, row, 0, "the \"ranges\" directive must be the first "
 			    "directive inside \"geo\" block");
 		g->ranges = true;
@@ -242,6 +242,8 @@ set_geo(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, 
 	if (name.n == 0 || node->w[w].s.p[0] != '$')
 		return conf_error(cf, node, w, "invalid variable name \"%.*s\"",
 		    STR_ARG(node->w[w].s));
+	if (w == 2 && (node->w[1].s.n < 2 || node->w[1].s.p[0] != '$'))
+		return conf_error(cf, node, 1, "invalid variable name \"%.*s\"", STR_ARG(node->w[1].s));
 	if (w == 2 && expr_compile(cf, node, 1, node->w[1].s, &g->source) != WEIR_OK)
 		return WEIR_FAIL;
 	if (is_volatile(node))

@@ -33,14 +33,14 @@ static unsigned module_index;
 
 /* ---- at work ---- */
 
-/* The longest ".rest" of the host that is in the table, with something before it. */
+/* The longest ".rest" of the host that is in the table; as nginx has it, with something before it or not. */
 static struct weir_expr *
 by_suffix(const struct map *m, struct weir_str host)
 {
 	struct weir_expr *e;
 	size_t		  i;
 
-	for (i = 1; i < host.n; i++)
+	for (i = 0; i + 1 < host.n; i++)
 		if (host.p[i] == '.' && (e = hash_get(&m->suffixes, str_from(host, i))) != NULL)
 			return e;
 	return NULL;

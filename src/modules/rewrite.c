@@ -190,6 +190,8 @@ set_rewrite(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *no
 	(void)conf;
 	if (regex_compile(cf, node, 1, node->w[1].s, false, &rw.re) != WEIR_OK)
 		return WEIR_FAIL;
+	if (to.n == 0)
+		return conf_error(cf, node, 2, "empty replacement");
 	if (is_url(to))
 		rw.status = 302;
 	if (node->n == 4 && read_flag(cf, node, &rw) != WEIR_OK)
@@ -280,10 +282,12 @@ read_comparison(struct weir_conf *cf, const struct weir_node *node, const struct
 	if (words->n == 1)
 		return WEIR_OK;
 	op = words->v[1];
+	if (words->n == 2)
+		return conf_error(cf, node, words->at[1], "there is nothing behind \"%.*s\"", STR_ARG(op));
 	if (words->n > 3)
 		return conf_error(cf, node, words->at[3], "unexpected \"%.*s\" in condition",
 		    STR_ARG(words->v[3]));
-	value = words->n == 3 ? words->v[2] : STR("");
+	value = words->v[2];
 	c->negated = op.n > 1 && op.p[0] == '!';
 	if (c->negated)
 		op = str_from(op, 1);

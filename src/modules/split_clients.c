@@ -66,18 +66,18 @@ get_split(struct weir_sess *s, struct weir_str *to, const void *data)
 static int
 read_percent(struct weir_str s, unsigned *to)
 {
-	unsigned digits = 0, after = 0, n = 0;
+	unsigned after = 0, n = 0;
 	bool	 point = false;
 	size_t	 i;
 
 	if (s.n < 2 || s.p[s.n - 1] != '%')
 		return WEIR_FAIL;
 	for (i = 0; i < s.n - 1; i++) {
-		if (s.p[i] == '.' && !point && digits != 0) {
+		if (s.p[i] == '.' && !point) {
 			point = true;
 			continue;
 		}
-		if (s.p[i] < '0' || s.p[i] > '9' || ++digits > 5 || (after += point) > 2)
+		if (s.p[i] < '0' || s.p[i] > '9' || n > 10000 || (after += point) > 2)
 			return WEIR_FAIL;
 		n = n * 10 + (unsigned)(s.p[i] - '0');
 	}
@@ -103,7 +103,9 @@ add_part(struct weir_conf *cf, struct split *sp, const struct weir_node *row, un
 	*sum += percent;
 	if (*sum > 10000)
 		return conf_error(cf, row, 0, "percent total is greater than 100%%");
-	part.end = (uint32_t)(*sum * (uint64_t)UINT32_MAX / 10000);
+	/* Each share is rounded for itself, as nginx does it. */
+	part.end = sp->parts.n != 0 ? sp->parts.v[sp->parts.n - 1].end : 0;
+	part.end += (uint32_t)(percent * (uint64_t)UINT32_MAX / 10000);
 	if (expr_compile(cf, row, 1, row->w[1].s, &part.value) != WEIR_OK)
 		return WEIR_FAIL;
 	*POOL_PUSH(cf->pool, &sp->parts) = part;

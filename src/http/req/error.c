@@ -46,7 +46,8 @@ send_page(struct weir_req *r, struct weir_error_page *p, int status)
 	struct weir_str to = expr_eval(&r->s, &p->to), args = STR_NONE;
 	ssize_t q;
 
-	r->in_error = 1;
+	/* As nginx has it, the place of the first error says whether a second one has a page, too. */
+	r->in_error = REQ_CORE(r)->recursive_error_pages ? 1 : 2;
 	r->rsp.status = p->new_status > 0 ? p->new_status : p->new_status == 0 ? 0 : status;
 	if (to.n != 0 && to.p[0] == '@') {
 		r->err_status = r->rsp.status;
@@ -126,7 +127,7 @@ req_error(struct weir_req *r, int status)
 	if (ends_connection(status))
 		r->keepalive = false;
 	r->rsp.status = status;
-	if (!r->in_error || c->recursive_error_pages)
+	if (r->in_error < 2)
 		page = page_for(c, status);
 	if (page != NULL)
 		return send_page(r, page, status);

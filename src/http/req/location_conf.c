@@ -134,6 +134,20 @@ conf_location(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *
 
 /* ---- limit_except ---- */
 
+/* As nginx has it, here case does not matter. */
+static enum weir_method
+read_method(struct weir_str s)
+{
+	char		big[16];
+	size_t		i;
+
+	if (s.n > sizeof(big))
+		return M_OTHER;
+	for (i = 0; i < s.n; i++)
+		big[i] = s.p[i] >= 'a' && s.p[i] <= 'z' ? (char)(s.p[i] - 'a' + 'A') : s.p[i];
+	return method_of(str_of(big, s.n));
+}
+
 static int
 read_methods(struct weir_conf *cf, const struct weir_node *node, unsigned *methods)
 {
@@ -142,7 +156,7 @@ read_methods(struct weir_conf *cf, const struct weir_node *node, unsigned *metho
 
 	*methods = 0;
 	for (w = 1; w < node->n; w++) {
-		if ((m = method_of(node->w[w].s)) == M_OTHER)
+		if ((m = read_method(node->w[w].s)) == M_OTHER)
 			return conf_error(cf, node, w, "invalid method \"%.*s\"",
 			    STR_ARG(node->w[w].s));
 		*methods |= 1u << m;

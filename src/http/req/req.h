@@ -64,7 +64,7 @@ struct weir_req {
 	unsigned		 step;		/* index in steps[] */
 	unsigned		 hook;		/* where in the phase's hooks */
 	uint8_t			 redirects;	/* internal ones, counted together with uri_changes */
-	uint8_t			 in_error;	/* an error page is being made; its cause: err_status */
+	uint8_t			 in_error;	/* an error page is being made; its cause: err_status; 2: it has none itself */
 	bool			 running;	/* steps are on the stack */
 	bool			 again;		/* a redirect was made: the steps go on from r->step */
 	bool			 uri_changed;	/* rewrite: back to route when its hooks are through */

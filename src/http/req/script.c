@@ -44,13 +44,49 @@ joined(struct weir_req *r, struct weir_str a, char between, struct weir_str b)
 	return str_of(p, a.n + 1 + b.n);
 }
 
+/* ---- captures, escaped ---- */
+
+/*
+ * nginx escapes captures where they become arguments or a redirect, and in what `set` and `if` evaluate until a
+ * rewrite has matched; but only if the request's path had something that decoding may have changed the
+ * meaning of.
+ */
+static bool
+was_quoted(const struct weir_req *r)
+{
+	struct weir_str target = r->msg->target;
+	ssize_t		q = str_chr(target, '?');
+
+	if (q >= 0)
+		target.n = (size_t)q;
+	return str_chr(target, '%') >= 0 || str_chr(target, '+') >= 0;
+}
+
+static struct weir_str
+escape_capture(struct weir_sess *s, struct weir_str v)
+{
+	return uri_escape(s->pool, v, ESCAPE_ARGS);
+}
+
+static struct weir_str
+eval_quoted(struct weir_req *r, const struct weir_expr *e)
+{
+	return expr_eval_with(&r->s, e, was_quoted(r) ? escape_capture : NULL);
+}
+
+static struct weir_str
+eval(struct weir_run *run, const struct weir_expr *e)
+{
+	return run->quote && e->uses_captures ? eval_quoted(run->r, e) : expr_eval(&run->r->s, e);
+}
+
 /* ---- set, break ---- */
 
 enum weir_outcome
 script_set(struct weir_run *run, const struct weir_op *op)
 {
 	struct weir_sess *s = &run->r->s;
-	struct weir_str	  value = expr_eval(s, &op->set.value);
+	struct weir_str	  value = eval(run, &op->set.value);
 
 	if (op->set.builtin != NULL)
 		(void)op->set.builtin->set(s, value, op->set.builtin->data);
@@ -93,41 +129,14 @@ script_return(struct weir_run *run, const struct weir_op *op)
 
 	if (op->ret.text.set)
 		text = expr_eval(&r->s, &op->ret.text);
-	if (op->ret.text.set && is_redirect(status))
+	if (is_redirect(status))
 		return redirect(run, status, text);
 	if (status >= 400 && text.n == 0)
 		return answer(run, req_error(r, status));
-	return answer(run, req_respond_text(r, status, req_type(r), text));
+	return answer(run, req_respond_text(r, status, status == 204 ? STR_NONE : req_type(r), text));
 }
 
 /* ---- rewrite ---- */
-
-/*
- * nginx escapes captures where they become arguments or a redirect, but only if the
- * request's path had something that decoding may have changed the meaning of.
- */
-static bool
-was_quoted(const struct weir_req *r)
-{
-	struct weir_str target = r->msg->target;
-	ssize_t		q = str_chr(target, '?');
-
-	if (q >= 0)
-		target.n = (size_t)q;
-	return str_chr(target, '%') >= 0 || str_chr(target, '+') >= 0;
-}
-
-static struct weir_str
-escape_capture(struct weir_sess *s, struct weir_str v)
-{
-	return uri_escape(s->pool, v, ESCAPE_ARGS);
-}
-
-static struct weir_str
-eval_quoted(struct weir_req *r, const struct weir_expr *e)
-{
-	return expr_eval_with(&r->s, e, was_quoted(r) ? escape_capture : NULL);
-}
 
 static int
 hex_value(char c)
@@ -263,6 +272,7 @@ script_rewrite(struct weir_run *run, const struct weir_op *op)
 		return SCRIPT_GO_ON;
 	if (rc == WEIR_FAIL)
 		return answer(run, req_error(run->r, 500));
+	run->quote = false;
 	if (op->rewrite.status != 0)
 		return rewrite_to_redirect(run, &op->rewrite);
 	return rewrite_uri(run, &op->rewrite);
@@ -286,9 +296,10 @@ has_kind(const struct stat *st, char kind)
 }
 
 static bool
-test_file(struct weir_req *r, const struct weir_condition *c)
+test_file(struct weir_run *run, const struct weir_condition *c)
 {
-	struct weir_str	path = expr_eval(&r->s, &c->value);
+	struct weir_req *r = run->r;
+	struct weir_str	path = eval(run, &c->value);
 	struct stat	st;
 	const char     *p;
 
@@ -313,7 +324,7 @@ test(struct weir_run *run, const struct weir_condition *c)
 	int		  rc;
 
 	if (c->file != 0) {
-		holds = test_file(run->r, c);
+		holds = test_file(run, c);
 	} else if (c->re != NULL) {
 		rc = match_logged(run, c->re, var_get(s, c->var, NULL));
 		if (rc == WEIR_FAIL)
@@ -322,7 +333,7 @@ test(struct weir_run *run, const struct weir_condition *c)
 	} else if (c->value.set) {
 		struct weir_str v = var_get(s, c->var, NULL);
 
-		holds = str_eq(v, expr_eval(s, &c->value));
+		holds = str_eq(v, eval(run, &c->value));
 	} else {
 		holds = expr_true(var_get(s, c->var, NULL));
 	}
@@ -348,7 +359,7 @@ script_if(struct weir_run *run, const struct weir_op *op)
 enum weir_next
 script_run(struct weir_req *r, const struct weir_script *p, bool log)
 {
-	struct weir_run run = { r, log, WEIR_NEXT };
+	struct weir_run run = { .r = r, .log = log, .quote = true };
 
 	return run_ops(&run, p) == SCRIPT_ANSWERED ? run.next : WEIR_NEXT;
 }

@@ -23,6 +23,7 @@ enum weir_outcome {		/* of one operation */
 struct weir_run {
 	struct weir_req		*r;
 	bool			 log;		/* rewrite_log */
+	bool			 quote;		/* captures are escaped, if the request's path was */
 	enum weir_next		 next;
 };
 
