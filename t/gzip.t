@@ -129,6 +129,7 @@ like $head, qr/Content-Encoding: gzip/, 'events are compressed';
 my $text = '';
 until ($text =~ /data: 1\n/) {
 	my $size = $c->read_until(qr/\r\n/) or last;
+	$size =~ s/\r\n//;
 	my $part = $c->read_n(hex $size) . '';
 	$c->read_n(2);
 	$z->inflate($part, $text);
