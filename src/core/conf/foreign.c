@@ -169,7 +169,7 @@ static const struct foreign {
 	{ "passenger_*", "third-party module Passenger",
 	  "start the application with its own HTTP server (puma, gunicorn, node) and use proxy_pass" },
 	{ "subs_filter subs_filter_types", "third-party module substitutions",
-	  "let the application write what it means" },
+	  "use sub_filter, and sub_filter_types" },
 	{ "fancyindex fancyindex_*", "third-party module fancyindex",
 	  "let a job write an index.html into the folders" },
 	{ "upload_*", "third-party module upload", "let the application read the upload" },
