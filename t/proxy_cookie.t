@@ -17,6 +17,8 @@ http {
 		listen 127.0.0.1:%PORT1%;
 		proxy_cookie_domain inherited.example out.example;
 		location / { proxy_pass http://127.0.0.1:%PORT2%; }
+		location /accel { proxy_cookie_domain example.org got.example; proxy_pass http://127.0.0.1:%PORT2%; }
+		location /inside { internal; return 200 inside; }
 		location /off { proxy_cookie_domain off; proxy_pass http://127.0.0.1:%PORT2%; }
 		location /domain {
 			proxy_cookie_domain .Example.org $host;
@@ -44,6 +46,7 @@ $w->origin(2, sub {
 	my ($c) = @_;
 	while (my $q = $c->read_request) {
 		my $cookies = join '', map "Set-Cookie: $_\r\n", split /\|/, $q->{headers}{'x-cookie'};
+		$cookies .= "X-Accel-Redirect: /inside\r\n" if $q->{uri} eq '/accel';
 		$c->send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n$cookies\r\n");
 	}
 });
@@ -57,6 +60,7 @@ sub cookie
 
 is cookie('/', 'a=b; Domain=inherited.example; path=/'), 'a=b; Domain=out.example; path=/', 'inherited';
 is cookie('/off', 'a=b; Domain=inherited.example'), 'a=b; Domain=inherited.example', 'off';
+is cookie('/accel', 'a=b; domain=example.org'), 'a=b; domain=got.example', 'with X-Accel-Redirect';
 
 is cookie('/domain', 'a=b; domain=EXAMPLE.ORG;Secure'), 'a=b; domain=here.example; Secure', 'a domain';
 is cookie('/domain', 'a=b; domain=.example.org'), 'a=b; domain=.here.example', 'a dot stays';

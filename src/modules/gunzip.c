@@ -74,8 +74,10 @@ on_end(struct weir_change *c)
 {
 	struct gunzip_run	*g = WEIR_OF(c, struct gunzip_run, change);
 
-	if (g->began)
-		(void)inflateEnd(&g->z);
+	if (!g->began)
+		return;
+	(void)inflateEnd(&g->z);
+	mem_shed(1 << 15);
 }
 
 static int

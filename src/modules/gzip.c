@@ -73,8 +73,10 @@ on_end(struct weir_change *c)
 {
 	struct gzip_run	*g = WEIR_OF(c, struct gzip_run, change);
 
-	if (g->began)
-		(void)deflateEnd(&g->z);
+	if (!g->began)
+		return;
+	(void)deflateEnd(&g->z);
+	mem_shed(1 << 18);
 }
 
 /* One call: *done tells that all is in, and out as far as `flush` asks for it. */

@@ -131,6 +131,15 @@ climbs(struct weir_pool *pool, struct weir_str to)
 	return false;
 }
 
+static void
+copy_kept(struct weir_up *u, const struct weir_field *f)
+{
+	struct weir_str value = f->known == H_SET_COOKIE ? up_cookie(u, f->value) : f->value;
+
+	if (is_field_value(value))
+		fields_add(&u->r->rsp.fields, u->r->s.pool, f->name, value);
+}
+
 /* X-Accel-Redirect: what the application chose goes out in place of its answer. */
 static bool
 accel_redirect(struct weir_up *u)
@@ -148,7 +157,7 @@ accel_redirect(struct weir_up *u)
 	for (unsigned i = 0; i < from->n; i++)
 		for (unsigned k = 0; k < WEIR_COUNT(kept); k++)
 			if (from->v[i].known == kept[k] && kept[k] != H_CONTENT_TYPE)
-				fields_add(&r->rsp.fields, r->s.pool, from->v[i].name, from->v[i].value);
+				copy_kept(u, &from->v[i]);
 	struct weir_str type = fields_value(from, H_CONTENT_TYPE);
 
 	if (r->body_end != NULL) {
