@@ -5,7 +5,6 @@
 
 #include "config.h"
 
-#include "core/base/num.h"
 #include "core/net/syslog.h"
 #include "core/os/limit.h"
 #include "core/proc/core_conf.h"
@@ -250,8 +249,8 @@ set_events(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 	m->c.connections = e->c.connections;
 	m->c.multi_accept = e->c.multi_accept;
 	m->connections_set = conf_set_here(block, &core_module, "worker_connections");
-	m->debug_nets.v = e->debug_nets.v;
-	m->debug_nets.n = m->debug_nets.room = e->debug_nets.n;
+	m->debug_nets = e->debug_nets;
+	netset_freeze(cf->pool, &m->debug_nets);
 	return WEIR_OK;
 }
 
@@ -291,86 +290,51 @@ check_working(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, v
 	return conf_folder(cf, n, ((struct core_main *)conf)->working_dir);
 }
 
-/* 10.0.0.0/8, ::1, unix: */
-static int
-read_net(struct weir_str s, struct core_net *to)
+static void
+add_addr(struct weir_pool *pool, struct weir_netset *to, const struct weir_addr *a)
 {
-	ssize_t			slash = str_chr(s, '/');
-	struct weir_str		ip = slash < 0 ? s : str_of(s.p, (size_t)slash);
-	struct weir_addr	addr;
-	uint64_t		bits;
-	unsigned		max;
+	struct weir_str		bytes = addr_bytes(a);
+	struct weir_cidr	net = { .len = (uint8_t)bytes.n, .bits = (uint8_t)(8 * bytes.n) };
 
-	if (str_eq(s, STR("unix:"))) {
-		to->addr.sa.sa_family = AF_UNIX;
-		return WEIR_OK;
-	}
-	if (addr_parse_ip(ip, &addr) != WEIR_OK)
-		return WEIR_FAIL;
-	max = (unsigned)addr_bytes(&addr).n * 8;
-	bits = max;
-	if (slash >= 0 && (num_u64(str_from(s, (size_t)slash + 1), &bits) != WEIR_OK || bits > max))
-		return WEIR_FAIL;
-	to->addr = addr;
-	to->bits = (unsigned)bits;
-	return WEIR_OK;
+	memcpy(net.bytes, bytes.p, bytes.n);
+	netset_add(pool, to, &net, 0);
 }
 
 static int
 set_debug_connection(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
-	struct core_main	*m = conf;
-	struct core_net		 net = { .bits = 0 };
+	struct weir_netset	*to = &((struct core_main *)conf)->debug_nets;
+	struct weir_str		 word = n->w[1].s;
+	struct weir_cidr	 net;
 	struct weir_addr	*a;
 	const char		*err;
-	unsigned		 i, found;
+	unsigned		 found;
 
 	(void)s;
-	if (read_net(n->w[1].s, &net) == WEIR_OK) {
-		*POOL_PUSH(cf->pool, &m->debug_nets) = net;
+	if (str_eq(word, STR("unix:"))) {
+		netset_add_unix(to, 0);
 		return WEIR_OK;
 	}
-	if (str_chr(n->w[1].s, '/') >= 0)
-		return conf_error(cf, n, 1, "\"%.*s\" is no network", STR_ARG(n->w[1].s));
-	a = addr_lookup(cf->pool, n->w[1].s, 0, &found, &err);
-	if (a == NULL)
-		return conf_error(cf, n, 1, "%s in \"%.*s\"", err, STR_ARG(n->w[1].s));
-	for (i = 0; i < found; i++) {
-		net.addr = a[i];
-		net.bits = (unsigned)addr_bytes(&a[i]).n * 8;
-		*POOL_PUSH(cf->pool, &m->debug_nets) = net;
+	if (cidr_parse(word, &net, NULL) == WEIR_OK) {
+		netset_add(cf->pool, to, &net, 0);
+		return WEIR_OK;
 	}
+	if (str_chr(word, '/') >= 0)
+		return conf_error(cf, n, 1, "\"%.*s\" is no network", STR_ARG(word));
+	a = addr_lookup(cf->pool, word, 0, &found, &err);
+	if (a == NULL)
+		return conf_error(cf, n, 1, "%s in \"%.*s\"", err, STR_ARG(word));
+	for (; found > 0; found--, a++)
+		add_addr(cf->pool, to, a);
 	return WEIR_OK;
-}
-
-static bool
-net_has(const struct core_net *net, const struct weir_addr *a)
-{
-	struct weir_str	x, y;
-	size_t		whole = net->bits / 8;
-	unsigned	rest = net->bits % 8;
-
-	if (net->addr.sa.sa_family != a->sa.sa_family)
-		return false;
-	if (a->sa.sa_family == AF_UNIX)
-		return true;
-	x = addr_bytes(&net->addr);
-	y = addr_bytes(a);
-	if (memcmp(x.p, y.p, whole) != 0)
-		return false;
-	return rest == 0 || ((x.p[whole] ^ y.p[whole]) & 0xff & (0xff00 >> rest)) == 0;
 }
 
 bool
 core_debug_peer(const struct weir_addr *a)
 {
-	const struct core_main	*m = core_main_of(weir_cycle);
-	unsigned		 i;
+	const struct core_main *m = core_main_of(weir_cycle);
 
-	for (i = 0; i < m->debug_nets.n; i++)
-		if (net_has(&m->debug_nets.v[i], a))
-			return true;
-	return false;
+	return netset_find(&m->debug_nets, a) != NETSET_NONE;
 }
 
 void

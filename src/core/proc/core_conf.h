@@ -6,13 +6,9 @@
 
 #include <sched.h>
 
+#include "core/net/netset.h"
 #include "core/os/user.h"
 #include "core/proc/cycle.h"
-
-struct core_net {			/* debug_connection */
-	struct weir_addr addr;		/* AF_UNIX: any unix socket */
-	unsigned	 bits;
-};
 
 /* Begins with what other rooms know. */
 struct core_main {
@@ -27,7 +23,7 @@ struct core_main {
 	bool		 affinity_auto;
 	struct { cpu_set_t *v; unsigned n, room; } cpus;
 	struct { const char **v; unsigned n, room; } env;	/* NAME and NAME=value */
-	struct { struct core_net *v; unsigned n, room; } debug_nets;
+	struct weir_netset debug_nets;
 	struct weir_str	 working_dir;
 };
 
