@@ -30,15 +30,13 @@ put_status(struct weir_sess *s, char *to)
 static char *
 put_bytes_sent(struct weir_sess *s, char *to)
 {
-	const struct weir_req *r = req_of(s);
-
-	return num_put(to, r->x != NULL ? r->x->sent : r->body_sent);
+	return num_put(to, req_sent(req_of(s)));
 }
 
 static char *
 put_body_bytes_sent(struct weir_sess *s, char *to)
 {
-	return num_put(to, req_of(s)->body_sent);
+	return num_put(to, req_body_sent(req_of(s)));
 }
 
 static char *

@@ -380,9 +380,9 @@ req_finish(struct weir_req *r)
 	r->x->on_gone = NULL;
 	if (r->timed_out)
 		r->x->after.reset = REQ_CORE(r)->reset_timedout;
-	if (r->parent == NULL || REQ_CORE(r)->log_subrequest)
-		for (weir_hook_list h = sess_hooks(ON_LOG); *h != NULL; h++)
-			(void)(*h)(&r->s);
+	if (r->parent == NULL || r->sub->instead != NULL || REQ_CORE(r)->log_subrequest)
+		for (weir_hook_list h = sess_hooks(ON_LOG); *h != NULL && (*h)(&r->s) != WEIR_DONE; h++)
+			;
 	sess_release(&r->s);
 	sub_parent_ends(r);
 	src_on_ready(&r->x->io.in, NULL, NULL);

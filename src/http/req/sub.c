@@ -4,6 +4,7 @@
 #include "core/net/conn.h"
 #include "http/req/steps.h"
 #include "http/req/sub.h"
+#include "http/req/vars.h"
 
 enum {
 	ROOM = 65536,		/* of a body that somebody reads */
@@ -300,7 +301,8 @@ share_body(struct weir_req *r, const struct weir_req_body *from)
 }
 
 static struct weir_req *
-make_req(struct weir_sub *sub, struct weir_req *parent, const struct weir_sub_opts *o)
+make_req(struct weir_sub *sub, struct weir_req *parent, const struct weir_sub_opts *o,
+    struct weir_location *named)
 {
 	struct weir_req *r = req_make(&sub->x);
 
@@ -320,7 +322,9 @@ make_req(struct weir_sub *sub, struct weir_req *parent, const struct weir_sub_op
 	r->uri.has_args = o->args.p != NULL;
 	r->uri_rewritten = true;
 	r->req_body = o->clone ? share_body(r, parent->req_body) : NULL;
-	req_set_location(r, NULL);
+	if (named != NULL)
+		r->uri = parent->uri;
+	req_set_location(r, named);
 	return r;
 }
 
@@ -340,15 +344,30 @@ on_begin(struct weir_task *t)
 	struct weir_sub *sub = WEIR_OF(t, struct weir_sub, tell);
 
 	task_init(&sub->tell, on_tell);
-	req_go(sub->r, STEP_SERVER_REWRITE);
+	req_go(sub->r, sub->named ? STEP_REWRITE : STEP_SERVER_REWRITE);
+}
+
+static const struct weir_sub_told *
+tell_of(const struct weir_req *r)
+{
+	struct weir_sub_told *t = POOL_NEW(r->s.pool, weir_sub_told);
+
+	t->sent = r->x->sent;
+	t->body_sent = r->body_sent;
+	t->length = req_length(r);
+	t->whole = r->body_whole;
+	return t;
 }
 
 struct weir_sub *
 sub_start(struct weir_req *parent, const struct weir_sub_opts *o)
 {
-	struct weir_sub *sub;
+	struct weir_location	*named = NULL;
+	struct weir_sub		*sub;
 
 	assert(parent->parent == NULL);
+	if (o->uri.p[0] == '@' && (named = hash_get(&parent->server->named, o->uri)) == NULL)
+		return NULL;
 	if (o->background && in_background >= SUB_BACKGROUND_MAX)
 		return NULL;
 	sub = POOL_NEW(parent->s.pool, weir_sub);
@@ -363,7 +382,12 @@ sub_start(struct weir_req *parent, const struct weir_sub_opts *o)
 		list_init(&parent->subs);
 	list_append(&parent->subs, &sub->node);
 	make_xchg(sub, parent, o->clone);
-	sub->r = make_req(sub, parent, o);
+	sub->r = make_req(sub, parent, o, named);
+	sub->named = named != NULL;
+	if (o->instead) {
+		sub->instead = tell_of(parent);
+		sub->r->s.began_ms = parent->s.began_ms;
+	}
 	pool_on_free(parent->s.pool, on_pool, sub);
 	task_init(&sub->tell, on_begin);
 	task_post(&sub->tell);

@@ -9,7 +9,7 @@
  *	- nobody is refused: ON_ACCESS hooks do not run, because they ran for the parent;
  *	- add_header, expires, add_trailer and conditions of the client (ranges, If-...) are the parent's business;
  *	- it shares the parent's variables: what either has set, both see;
- *	- it is logged only with log_subrequest.
+ *	- it is logged only with log_subrequest, or instead of its parent.
  *
  * It lives in the parent's pool, which stays until the last sub-request has ended, also when the
  * parent is long answered and logged: a client never waits for a sub-request that its
@@ -25,6 +25,11 @@ enum weir_sub_body {
 	SUB_KEEP		/* it is read from sub->body */
 };
 
+struct weir_sub_told {		/* of a parent that has ended */
+	uint64_t	 sent, body_sent, length;
+	bool		 whole;
+};
+
 struct weir_sub {
 	/* for whoever asked: */
 	int		 status;	/* of the response; 0: it ended without one */
@@ -35,12 +40,13 @@ struct weir_sub {
 	 */
 	struct weir_src	 body;
 	void		*arg;
+	const struct weir_sub_told *instead;	/* for $bytes_sent and its kind; NULL: it is not logged instead */
 	/* sub.c's own */
 	struct weir_xchg x;
 	struct weir_req	*parent;
 	struct weir_list node;		/* of parent->subs */
 	enum weir_sub_body keep;
-	bool		 background, told, ended, want_body, want_room;
+	bool		 named, background, told, ended, want_body, want_room;
 	uint64_t	 dropped;
 	struct weir_bufq q;		/* SUB_KEEP: what came and was not read */
 	struct weir_task tell;
@@ -48,7 +54,7 @@ struct weir_sub {
 };
 
 struct weir_sub_opts {
-	struct weir_str	 uri;		/* decoded path */
+	struct weir_str	 uri;		/* decoded path, or the name of a place: @name */
 	struct weir_str	 args;		/* .p NULL: none */
 	bool		 clone;		/* the parent's method and its body, which was kept (req_body_keep);
 					   else it is a GET without a body */
@@ -57,6 +63,11 @@ struct weir_sub_opts {
 	 * time; else the parent's end is its end.
 	 */
 	bool		 background;
+	/*
+	 * The parent has ended and is not logged: this is, when it ends, with what the parent's client got.  Only
+	 * for hooks of ON_LOG.
+	 */
+	bool		 instead;
 	enum weir_sub_body keep;
 	/*
 	 * The head of the response is known (or there will be none).  Never called from inside sub_start(),
@@ -68,7 +79,7 @@ struct weir_sub_opts {
 
 #define SUB_BACKGROUND_MAX	1024
 
-/* NULL: too many are in the background. */
+/* NULL: too many are in the background, or there is no place of that name. */
 struct weir_sub *sub_start(struct weir_req *parent, const struct weir_sub_opts *);
 
 /* ---- for steps.c and respond.c ---- */

@@ -11,6 +11,7 @@
 #include "core/os/random.h"
 #include "http/req/basic.h"
 #include "http/req/files.h"
+#include "http/req/sub.h"
 #include "http/req/vars.h"
 
 extern const struct weir_module http_vars_module;
@@ -340,6 +341,8 @@ get_request_id(struct weir_sess *s, struct weir_str *to, const void *data)
 uint64_t
 req_length(const struct weir_req *r)
 {
+	if (r->sub != NULL && r->sub->instead != NULL)
+		return r->sub->instead->length;
 	return r->msg->size + (r->x != NULL ? r->x->received : 0);
 }
 
@@ -360,8 +363,12 @@ get_request_time(struct weir_sess *s, struct weir_str *to, const void *data)
 static int
 get_completion(struct weir_sess *s, struct weir_str *to, const void *data)
 {
+	const struct weir_req *r = req_of(s);
+
 	(void)data;
-	return give(to, req_of(s)->body_whole ? STR("OK") : STR(""));
+	if (r->sub != NULL && r->sub->instead != NULL)
+		return give(to, r->sub->instead->whole ? STR("OK") : STR(""));
+	return give(to, r->body_whole ? STR("OK") : STR(""));
 }
 
 static int

@@ -8,6 +8,9 @@
 
 /* $request_length: bytes of the request so far, head and body. */
 uint64_t req_length(const struct weir_req *);
+/* $bytes_sent and $body_bytes_sent. */
+uint64_t req_sent(const struct weir_req *);
+uint64_t req_body_sent(const struct weir_req *);
 /* $request_id, which stays the same for the request's life. */
 struct weir_str req_id(struct weir_req *);
 /* $status: three digits. */

@@ -2,6 +2,7 @@
  * vars_rsp.c - the variables of a response: $status, $bytes_sent, $sent_http_name...
  */
 #include "core/base/num.h"
+#include "http/req/sub.h"
 #include "http/req/vars.h"
 
 extern const struct weir_module http_vars_rsp_module;
@@ -86,20 +87,32 @@ get_status(struct weir_sess *s, struct weir_str *to, const void *data)
 	return var_copy(s, to, text, sizeof(text));
 }
 
+uint64_t
+req_sent(const struct weir_req *r)
+{
+	if (r->sub != NULL && r->sub->instead != NULL)
+		return r->sub->instead->sent;
+	return r->x != NULL ? r->x->sent : r->body_sent;
+}
+
+uint64_t
+req_body_sent(const struct weir_req *r)
+{
+	return r->sub != NULL && r->sub->instead != NULL ? r->sub->instead->body_sent : r->body_sent;
+}
+
 static int
 get_bytes_sent(struct weir_sess *s, struct weir_str *to, const void *data)
 {
-	const struct weir_req *r = req_of(s);
-
 	(void)data;
-	return var_u64(s, to, r->x != NULL ? r->x->sent : r->body_sent);
+	return var_u64(s, to, req_sent(req_of(s)));
 }
 
 static int
 get_body_bytes_sent(struct weir_sess *s, struct weir_str *to, const void *data)
 {
 	(void)data;
-	return var_u64(s, to, req_of(s)->body_sent);
+	return var_u64(s, to, req_body_sent(req_of(s)));
 }
 
 static int
