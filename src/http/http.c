@@ -1,7 +1,7 @@
 /*
  * http.c - the assembly: connections of http listeners are given to a codec.
  *
- * With TLS the codec will be looked up by the ALPN name; a clear connection speaks HTTP/1.
+ * Upgrades come first: the PROXY header, then TLS.
  */
 #include "core/base/mem.h"
 #include "core/net/proxy_protocol.h"
@@ -32,10 +32,54 @@ serve_of(struct weir_listen *l)
 	return s;
 }
 
+static const struct weir_log *
+log_of(const struct weir_conn *c)
+{
+	return http_log(route_default(c->from)->conf[*http_module.index]);
+}
+
+static const struct weir_tls_ctx *
+find_tls(struct weir_conn *c, struct weir_str name, void **owner)
+{
+	struct weir_http_server *server;
+	const struct weir_tls_ctx *ctx = route_tls_name(c->from, name, &server);
+
+	*owner = server;
+	return ctx != NULL && !tls_ctx_rejects(ctx) ? ctx : NULL;
+}
+
+static void
+on_tls(struct weir_conn *c, enum weir_tls_end how)
+{
+	if (how == TLS_FAIL || how == TLS_TIMEOUT) {
+		conn_close(c);
+		return;
+	}
+	if (how == TLS_PLAIN)
+		c->flags |= CONN_NOT_TLS;
+	h1_codec.serve(c, serve_of(c->from));
+}
+
+/* In the middle of a handshake there is nothing to lose but the time it took. */
+static void
+drain_handshake(struct weir_conn *c, enum weir_drain how)
+{
+	if (how == DRAIN_CUT)
+		conn_close(c);
+}
+
 static void
 serve(struct weir_conn *c)
 {
-	h1_codec.serve(c, serve_of(c->from));
+	const struct weir_tls_ctx *ctx = route_tls(c->from);
+
+	if (ctx == NULL) {
+		h1_codec.serve(c, serve_of(c->from));
+		return;
+	}
+	c->on_drain = drain_handshake;
+	tls_accept(c, &(struct weir_tls_accept){ .ctx = ctx, .find = find_tls, .log = log_of(c),
+	    .timeout_ms = serve_of(c->from)->header_ms, .done = on_tls });
 }
 
 /* Before it a proxy says who its client is. */

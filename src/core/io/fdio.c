@@ -58,29 +58,15 @@ read_many(struct weir_fdio *f, struct weir_bufq *to, size_t *asked)
 	return n;
 }
 
+/* What a read of `asked` bytes gave: errno tells why when it failed. */
 static ssize_t
-fd_read(struct weir_src *src, struct weir_bufq *to, size_t max)
+was_read(struct weir_fdio *f, ssize_t n, size_t asked)
 {
-	struct weir_fdio *f = WEIR_OF(src, struct weir_fdio, io.in);
-	size_t asked;
-	ssize_t n;
-
-	if (f->broken)
-		return WEIR_FAIL;
-	if (!(f->ev.ready & EV_READ) || max == 0)
-		return f->eof ? WEIR_EOF : WEIR_AGAIN;
-	n = f->greed > 1 && max > SEG_LARGE ? read_many(f, to, &asked) : read_one(f, to, &asked);
 	if (n > 0) {
 		f->got += (uint64_t)n;
-		if ((size_t)n < asked) {
-			/* drained; an end that was already announced is still to be read */
-			if (!(f->ev.ready & (EV_HUP | EV_ERR)))
-				f->ev.ready &= (uint8_t)~EV_READ;
-			if ((size_t)n < SEG_LARGE)
-				f->greed = 1;
-		} else if (f->greed < GREED_MAX) {
-			f->greed = (uint8_t)(f->greed * 2);
-		}
+		/* drained; an end that was already announced is still to be read */
+		if ((size_t)n < asked && !(f->ev.ready & (EV_HUP | EV_ERR)))
+			f->ev.ready &= (uint8_t)~EV_READ;
 		return n;
 	}
 	if (n == 0) {
@@ -95,6 +81,40 @@ fd_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 	f->broken = 1;
 	f->io.in.err = broke(f, errno);
 	return WEIR_FAIL;
+}
+
+static ssize_t
+fd_read(struct weir_src *src, struct weir_bufq *to, size_t max)
+{
+	struct weir_fdio *f = WEIR_OF(src, struct weir_fdio, io.in);
+	size_t asked;
+	ssize_t n;
+
+	if (f->broken)
+		return WEIR_FAIL;
+	if (!(f->ev.ready & EV_READ) || max == 0)
+		return f->eof ? WEIR_EOF : WEIR_AGAIN;
+	n = f->greed > 1 && max > SEG_LARGE ? read_many(f, to, &asked) : read_one(f, to, &asked);
+	if (n > 0 && (size_t)n == asked && f->greed < GREED_MAX)
+		f->greed = (uint8_t)(f->greed * 2);
+	else if (n > 0 && (size_t)n < asked && (size_t)n < SEG_LARGE)
+		f->greed = 1;
+	return was_read(f, n, asked);
+}
+
+ssize_t
+fdio_recv(struct weir_fdio *f, void *to, size_t max)
+{
+	ssize_t n;
+
+	if (f->broken)
+		return WEIR_FAIL;
+	if (!(f->ev.ready & EV_READ))
+		return f->eof ? WEIR_EOF : WEIR_AGAIN;
+	do
+		n = recv(f->ev.fd, to, max, 0);
+	while (n < 0 && errno == EINTR);
+	return was_read(f, n, max);
 }
 
 static ssize_t
@@ -160,6 +180,33 @@ fd_write(struct weir_sink *sink, struct weir_bufq *from)
 			f->ev.ready &= (uint8_t)~EV_WRITE;
 	}
 	return total;
+}
+
+ssize_t
+fdio_send(struct weir_fdio *f, const void *from, size_t len)
+{
+	ssize_t n;
+
+	if (f->wr_broken)
+		return WEIR_FAIL;
+	if (!(f->ev.ready & EV_WRITE))
+		return WEIR_AGAIN;
+	do
+		n = send(f->ev.fd, from, len, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0) {
+		f->put += (uint64_t)n;
+		if ((size_t)n < len)
+			f->ev.ready &= (uint8_t)~EV_WRITE;
+		return n;
+	}
+	if (errno == EAGAIN) {
+		f->ev.ready &= (uint8_t)~EV_WRITE;
+		return WEIR_AGAIN;
+	}
+	f->wr_broken = 1;
+	f->io.out.err = broke(f, errno);
+	return WEIR_FAIL;
 }
 
 static void

@@ -28,6 +28,12 @@ int	fdio_init(struct weir_fdio *, int fd) WEIR_MUST_USE;
 void	fdio_end(struct weir_fdio *, bool reset);
 /* Has the peer ended its direction, or is the connection broken?  Reads nothing. */
 bool	fdio_gone(const struct weir_fdio *);
+/*
+ * For layers that have memory of their own: read and write without queues.  A count, WEIR_AGAIN, WEIR_EOF
+ * (reading), or WEIR_FAIL.
+ */
+ssize_t	fdio_recv(struct weir_fdio *, void *, size_t);
+ssize_t	fdio_send(struct weir_fdio *, const void *, size_t);
 /* Nothing to read, now, and no end either?  Asks the kernel only when that is not known. */
 bool	fdio_quiet(struct weir_fdio *);
 /* Was it a reset rather than an orderly end? */

@@ -9,8 +9,6 @@
 #include "core/net/conn_new.h"
 #include "core/net/proxy_protocol.h"
 
-enum { CONN_LIKENESS = 1 };
-
 struct likeness {
 	struct weir_conn conn;
 	struct weir_addr local;
@@ -24,6 +22,8 @@ on_free(struct weir_task *t)
 {
 	struct weir_conn *c = WEIR_OF(t, struct weir_conn, free);
 
+	if (c->layer != NULL)
+		c->layer->ops->free(c->layer);
 	c->magic = 0;
 	proxied_free(c->proxied);
 	slab_give(&slab, c);
@@ -40,6 +40,7 @@ conn_new(int fd)
 	c->proxied = NULL;
 	c->on_drain = NULL;
 	c->owner = NULL;
+	c->layer = NULL;
 	c->id = ++last_id;
 	c->began_ms = weir_now_ms;
 	c->io = &c->tcp.io;
@@ -58,6 +59,8 @@ end(struct weir_conn *c, bool reset)
 {
 	if (c->tcp.ev.fd < 0)
 		return;
+	if (c->layer != NULL)
+		c->layer->ops->end(c->layer, reset);
 	fdio_end(&c->tcp, reset);
 	c->tcp.io.in.ready = c->tcp.io.out.ready = NULL;
 	c->tcp.on_gone = NULL;
@@ -76,6 +79,12 @@ void
 conn_abort(struct weir_conn *c)
 {
 	end(c, true);
+}
+
+bool
+conn_quiet(struct weir_conn *c)
+{
+	return c->layer != NULL ? c->layer->ops->quiet(c->layer) : fdio_quiet(&c->tcp);
 }
 
 const struct weir_addr *
@@ -102,13 +111,15 @@ conn_likeness(struct weir_conn *of, struct weir_pool *pool)
 
 	conn_local(of, &l->local);
 	c->magic = WEIR_CONN_MAGIC;
-	c->flags = CONN_LIKENESS;
+	c->flags = of->flags | CONN_LIKENESS;
 	c->peer = of->peer;
 	c->from = of->from;
 	c->id = of->id;
 	c->began_ms = of->began_ms;
 	c->tcp.ev.fd = -1;
 	c->io = &c->tcp.io;
+	if (of->layer != NULL)
+		c->layer = of->layer->ops->likeness(of->layer, pool);
 	list_init(&c->all);
 	return c;
 }

@@ -22,10 +22,35 @@ enum weir_drain {
 	DRAIN_CUT	/* the time is over: end everything, visibly, and log it */
 };
 
+struct weir_conn;
+
+/* What was put between the socket and conn->io: TLS.  It begins with this and goes with the connection. */
+struct weir_layer {
+	const struct weir_layer_ops {
+		/*
+		 * The connection is being closed, with a reset or not: the last to be said is said now, and no
+		 * timer and no task comes after this.
+		 */
+		void	(*end)(struct weir_layer *, bool reset);
+		/* The end of that turn: the memory goes. */
+		void	(*free)(struct weir_layer *);
+		/* As conn_quiet(). */
+		bool	(*quiet)(struct weir_layer *);
+		/* As conn_likeness(): what tells about it, in the pool. */
+		struct weir_layer *(*likeness)(struct weir_layer *, struct weir_pool *);
+	} *ops;
+};
+
+enum {
+	CONN_LIKENESS	= 1,	/* conn_likeness() made it */
+	CONN_NOT_TLS	= 2	/* clear text came where TLS was expected; conn->io is as it came */
+};
+
 struct weir_conn {
 	uint32_t		 magic;
 	uint32_t		 flags;
 	struct weir_io		*io;		/* topmost */
+	struct weir_layer	*layer;		/* NULL: io is the socket's */
 	struct weir_fdio	 tcp;
 	struct weir_addr	 peer;
 	struct weir_listen	*from;		/* NULL: we dialled */
@@ -59,6 +84,11 @@ extern struct weir_accept_stats *accept_stats;	/* never NULL */
 /* Called when the last accepted connection has gone. */
 extern void (*accept_on_empty)(void);
 
+/*
+ * Nothing to read, now, and no end either?  For connections that rest: what a layer gets for itself
+ * (session tickets) is taken in.
+ */
+bool	conn_quiet(struct weir_conn *);
 /* The local address of a connection (getsockname, once). */
 const struct weir_addr *conn_local(struct weir_conn *, struct weir_addr *to);
 

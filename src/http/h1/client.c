@@ -464,7 +464,7 @@ on_readable(void *arg)
 		return;
 	if (e == NULL) {
 		/* idle: bytes or an end, either way it is of no more use; or an old notice */
-		if (!fdio_quiet(&k->l.conn->tcp))
+		if (!conn_quiet(k->l.conn))
 			on_state(k, LINK_DEAD);
 		return;
 	}
@@ -577,7 +577,7 @@ fit(const struct exchange *e)
 	    e->rx.mode == H1_HEAD)
 		return false;
 	/* what has come behind the response must not become somebody else's (S-45) */
-	return !(e->x.msg.flags & MSG_CLOSE) && fdio_quiet(&k->l.conn->tcp);
+	return !(e->x.msg.flags & MSG_CLOSE) && conn_quiet(k->l.conn);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "core/proc/cycle.h"
 #include "core/sess/expr.h"
 #include "core/sess/regex.h"
+#include "core/tls/tls.h"
 
 extern const struct weir_module http_module;	/* core.c */
 
@@ -131,6 +132,13 @@ struct weir_limit_except {
  */
 extern bool (*http_trusts)(void *const *conf, const struct weir_addr *);
 
+/*
+ * TLS (route.c): the context that a connection to this address begins with, NULL: it is clear; and
+ * that of the server which is meant by a name, with the server.
+ */
+const struct weir_tls_ctx *route_tls(const struct weir_listen *);
+const struct weir_tls_ctx *route_tls_name(const struct weir_listen *, struct weir_str name,
+	    struct weir_http_server **);
 /*
  * Finding (route.c).  `host` as host_parse() gives it, empty when there was none.  NULL: a regex of
  * server_name gave up (it is logged), which is a 500.

@@ -54,7 +54,7 @@ set_http(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node,
 	h->scope = conf_block(cf, scope, node, IN_HTTP, h);
 	rc = vars_check(h->vars, cf);
 	vars_now = NULL;
-	if (h->scope == NULL || rc != WEIR_OK)
+	if (h->scope == NULL || rc != WEIR_OK || listen_check(cf) != WEIR_OK)
 		return WEIR_FAIL;
 	cycle_temp_dir(cf, ((struct weir_http_conf *)conf_of(h->scope, &http_module))->body_temp_path);
 	return check_dual_stack(cf);

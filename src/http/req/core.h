@@ -17,6 +17,7 @@ struct weir_http_listen {
 	bool		 deferred, v6only_given;
 	bool		 given;		/* options of the socket were written here */
 	bool		 dflt;		/* default_server */
+	bool		 ssl;
 	unsigned	 protocols;	/* LISTEN_ bits: what is spoken before or instead of plain HTTP/1 */
 	bool		 trusted;	/* proxy_protocol=trusted */
 	const struct weir_node *node;
@@ -33,6 +34,7 @@ struct weir_http_addr {
 	unsigned	 protocols;	/* of all listens together */
 	unsigned	 protocols_last;	/* of the one before, which the next should repeat */
 	bool		 protocols_set, protocols_changed;
+	const struct weir_node *ssl;		/* the first listen that says ssl; NULL: none does */
 	unsigned	 n_servers;
 	struct weir_names names;
 };
@@ -50,6 +52,8 @@ int	conf_listen(struct weir_conf *, struct weir_scope *, struct weir_node *, voi
 int	conf_server_name(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
 /* The server is read: give it its addresses and names. */
 int	listen_server(struct weir_conf *, struct weir_http_server *) WEIR_MUST_USE;
+/* All servers are read: is there a certificate wherever one is needed? */
+int	listen_check(struct weir_conf *) WEIR_MUST_USE;
 
 /* ---- location_conf.c ---- */
 

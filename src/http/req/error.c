@@ -2,6 +2,7 @@
  * error.c - answers that are not content: error_page and the built-in pages.
  */
 #include "config.h"
+#include "http/req/secure.h"
 #include "http/req/steps.h"
 
 static struct weir_error_page *
@@ -87,7 +88,9 @@ enum weir_next
 req_error_builtin(struct weir_req *r, int status)
 {
 	const struct weir_http_conf *c = REQ_CORE(r);
-	struct weir_str reason = status_reason(status), page;
+	const char *text = secure_text(status);
+	int shown = text != NULL ? 400 : status;
+	struct weir_str reason = status_reason(shown), page;
 
 	r->err_status = 0;
 	if (status < 300 || status == 304 || status == 444) {
@@ -97,10 +100,11 @@ req_error_builtin(struct weir_req *r, int status)
 	}
 	page = pool_printf(r->s.pool,
 	    "<html>\r\n<head><title>%d %.*s</title></head>\r\n<body>\r\n"
-	    "<center><h1>%d %.*s</h1></center>\r\n<hr><center>%s</center>\r\n</body>\r\n</html>\r\n",
-	    status, STR_ARG(reason), status, STR_ARG(reason),
+	    "<center><h1>%d %.*s</h1></center>\r\n%s%s%s<hr><center>%s</center>\r\n</body>\r\n</html>\r\n",
+	    shown, STR_ARG(text != NULL ? str_c(text) : reason), shown, STR_ARG(reason),
+	    text != NULL ? "<center>" : "", text != NULL ? text : "", text != NULL ? "</center>\r\n" : "",
 	    c->server_tokens != 0 && !c->server_tokens_expr.set ? "weir/" WEIR_VERSION : "weir");
-	return req_respond_text(r, status, STR("text/html"), page);
+	return req_respond_text(r, shown, STR("text/html"), page);
 }
 
 enum weir_next

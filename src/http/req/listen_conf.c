@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/base/num.h"
+#include "core/tls/server_conf.h"
 #include "http/req/core.h"
 
 /* What listen_get() begins with, as nginx has it. */
@@ -196,6 +197,13 @@ not_here(struct line *l)
 	    STR_ARG(l->node->w[l->w].s));
 }
 
+static int
+set_ssl(struct line *l)
+{
+	l->to->ssl = true;
+	return WEIR_OK;
+}
+
 static const struct listen_param {
 	const char	*name;
 	bool		 value;		/* name=value */
@@ -212,6 +220,7 @@ static const struct listen_param {
 	{ "fastopen", true, set_fastopen },
 	{ "ipv6only", true, set_ipv6only },
 	{ "so_keepalive", true, set_keepalive },
+	{ "ssl", false, set_ssl },
 	{ "proxy_protocol", false, set_proxied },
 	{ "proxy_protocol", true, set_proxied_by },
 	{ "setfib", true, not_here },
@@ -220,7 +229,7 @@ static const struct listen_param {
 
 static const char *const param_names[] = {
 	"default_server", "bind", "reuseport", "deferred", "backlog=", "rcvbuf=", "sndbuf=",
-	"fastopen=", "ipv6only=", "so_keepalive=", "proxy_protocol", NULL
+	"fastopen=", "ipv6only=", "so_keepalive=", "ssl", "proxy_protocol", NULL
 };
 
 static int
@@ -488,6 +497,8 @@ take(struct weir_conf *cf, struct weir_http_listen *by, struct weir_http_server 
 	if (a == NULL)
 		a = addr_new(cf, l);
 	a->n_servers++;
+	if (by->ssl && a->ssl == NULL)
+		a->ssl = by->node;
 	take_protocols(cf, a, by);
 	if (take_options(cf, a, by) != WEIR_OK || take_default(cf, a, by, server) != WEIR_OK)
 		return WEIR_FAIL;
@@ -520,6 +531,22 @@ listen_server(struct weir_conf *cf, struct weir_http_server *server)
 			l->opts.defer_accept = (int)WEIR_MAX(c->client_header_ms / 1000, 1u);
 		if (take(cf, l, server) != WEIR_OK)
 			rc = WEIR_FAIL;
+	}
+	return rc;
+}
+
+int
+listen_check(struct weir_conf *cf)
+{
+	int	rc = WEIR_OK;
+
+	for (struct weir_listen *l = cycle_of(cf)->listeners.first; l != NULL; l = l->next) {
+		const struct weir_http_addr *a = l->owner;
+
+		if (l->on_conn != on_conn || a->ssl == NULL || tls_ctx_of(a->dflt->scope) != NULL)
+			continue;
+		rc = conf_error(cf, a->ssl, 0, "no \"ssl_certificate\" is defined for the \"listen ... ssl\" "
+		    "directive, and no \"ssl_reject_handshake\"");
 	}
 	return rc;
 }

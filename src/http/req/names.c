@@ -208,7 +208,7 @@ find_regex(const struct weir_names *t, struct weir_sess *s, struct weir_str host
 	int		rc;
 
 	for (i = 0; i < t->n; i++) {
-		rc = regex_match(s, t->v[i].regex, host);
+		rc = s != NULL ? regex_match(s, t->v[i].regex, host) : regex_test(t->v[i].regex, host);
 		if (rc == WEIR_AGAIN)
 			continue;
 		*found = t->v[i].server;

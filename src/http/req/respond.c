@@ -44,11 +44,10 @@ server_token(struct weir_req *r, const struct weir_http_conf *c)
 static bool
 is_default_port(const struct weir_req *r, unsigned port)
 {
-	(void)r;
-	return port == 80;
+	return port == (conn_is_tls(r->s.conn) ? 443 : 80);
 }
 
-/* "/x" becomes http://host[:port]/x where absolute_redirect wants it. */
+/* "/x" becomes scheme://host[:port]/x where absolute_redirect wants it. */
 static void
 absolute_location(struct weir_req *r, const struct weir_http_conf *c)
 {
@@ -56,6 +55,7 @@ absolute_location(struct weir_req *r, const struct weir_http_conf *c)
 	struct weir_addr local;
 	char addr[ADDR_TEXT_MAX];
 	struct weir_str host = r->host;
+	const char *scheme = conn_is_tls(r->s.conn) ? "https" : "http";
 	unsigned port;
 	bool v6;
 
@@ -70,10 +70,10 @@ absolute_location(struct weir_req *r, const struct weir_http_conf *c)
 		host = pool_str(r->s.pool, str_of(addr, addr_put_ip(addr, &local)));
 	v6 = host.p[0] != '[' && str_chr(host, ':') >= 0;
 	if (c->port_in_redirect && port != 0 && !is_default_port(r, port))
-		f->value = pool_printf(r->s.pool, v6 ? "http://[%.*s]:%u%.*s" : "http://%.*s:%u%.*s",
+		f->value = pool_printf(r->s.pool, v6 ? "%s://[%.*s]:%u%.*s" : "%s://%.*s:%u%.*s", scheme,
 		    STR_ARG(host), port, STR_ARG(f->value));
 	else
-		f->value = pool_printf(r->s.pool, v6 ? "http://[%.*s]%.*s" : "http://%.*s%.*s",
+		f->value = pool_printf(r->s.pool, v6 ? "%s://[%.*s]%.*s" : "%s://%.*s%.*s", scheme,
 		    STR_ARG(host), STR_ARG(f->value));
 }
 

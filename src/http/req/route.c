@@ -1,6 +1,7 @@
 /*
  * route.c - from a connection and a Host to a server, from a path to a location.
  */
+#include "core/tls/server_conf.h"
 #include "http/req/core.h"
 #include "http/req/locations.h"
 
@@ -38,6 +39,28 @@ route_server(struct weir_listen *l, struct weir_sess *s, struct weir_str host)
 	default:
 		return NULL;
 	}
+}
+
+const struct weir_tls_ctx *
+route_tls(const struct weir_listen *l)
+{
+	const struct weir_http_addr	*a = addr_of(l);
+
+	return a->ssl != NULL ? tls_ctx_in(a->dflt->conf) : NULL;
+}
+
+const struct weir_tls_ctx *
+route_tls_name(const struct weir_listen *l, struct weir_str name, struct weir_http_server **server)
+{
+	const struct weir_http_addr	*a = addr_of(l);
+	const struct weir_tls_ctx	*ctx;
+
+	*server = NULL;
+	if (name.n == 0 || names_find(&a->names, NULL, name, server) != WEIR_OK)
+		*server = a->dflt;
+	/* a server without certificates is reached by those of the default one, as in nginx */
+	ctx = tls_ctx_in((*server)->conf);
+	return ctx != NULL ? ctx : tls_ctx_in(a->dflt->conf);
 }
 
 int

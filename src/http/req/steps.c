@@ -10,6 +10,7 @@
 #include "core/net/conn.h"
 #include "core/os/sock.h"
 #include "http/req/req.h"
+#include "http/req/secure.h"
 #include "http/req/steps.h"
 #include "http/req/vars.h"
 
@@ -411,6 +412,11 @@ prepare(struct weir_req *r, const char **why)
 		return status;
 	}
 	req_set_location(r, NULL);
+	status = secure_judge(r, why);
+	if (unlikely(status != 0)) {
+		r->uri.path = STR("/");
+		return status;
+	}
 	if (r->method_id == M_CONNECT || r->method_id == M_TRACE) {
 		*why = "method is not allowed at a reverse proxy";
 		r->uri.path = STR("/");

@@ -434,19 +434,18 @@ get_tcpinfo(struct weir_sess *s, struct weir_str *to, const void *data)
 	return var_u64(s, to, v);
 }
 
-/* Nothing but clear HTTP is spoken so far. */
 static int
 get_scheme(struct weir_sess *s, struct weir_str *to, const void *data)
 {
-	(void)s, (void)data;
-	return give(to, STR("http"));
+	(void)data;
+	return give(to, conn_is_tls(s->conn) ? STR("https") : STR("http"));
 }
 
 static int
 get_https(struct weir_sess *s, struct weir_str *to, const void *data)
 {
-	(void)s, (void)data;
-	return give(to, STR(""));
+	(void)data;
+	return give(to, conn_is_tls(s->conn) ? STR("on") : STR(""));
 }
 
 #define V	VAR_VOLATILE

@@ -1,0 +1,272 @@
+/*
+ * ctx.c - contexts.
+ *
+ * Everything is checked while the configuration is read: what OpenSSL would refuse in a
+ * handshake, or leave out in silence, is a mistake with a place.
+ */
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
+#include "core/tls/ctx_ssl.h"
+#include "core/tls/groups.h"
+#include "core/tls/layer.h"
+#include "core/tls/sess_cache.h"
+#include "core/tls/tickets.h"
+
+/* Forward secrecy and authenticated encryption, and nothing else (RFC 9325). */
+#define CIPHERS_DEFAULT	"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL:!aDSS:!aPSK"
+
+int
+ctx_error(struct weir_conf *cf, const struct weir_tls_word *w, const char *what)
+{
+	char why[256];
+
+	return conf_error(cf, w->node, w->w, "%s \"%.*s\" (SSL: %s)", what, STR_ARG(w->s),
+	    tls_error(why, sizeof why));
+}
+
+/* ---- verification ---- */
+
+/* The chain is judged when the request is there: an error is kept as the result, and told politely. */
+static int
+on_verify(int ok, X509_STORE_CTX *store)
+{
+	(void)ok, (void)store;
+	return 1;
+}
+
+static int
+load_ca(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w, bool tell)
+{
+	STACK_OF(X509_NAME) *names;
+
+	if (w->s.n == 0)
+		return WEIR_OK;
+	if (SSL_CTX_load_verify_file(ssl, w->s.p) != 1)
+		return ctx_error(cf, w, "cannot load certificates of authorities from");
+	ERR_clear_error();
+	if (!tell)
+		return WEIR_OK;
+	names = SSL_load_client_CA_file(w->s.p);
+	if (names == NULL)
+		return ctx_error(cf, w, "cannot load names of authorities from");
+	SSL_CTX_set_client_CA_list(ssl, names);
+	return WEIR_OK;
+}
+
+static int
+load_crl(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+	X509_LOOKUP *lookup;
+
+	if (w->s.n == 0)
+		return WEIR_OK;
+	lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+	if (lookup == NULL || X509_LOOKUP_load_file(lookup, w->s.p, X509_FILETYPE_PEM) < 1)
+		return ctx_error(cf, w, "cannot load revocations from");
+	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+	return WEIR_OK;
+}
+
+static int
+set_verify(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_node *place,
+    const struct weir_tls_opts *o)
+{
+	c->verify = o->verify;
+	if (load_ca(cf, c->ssl, &o->client_ca, true) != WEIR_OK ||
+	    load_ca(cf, c->ssl, &o->trusted, false) != WEIR_OK)
+		return WEIR_FAIL;
+	if (o->verify == VERIFY_OFF)
+		return WEIR_OK;
+	if (o->verify != VERIFY_OPTIONAL_NO_CA && o->client_ca.s.n == 0 && o->trusted.s.n == 0)
+		return conf_error(cf, place, 0, "no ssl_client_certificate or ssl_trusted_certificate for "
+		    "ssl_verify_client");
+	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, on_verify);
+	SSL_CTX_set_verify_depth(c->ssl, (int)o->depth);
+	return load_crl(cf, c->ssl, &o->crl);
+}
+
+/* ---- what may be agreed on ---- */
+
+static int
+set_groups(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_tls_opts *o)
+{
+	c->groups = groups_list(cf, &o->curves);
+	if (c->groups == NULL)
+		return WEIR_FAIL;
+	if (SSL_CTX_set1_groups_list(c->ssl, c->groups) != 1)
+		return ctx_error(cf, &o->curves, "cannot use the groups");
+	return WEIR_OK;
+}
+
+static int
+set_dhparam(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w)
+{
+	EVP_PKEY *dh;
+	BIO *b;
+
+	if (w->s.n == 0)
+		return WEIR_OK;
+	b = BIO_new_file(w->s.p, "r");
+	dh = b != NULL ? PEM_read_bio_Parameters(b, NULL) : NULL;
+	BIO_free(b);
+	if (dh == NULL || SSL_CTX_set0_tmp_dh_pkey(ssl, dh) != 1) {
+		EVP_PKEY_free(dh);
+		return ctx_error(cf, w, "cannot load Diffie-Hellman parameters from");
+	}
+	return WEIR_OK;
+}
+
+static int
+set_commands(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_words *words)
+{
+	SSL_CONF_CTX *conf = SSL_CONF_CTX_new();
+	int rc = WEIR_OK;
+
+	SSL_CONF_CTX_set_flags(conf, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER | SSL_CONF_FLAG_CERTIFICATE |
+	    SSL_CONF_FLAG_SHOW_ERRORS);
+	SSL_CONF_CTX_set_ssl_ctx(conf, ssl);
+	for (unsigned i = 0; i + 1 < words->n && rc == WEIR_OK; i += 2) {
+		const struct weir_tls_word *name = &words->v[i], *value = &words->v[i + 1];
+		int got = SSL_CONF_cmd(conf, name->s.p, value->s.p);
+
+		if (got == -2)
+			rc = conf_error(cf, name->node, name->w, "OpenSSL has no command \"%s\"", name->s.p);
+		else if (got <= 0)
+			rc = ctx_error(cf, value, "OpenSSL refuses the value");
+	}
+	if (rc == WEIR_OK && words->n != 0 && SSL_CONF_CTX_finish(conf) != 1)
+		rc = ctx_error(cf, &words->v[0], "OpenSSL refuses");
+	SSL_CONF_CTX_free(conf);
+	return rc;
+}
+
+static int
+set_policy(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_tls_opts *o)
+{
+	static const char dflt[] = CIPHERS_DEFAULT;
+
+	SSL_CTX_set_min_proto_version(c->ssl, o->protocols & TLS_V1_2 ? TLS1_2_VERSION : TLS1_3_VERSION);
+	SSL_CTX_set_max_proto_version(c->ssl, o->protocols & TLS_V1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+	if (SSL_CTX_set_cipher_list(c->ssl, o->ciphers.s.n != 0 ? o->ciphers.s.p : dflt) != 1)
+		return ctx_error(cf, &o->ciphers, "OpenSSL knows no cipher of");
+	ERR_clear_error();
+	if (o->prefer_server)
+		SSL_CTX_set_options(c->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	if (set_groups(cf, c, o) != WEIR_OK || set_dhparam(cf, c->ssl, &o->dhparam) != WEIR_OK)
+		return WEIR_FAIL;
+	return set_commands(cf, c->ssl, &o->commands);
+}
+
+/* ---- sessions ---- */
+
+/*
+ * A session belongs to a server's certificates and to what it asks of clients: elsewhere it is not
+ * resumed, so that no client comes in by what another server was shown (S-124).
+ */
+static void
+set_session_id(SSL_CTX *ssl, const struct weir_tls_opts *o)
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+	int more = SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_FIRST);
+
+	EVP_DigestInit_ex(md, EVP_sha256(), NULL);
+	for (; more == 1; more = SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_NEXT)) {
+		X509 *x = SSL_CTX_get0_certificate(ssl);
+
+		if (x != NULL && X509_digest(x, EVP_sha256(), sum, &n) == 1)
+			EVP_DigestUpdate(md, sum, n);
+	}
+	EVP_DigestUpdate(md, &o->verify, sizeof o->verify);
+	EVP_DigestUpdate(md, o->client_ca.s.p, o->client_ca.s.n);
+	EVP_DigestUpdate(md, o->trusted.s.p, o->trusted.s.n);
+	EVP_DigestUpdate(md, o->crl.s.p, o->crl.s.n);
+	EVP_DigestFinal_ex(md, sum, &n);
+	SSL_CTX_set_session_id_context(ssl, sum, n);
+	EVP_MD_CTX_free(md);
+	ERR_clear_error();
+}
+
+static int
+set_sessions(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
+{
+	SSL_CTX_set_timeout(ssl, (long)(o->session_ms / 1000));
+	SSL_CTX_set_session_cache_mode(ssl, o->builtin != 0 ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
+	if (o->builtin != 0)
+		SSL_CTX_sess_set_cache_size(ssl, (long)o->builtin);
+	if (o->cache != NULL)
+		sess_cache_use(ssl, o->cache);
+	set_session_id(ssl, o);
+	if (!o->tickets)
+		SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
+	return o->ticket_keys.n != 0 ? tickets_use(cf, ssl, &o->ticket_keys) : WEIR_OK;
+}
+
+/* ---- the whole ---- */
+
+static void
+ctx_free(void *arg)
+{
+	struct weir_tls_ctx *c = arg;
+
+	SSL_CTX_free(c->ssl);
+}
+
+static struct weir_tls_ctx *
+ctx_new(struct weir_conf *cf, const SSL_METHOD *method)
+{
+	struct weir_tls_ctx *c = POOL_NEW(cf->pool, weir_tls_ctx);
+
+	c->ssl = SSL_CTX_new(method);
+	assert(c->ssl != NULL);
+	SSL_CTX_set_options(c->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
+	SSL_CTX_set_read_ahead(c->ssl, 1);
+	pool_on_free(cf->pool, ctx_free, c);
+	return c;
+}
+
+struct weir_tls_ctx *
+tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct weir_tls_opts *o)
+{
+	struct weir_tls_ctx *c = ctx_new(cf, TLS_server_method());
+
+	c->reject = o->reject;
+	SSL_CTX_set_client_hello_cb(c->ssl, handshake_on_hello, NULL);
+	if (keys_load(cf, c->ssl, o) != WEIR_OK || set_policy(cf, c, o) != WEIR_OK ||
+	    set_verify(cf, c, place, o) != WEIR_OK || set_sessions(cf, c->ssl, o) != WEIR_OK)
+		return NULL;
+	return c;
+}
+
+void
+ctx_apply(const struct weir_tls_ctx *c, SSL *ssl)
+{
+	if (SSL_get_SSL_CTX(ssl) == c->ssl)
+		return;
+	SSL_set_SSL_CTX(ssl, c->ssl);
+	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(c->ssl), SSL_CTX_get_verify_callback(c->ssl));
+	SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(c->ssl));
+	SSL_clear_options(ssl, SSL_get_options(ssl) & ~SSL_CTX_get_options(c->ssl));
+	SSL_set_options(ssl, SSL_CTX_get_options(c->ssl));
+	SSL_set_min_proto_version(ssl, SSL_CTX_get_min_proto_version(c->ssl));
+	SSL_set_max_proto_version(ssl, SSL_CTX_get_max_proto_version(c->ssl));
+	SSL_set1_groups_list(ssl, c->groups);
+}
+
+bool
+tls_ctx_rejects(const struct weir_tls_ctx *c)
+{
+	return c->reject;
+}
+
+enum weir_tls_verify
+tls_ctx_verify(const struct weir_tls_ctx *c)
+{
+	return c->verify;
+}

@@ -1,0 +1,62 @@
+/*
+ * ctx.h - TLS contexts: what is the same for all connections of a server, or to an upstream.
+ *
+ * Made while the configuration is bound, by the master, which alone may read keys; workers inherit them.
+ */
+#ifndef WEIR_TLS_CTX_H
+#define WEIR_TLS_CTX_H
+
+#include "core/conf/conf.h"
+
+enum { TLS_V1_2 = 1, TLS_V1_3 = 2 };		/* older ones are not offered at all (RFC 8996) */
+
+enum weir_tls_verify { VERIFY_OFF, VERIFY_ON, VERIFY_OPTIONAL, VERIFY_OPTIONAL_NO_CA };
+
+/* Where something was written, for messages. */
+struct weir_tls_word {
+	struct weir_str	 s;
+	const struct weir_node *node;
+	unsigned	 w;
+};
+
+struct weir_tls_words {
+	struct weir_tls_word *v;
+	unsigned	 n, room;
+};
+
+/* What directives say; paths are absolute.  A word with an empty `s` was not given. */
+struct weir_tls_opts {
+	struct weir_tls_words certificates, keys;	/* in pairs */
+	struct weir_tls_word passwords;		/* a file: one on each line */
+	unsigned	 protocols;		/* TLS_V1_... */
+	struct weir_tls_word ciphers, curves, dhparam;
+	bool		 prefer_server;
+	enum weir_tls_verify verify;
+	int64_t		 depth;
+	struct weir_tls_word client_ca;		/* verifies, and is told to clients */
+	struct weir_tls_word trusted;		/* verifies, and is not */
+	struct weir_tls_word crl;
+	bool		 tickets;
+	uint64_t	 session_ms;		/* how long a session can be resumed */
+	struct weir_table *cache;		/* where sessions are kept; NULL: nowhere that is shared */
+	uint64_t	 builtin;		/* so many in each worker; 0: none */
+	struct weir_tls_words ticket_keys;
+	struct weir_tls_words commands;		/* name and value in turn: SSL_CONF_cmd(3) */
+	bool		 reject;		/* refuse every handshake that names this server */
+};
+
+struct weir_tls_ctx;
+
+/*
+ * A server's context; it lives as long as the configuration.  NULL after complaining.  `place` is the
+ * node for what nobody wrote.
+ */
+struct weir_tls_ctx *tls_server_ctx(struct weir_conf *, const struct weir_node *place,
+	    const struct weir_tls_opts *);
+
+/* Refuses every handshake? */
+bool	tls_ctx_rejects(const struct weir_tls_ctx *);
+/* Does it ask clients for certificates, and what if they have none? */
+enum weir_tls_verify tls_ctx_verify(const struct weir_tls_ctx *);
+
+#endif

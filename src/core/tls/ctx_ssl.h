@@ -1,0 +1,29 @@
+/*
+ * ctx_ssl.h - a context as OpenSSL has it; for the files of this room.
+ */
+#ifndef WEIR_TLS_CTX_SSL_H
+#define WEIR_TLS_CTX_SSL_H
+
+#include <openssl/ssl.h>
+
+#include "core/tls/ctx.h"
+
+struct weir_tls_ctx {
+	SSL_CTX		*ssl;
+	const char	*groups;	/* as OpenSSL wants them */
+	enum weir_tls_verify verify;
+	bool		 reject;
+};
+
+/* ctx.c: a connection that began with another context goes on with this one. */
+void	ctx_apply(const struct weir_tls_ctx *, SSL *);
+/* handshake.c: SSL_CTX_set_client_hello_cb(). */
+int	handshake_on_hello(SSL *, int *alert, void *arg);
+
+/* keys.c: certificates with their keys into a context.  WEIR_FAIL after complaining. */
+int	keys_load(struct weir_conf *, SSL_CTX *, const struct weir_tls_opts *) WEIR_MUST_USE;
+
+/* ctx.c: complains with OpenSSL's reason at a word. */
+int	ctx_error(struct weir_conf *, const struct weir_tls_word *, const char *what);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * groups.h - the names of key exchange groups (ssl_ecdh_curve).
+ */
+#ifndef WEIR_TLS_GROUPS_H
+#define WEIR_TLS_GROUPS_H
+
+#include "core/tls/ctx.h"
+
+/* The hybrid of ML-KEM-768 and X25519 first; then what everybody has. */
+#define TLS_GROUPS_DEFAULT	"X25519MLKEM768:X25519:P-256:P-384"
+
+/*
+ * Checks each name and makes OpenSSL's list of them, in the pool and NUL-terminated; "auto" is the
+ * default.  NULL after complaining: about a name that nobody knows, and with a hint about those that once
+ * were, or were never, groups of TLS.
+ */
+const char *groups_list(struct weir_conf *, const struct weir_tls_word *);
+/* Is it one that a quantum computer does not break?  By the name that OpenSSL says was agreed on. */
+bool	group_is_pq(const char *name);
+
+#endif

@@ -1,0 +1,242 @@
+/*
+ * handshake.c - accepting and connecting.
+ *
+ * What lasts only as long as the handshake is in a struct of its own.  The context is chosen when the
+ * ClientHello is here, before OpenSSL looks at anything else of it, so that sessions, protocols
+ * and certificates are those of the server that is meant (CVE-2025-23419).
+ */
+#include <openssl/err.h>
+#include <sys/socket.h>
+
+#include "core/base/mem.h"
+#include "core/tls/ctx_ssl.h"
+#include "core/tls/layer.h"
+
+enum { NAME_MAX_ = 255, FIRST_TLS = 0x16, FIRST_SSL2 = 0x80 };
+
+struct weir_tls_handshake {
+	struct weir_tls	*t;
+	struct weir_tls_accept accept;		/* of a server; find NULL: we are the client */
+	void		(*done)(struct weir_conn *, enum weir_tls_end);
+	struct weir_log	 log;
+	struct weir_timer timer;
+	struct weir_task begin;
+	bool		 server, looked;	/* at the first byte */
+	bool		 refused;		/* find() knew no such server */
+};
+
+static struct weir_slab slab = WEIR_SLAB(weir_tls_handshake);
+
+static void
+who(void *arg, struct weir_log_line *line)
+{
+	const struct weir_tls_handshake *h = arg;
+	char addr[ADDR_TEXT_MAX];
+	struct weir_str s = str_of(addr, h->server ? addr_put_ip(addr, &h->t->conn->peer) :
+	    addr_put(addr, &h->t->conn->peer));
+
+	log_fact(line, h->server ? "client" : "upstream", FACT_PLAIN, &s, 1);
+}
+
+/* ---- the end ---- */
+
+void
+handshake_end(struct weir_tls_handshake *h)
+{
+	struct weir_fdio *tcp = &h->t->conn->tcp;
+
+	timer_off(&h->timer);
+	task_off(&h->begin);
+	src_on_ready(&tcp->io.in, NULL, NULL);
+	sink_on_ready(&tcp->io.out, NULL, NULL);
+	h->t->handshake = NULL;
+	slab_give(&slab, h);
+}
+
+static void
+finish(struct weir_tls_handshake *h, enum weir_tls_end how)
+{
+	void (*done)(struct weir_conn *, enum weir_tls_end) = h->done;
+	struct weir_tls *t = h->t;
+	struct weir_conn *c = t->conn;
+
+	src_want(&c->tcp.io.in, false);
+	sink_want(&c->tcp.io.out, false);
+	handshake_end(h);
+	if (how == TLS_OK)
+		layer_open(t);
+	else
+		t->broken = true;
+	if (how == TLS_PLAIN) {
+		c->layer = NULL;
+		t->layer.ops->free(&t->layer);
+	}
+	done(c, how);
+}
+
+static void
+on_timeout(struct weir_timer *timer)
+{
+	struct weir_tls_handshake *h = WEIR_OF(timer, struct weir_tls_handshake, timer);
+
+	log_info(&h->log, "%s timed out in the TLS handshake", h->server ? "client" : "upstream");
+	finish(h, TLS_TIMEOUT);
+}
+
+/* ---- the middle ---- */
+
+static void
+failed(struct weir_tls_handshake *h, int err)
+{
+	struct weir_conn *c = h->t->conn;
+	char why[256];
+
+	if (err == SSL_ERROR_SYSCALL || c->tcp.eof || fdio_reset(&c->tcp))
+		log_info(&h->log, "%s closed the connection in the TLS handshake",
+		    h->server ? "client" : "upstream");
+	else
+		log_info(&h->log, "SSL_do_handshake() failed (SSL: %s)", tls_error(why, sizeof why));
+	ERR_clear_error();
+	finish(h, TLS_FAIL);
+}
+
+/* Looks at the first byte without taking it.  WEIR_AGAIN: there is none yet. */
+static int
+look(struct weir_tls_handshake *h)
+{
+	struct weir_fdio *tcp = &h->t->conn->tcp;
+	unsigned char first;
+	ssize_t n = recv(tcp->ev.fd, &first, 1, MSG_PEEK);
+
+	if (n < 0 && errno == EAGAIN) {
+		tcp->ev.ready &= (uint8_t)~EV_READ;
+		return WEIR_AGAIN;
+	}
+	if (n == 1 && first != FIRST_TLS && first != FIRST_SSL2)
+		return WEIR_FAIL;
+	h->looked = true;
+	return WEIR_OK;
+}
+
+static void
+go_on(struct weir_tls_handshake *h)
+{
+	struct weir_fdio *tcp = &h->t->conn->tcp;
+	int rc, err;
+
+	if (h->server && !h->looked) {
+		rc = look(h);
+		if (rc == WEIR_FAIL) {
+			finish(h, TLS_PLAIN);
+			return;
+		}
+		if (rc == WEIR_AGAIN) {
+			src_want(&tcp->io.in, true);
+			return;
+		}
+	}
+	ERR_clear_error();
+	rc = SSL_do_handshake(h->t->ssl);
+	if (rc == 1) {
+		finish(h, TLS_OK);
+		return;
+	}
+	err = SSL_get_error(h->t->ssl, rc);
+	src_want(&tcp->io.in, err == SSL_ERROR_WANT_READ);
+	sink_want(&tcp->io.out, err == SSL_ERROR_WANT_WRITE);
+	if (err != SSL_ERROR_WANT_READ && err != SSL_ERROR_WANT_WRITE)
+		failed(h, err);
+}
+
+static void
+on_ready(void *arg)
+{
+	go_on(arg);
+}
+
+static void
+on_begin(struct weir_task *task)
+{
+	go_on(WEIR_OF(task, struct weir_tls_handshake, begin));
+}
+
+static struct weir_tls_handshake *
+begin(struct weir_conn *c, const struct weir_tls_ctx *ctx, const struct weir_log *log, uint64_t timeout_ms)
+{
+	SSL *ssl = SSL_new(ctx->ssl);
+	struct weir_tls_handshake *h = slab_take(&slab);
+
+	assert(ssl != NULL);
+	memset(h, 0, sizeof *h);
+	h->t = layer_new(c, ssl);
+	h->t->handshake = h;
+	h->log = *log;
+	h->log.id = c->id;
+	h->log.who = who;
+	h->log.arg = h;
+	SSL_set_app_data(ssl, h->t);
+	timer_init(&h->timer, on_timeout);
+	timer_set(&h->timer, timeout_ms);
+	task_init(&h->begin, on_begin);
+	task_post(&h->begin);
+	src_on_ready(&c->tcp.io.in, on_ready, h);
+	sink_on_ready(&c->tcp.io.out, on_ready, h);
+	return h;
+}
+
+/* ---- the server that is meant ---- */
+
+/* RFC 6066, 3: a list of one name of type 0.  Empty when it is anything else. */
+static struct weir_str
+hello_name(SSL *ssl, char *to)
+{
+	const unsigned char *p;
+	size_t n, list, len;
+
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) != 1 || n < 5)
+		return STR_NONE;
+	list = (size_t)(p[0] << 8 | p[1]);
+	len = (size_t)(p[3] << 8 | p[4]);
+	if (list != n - 2 || p[2] != TLSEXT_NAMETYPE_host_name || len + 3 != list || len == 0 ||
+	    len > NAME_MAX_ || memchr(p + 5, 0, len) != NULL)
+		return STR_NONE;
+	str_lower(to, (const char *)p + 5, len);
+	if (to[len - 1] == '.')
+		len--;
+	return str_of(to, len);
+}
+
+/* For a context's SSL_CTX_set_client_hello_cb(). */
+int
+handshake_on_hello(SSL *ssl, int *alert, void *arg)
+{
+	struct weir_tls *t = SSL_get_app_data(ssl);
+	struct weir_tls_handshake *h = t->handshake;
+	const struct weir_tls_ctx *ctx;
+	char name[NAME_MAX_ + 1];
+	struct weir_str s;
+
+	(void)arg;
+	if (h == NULL)		/* renegotiation, which is switched off */
+		return SSL_CLIENT_HELLO_ERROR;
+	s = hello_name(ssl, name);
+	ctx = h->accept.find(t->conn, s, &t->owner);
+	if (ctx == NULL) {
+		log_info(&h->log, "the client asked for \"%.*s\", which is refused here", STR_ARG(s));
+		*alert = SSL_AD_UNRECOGNIZED_NAME;
+		return SSL_CLIENT_HELLO_ERROR;
+	}
+	ctx_apply(ctx, ssl);
+	return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+void
+tls_accept(struct weir_conn *c, const struct weir_tls_accept *a)
+{
+	struct weir_tls_handshake *h = begin(c, a->ctx, a->log, a->timeout_ms);
+
+	h->server = true;
+	h->accept = *a;
+	h->done = a->done;
+	SSL_set_accept_state(h->t->ssl);
+}

@@ -1,0 +1,52 @@
+/*
+ * layer.h - a connection's TLS, for the files of this room.
+ */
+#ifndef WEIR_TLS_LAYER_H
+#define WEIR_TLS_LAYER_H
+
+#include <openssl/ssl.h>
+
+#include "core/base/log.h"
+#include "core/tls/tls.h"
+
+#define WEIR_TLS_MAGIC 0x746c7331u
+
+struct weir_tls {
+	struct weir_layer	 layer;
+	uint32_t		 magic;
+	SSL			*ssl;
+	struct weir_conn	*conn;
+	struct weir_io		 io;		/* what conn->io becomes */
+	struct weir_task	 notice;	/* the reader is told of what OpenSSL still holds */
+	bool			 want_read, want_write;	/* of whoever uses io */
+	bool			 starved;	/* OpenSSL has seen all the bytes that came */
+	bool			 read_wants_write, write_wants_read;
+	bool			 closed;	/* our close_notify was made */
+	bool			 broken;	/* OpenSSL wants no more of it */
+	uint32_t		 again;		/* bytes of a record that is made and not sent */
+	void			*owner;		/* find()'s */
+	struct weir_tls_handshake *handshake;	/* while it lasts */
+};
+
+static inline struct weir_tls *
+tls_of(const struct weir_conn *c)
+{
+	struct weir_tls *t = (struct weir_tls *)(void *)c->layer;
+
+	assert(t == NULL || t->magic == WEIR_TLS_MAGIC);
+	return t;
+}
+
+/* io.c: makes the layer; the SSL object is taken over.  Notices of the socket go to it from now on. */
+struct weir_tls *layer_new(struct weir_conn *, SSL *);
+/* The handshake is over: conn->io is the layer's. */
+void	layer_open(struct weir_tls *);
+/* Where OpenSSL reads and writes: the connection's socket. */
+BIO	*layer_bio(struct weir_conn *);
+/* handshake.c: the connection goes in the middle of it. */
+void	handshake_end(struct weir_tls_handshake *);
+
+/* OpenSSL's oldest complaint, "(SSL: error:...)"-like, into a buffer of the caller; clears the queue. */
+const char *tls_error(char *to, size_t room);
+
+#endif

@@ -1,0 +1,306 @@
+/*
+ * server_conf.c - the directives ssl_*, for whatever serves.
+ *
+ * Places that say nothing of their own share the context of the place around them.
+ */
+#include "core/base/num.h"
+#include "core/tls/server_conf.h"
+#include "core/tls/sess_cache.h"
+
+#define IN_SSL		(IN_HTTP | IN_SERVER)
+
+struct ssl_conf {
+	struct weir_tls_opts	 o;
+	unsigned		 protocols;
+	int			 verify;
+	struct weir_tls_ctx	*ctx;
+};
+
+enum { SSL_SESSIONS = 20480 };	/* of builtin */
+
+static unsigned index_;
+
+/* ---- words ---- */
+
+static struct weir_tls_word
+word_at(struct weir_conf *cf, const struct weir_node *node, unsigned w, bool path)
+{
+	struct weir_str s = path ? conf_path(cf, node->w[w].s, true) : node->w[w].s;
+
+	return (struct weir_tls_word){ .s = s, .node = node, .w = w };
+}
+
+static int
+set_file(struct weir_conf *cf, struct weir_node *node, struct weir_tls_word *to)
+{
+	if (node->w[1].s.n == 0)
+		return conf_error(cf, node, 1, "the file has no name");
+	*to = word_at(cf, node, 1, true);
+	return WEIR_OK;
+}
+
+#define FILE_SETTER(name)								\
+static int										\
+set_##name(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)	\
+{											\
+	(void)scope;									\
+	return set_file(cf, node, &((struct ssl_conf *)conf)->o.name);			\
+}
+
+FILE_SETTER(passwords)
+FILE_SETTER(dhparam)
+FILE_SETTER(client_ca)
+FILE_SETTER(trusted)
+FILE_SETTER(crl)
+
+static int
+push_file(struct weir_conf *cf, struct weir_node *node, struct weir_tls_words *to)
+{
+	struct weir_tls_word w;
+
+	if (set_file(cf, node, &w) != WEIR_OK)
+		return WEIR_FAIL;
+	if (str_chr(node->w[1].s, '$') >= 0)
+		return conf_error(cf, node, 1, "variables in names of certificates are not supported");
+	if (str_begins(node->w[1].s, STR("engine:")) || str_begins(node->w[1].s, STR("data:")) ||
+	    str_begins(node->w[1].s, STR("store:")))
+		return conf_error(cf, node, 1, "weir reads certificates and keys from files only");
+	*POOL_PUSH(cf->pool, to) = w;
+	return WEIR_OK;
+}
+
+static int
+set_certificate(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return push_file(cf, node, &((struct ssl_conf *)conf)->o.certificates);
+}
+
+static int
+set_key(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return push_file(cf, node, &((struct ssl_conf *)conf)->o.keys);
+}
+
+static int
+set_ticket_key(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return push_file(cf, node, &((struct ssl_conf *)conf)->o.ticket_keys);
+}
+
+static int
+set_ciphers(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	((struct ssl_conf *)conf)->o.ciphers = word_at(cf, node, 1, false);
+	return WEIR_OK;
+}
+
+static int
+set_curves(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	((struct ssl_conf *)conf)->o.curves = word_at(cf, node, 1, false);
+	return WEIR_OK;
+}
+
+static int
+set_command(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	struct weir_tls_words *to = &((struct ssl_conf *)conf)->o.commands;
+
+	(void)scope;
+	*POOL_PUSH(cf->pool, to) = word_at(cf, node, 1, false);
+	*POOL_PUSH(cf->pool, to) = word_at(cf, node, 2, false);
+	return WEIR_OK;
+}
+
+static int
+set_protocols(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	struct ssl_conf *c = conf;
+
+	(void)scope;
+	c->protocols = 0;
+	for (unsigned w = 1; w < node->n; w++) {
+		struct weir_str s = node->w[w].s;
+
+		if (str_ieq(s, STR("TLSv1.2")))
+			c->protocols |= TLS_V1_2;
+		else if (str_ieq(s, STR("TLSv1.3")))
+			c->protocols |= TLS_V1_3;
+		else if (str_ieq(s, STR("TLSv1")) || str_ieq(s, STR("TLSv1.1")) || str_ibegins(s, STR("SSLv")))
+			conf_warn(cf, node, w, "%.*s is not offered any more (RFC 8996)", STR_ARG(s));
+		else
+			return conf_error(cf, node, w, "there is no protocol \"%.*s\": there are TLSv1.2 and "
+			    "TLSv1.3", STR_ARG(s));
+	}
+	if (c->protocols == 0)
+		return conf_error(cf, node, 0, "no protocol is left: there are TLSv1.2 and TLSv1.3");
+	return WEIR_OK;
+}
+
+/* shared:name:size */
+static int
+set_shared(struct weir_conf *cf, const struct weir_node *node, unsigned w, struct weir_tls_opts *o)
+{
+	struct weir_str s = str_from(node->w[w].s, strlen("shared:"));
+	ssize_t colon = str_chr(s, ':');
+	const char *why = NULL;
+	uint64_t size;
+
+	if (colon <= 0)
+		return conf_error(cf, node, w, "it has a name and a size: shared:name:10m");
+	if (conf_size(cf, node, w, str_from(s, (size_t)colon + 1), &size) != WEIR_OK)
+		return WEIR_FAIL;
+	o->cache = sess_cache_declare(cf, str_of(s.p, (size_t)colon), size, &why);
+	return o->cache != NULL ? WEIR_OK : conf_error(cf, node, w, "%s", why);
+}
+
+static int
+set_builtin(struct weir_conf *cf, const struct weir_node *node, unsigned w, struct weir_tls_opts *o)
+{
+	struct weir_str s = node->w[w].s;
+
+	o->builtin = SSL_SESSIONS;
+	if (str_eq(s, STR("builtin")))
+		return WEIR_OK;
+	return conf_u64(cf, node, w, str_from(s, strlen("builtin:")), 1, 1 << 24, &o->builtin);
+}
+
+static int
+set_cache(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	struct weir_tls_opts *o = &((struct ssl_conf *)conf)->o;
+	int rc = WEIR_OK;
+
+	(void)scope;
+	o->cache = NULL;
+	o->builtin = 0;
+	for (unsigned w = 1; w < node->n && rc == WEIR_OK; w++) {
+		struct weir_str s = node->w[w].s;
+
+		if (str_begins(s, STR("shared:")))
+			rc = set_shared(cf, node, w, o);
+		else if (str_eq(s, STR("builtin")) || str_begins(s, STR("builtin:")))
+			rc = set_builtin(cf, node, w, o);
+		else if (node->n != 2 || (!str_eq(s, STR("off")) && !str_eq(s, STR("none"))))
+			rc = conf_error(cf, node, w, "invalid session cache \"%.*s\": it is off, none, builtin[:n] "
+			    "or shared:name:size", STR_ARG(s));
+	}
+	return rc;
+}
+
+/* ---- the context of a place ---- */
+
+static int
+ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
+{
+	struct ssl_conf *c = conf;
+	const struct weir_node *place;
+
+	if (!(scope->in & IN_SSL) || (c->o.certificates.n == 0 && !c->o.reject))
+		return WEIR_OK;
+	c->o.protocols = c->protocols;
+	c->o.verify = (enum weir_tls_verify)c->verify;
+	place = conf_written(scope, &ssl_module, "ssl_verify_client");
+	if (place == NULL)
+		place = scope->node;
+	c->ctx = tls_server_ctx(cf, place, &c->o);
+	return c->ctx != NULL ? WEIR_OK : WEIR_FAIL;
+}
+
+const struct weir_tls_ctx *
+tls_ctx_in(void *const *conf)
+{
+	return ((const struct ssl_conf *)conf[index_])->ctx;
+}
+
+const struct weir_tls_ctx *
+tls_ctx_of(const struct weir_scope *scope)
+{
+	return tls_ctx_in(scope->conf);
+}
+
+static const struct weir_choice verify_words[] = {
+	{ "off", VERIFY_OFF }, { "on", VERIFY_ON }, { "optional", VERIFY_OPTIONAL },
+	{ "optional_no_ca", VERIFY_OPTIONAL_NO_CA }, { NULL, 0 }
+};
+
+#define ONE_FILE(fn)	CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = (fn), .args = "file"
+
+static const struct weir_cmd cmds[] = {
+	{ "ssl_certificate", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.certificates), .args_min = 1,
+	  .args_max = 1, .set = set_certificate, .flags = CONF_MULTI, .args = "file",
+	  .doc = "A PEM file with the server's certificate, followed by those between it and a root.  Several, "
+	  "of different kinds (ECDSA, RSA, ML-DSA), may stand in one block, each with its ssl_certificate_key." },
+	{ "ssl_certificate_key", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.keys), .args_min = 1, .args_max = 1,
+	  .set = set_key, .flags = CONF_MULTI, .args = "file",
+	  .doc = "The key of the certificate, in PEM.  Only the master reads it.  That everybody can read the "
+	  "file is worth a warning." },
+	{ "ssl_password_file", IN_SSL, ONE_FILE(set_passwords),
+	  .doc = "Passwords of keys, one on each line; they are tried in turn." },
+	{ "ssl_protocols", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, protocols), .def = NULL, .args_min = 1,
+	  .args_max = CONF_ANY, .set = set_protocols, .args = "[TLSv1.2] [TLSv1.3]",
+	  .doc = "Which versions of TLS are offered; both unless said otherwise.  Older ones are not there." },
+	{ "ssl_ciphers", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_ciphers, .args = "ciphers",
+	  .doc = "Ciphers for TLSv1.2, as ciphers(1) has them.  Unless said otherwise: AES-GCM and ChaCha20 with "
+	  "ECDHE." },
+	{ "ssl_prefer_server_ciphers", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, o.prefer_server), .def = "off",
+	  .doc = "Whether the order of ssl_ciphers counts rather than the client's." },
+	{ "ssl_ecdh_curve", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_curves,
+	  .args = "groups | auto",
+	  .doc = "Groups for the key exchange, the best first, with colons between them.  auto, the default: "
+	  "X25519MLKEM768:X25519:P-256:P-384, so what is recorded today stays secret when quantum computers come." },
+	{ "ssl_dhparam", IN_SSL, ONE_FILE(set_dhparam),
+	  .doc = "Parameters for DHE ciphers of TLSv1.2, which are not offered unless ssl_ciphers has them." },
+	{ "ssl_client_certificate", IN_SSL, ONE_FILE(set_client_ca),
+	  .doc = "Authorities whose certificates clients may show; their names are told to clients." },
+	{ "ssl_trusted_certificate", IN_SSL, ONE_FILE(set_trusted),
+	  .doc = "The same, without telling their names." },
+	{ "ssl_verify_client", IN_SSL, CONF_ENUM, CONF_AT(ssl_conf, verify), .def = "off",
+	  .choices = verify_words,
+	  .doc = "Whether clients show a certificate.  on: who has none, or a bad one, gets 400 (error_page 495 and "
+	  "496).  optional: who has none is let in.  optional_no_ca: so is who has one that nobody vouches for; "
+	  "$ssl_client_verify tells." },
+	{ "ssl_verify_depth", IN_SSL, CONF_INT, CONF_AT(ssl_conf, o.depth), .def = "1", .max = 100,
+	  .doc = "How many certificates may stand between a client's and a root." },
+	{ "ssl_crl", IN_SSL, ONE_FILE(set_crl),
+	  .doc = "Revoked certificates (PEM): clients that show one of them are refused." },
+	{ "ssl_session_cache", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_cache,
+	  .args = "off | none | [builtin[:number]] [shared:name:size]",
+	  .doc = "Where sessions are kept that clients resume by their number: in a zone that all workers share and "
+	  "that outlives reloads, 700 or so in each megabyte, or in each worker for itself.  Clients that take tickets need "
+	  "neither.  none, the default, and off: nowhere." },
+	{ "ssl_session_timeout", IN_SSL, CONF_MSEC, CONF_AT(ssl_conf, o.session_ms), .def = "5m",
+	  .doc = "How long a session can be resumed." },
+	{ "ssl_session_tickets", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, o.tickets), .def = "on",
+	  .doc = "Whether clients get tickets to resume their sessions with." },
+	{ "ssl_session_ticket_key", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.ticket_keys), .args_min = 1,
+	  .args_max = 1, .set = set_ticket_key, .flags = CONF_MULTI, .args = "file",
+	  .doc = "A file of 80 or 48 random bytes that seals tickets, for several machines that share their "
+	  "clients.  The first seals, all open.  A file that everybody can read is refused." },
+	{ "ssl_conf_command", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.commands), .args_min = 2, .args_max = 2,
+	  .set = set_command, .flags = CONF_MULTI, .args = "name value",
+	  .doc = "A command of OpenSSL's, see SSL_CONF_cmd(3)." },
+	{ "ssl_reject_handshake", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, o.reject), .def = "off",
+	  .doc = "Refuse every handshake that means this server: for a default server, all names that no other "
+	  "server has." },
+	{ 0 }
+};
+
+static int
+init(struct weir_conf *cf, struct weir_scope *scope, void *conf)
+{
+	if (scope == cf->main)
+		((struct ssl_conf *)conf)->protocols = TLS_V1_2 | TLS_V1_3;
+	return ready(cf, scope, conf);
+}
+
+const struct weir_module ssl_module = {
+	.name = "ssl", .index = &index_, .conf_size = sizeof(struct ssl_conf),
+	.cmds = cmds, .ready = init,
+	.doc = "TLS for clients.",
+};

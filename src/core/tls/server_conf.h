@@ -1,0 +1,19 @@
+/*
+ * server_conf.h - what ssl_* directives say of a place that serves.
+ */
+#ifndef WEIR_TLS_SERVER_CONF_H
+#define WEIR_TLS_SERVER_CONF_H
+
+#include "core/tls/ctx.h"
+
+extern const struct weir_module ssl_module;
+
+/*
+ * The context of a server's scope.  NULL: no certificate was given, nor ssl_reject_handshake, so nobody can
+ * be served there.
+ */
+const struct weir_tls_ctx *tls_ctx_of(const struct weir_scope *);
+/* The same with the frozen structs. */
+const struct weir_tls_ctx *tls_ctx_in(void *const *conf);
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * tickets.h - the keys that session tickets are sealed with (RFC 5077, RFC 8446 4.6.1).
+ */
+#ifndef WEIR_TLS_TICKETS_H
+#define WEIR_TLS_TICKETS_H
+
+#include <openssl/ssl.h>
+
+#include "core/tls/ctx.h"
+
+/*
+ * Keys from files of 80 bytes, or of 48 (AES-128), as nginx has them: the first seals, all open.
+ * Files that everybody can read are refused.
+ */
+int	tickets_use(struct weir_conf *, SSL_CTX *, const struct weir_tls_words *) WEIR_MUST_USE;
+
+#endif

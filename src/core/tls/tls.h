@@ -1,0 +1,78 @@
+/*
+ * tls.h - TLS over a connection (RFC 8446, RFC 5246), by OpenSSL.
+ *
+ * A handshake turns a connection's io into one that carries plain text: conn->io is TLS from then on, and
+ * whoever uses it does not notice.  What the layer holds while nothing moves is OpenSSL's own
+ * state; its buffers are given back.
+ *
+ *	io.c         reading and writing
+ *	handshake.c  accepting and connecting; the name that a client asks for
+ *	ctx.c        contexts: certificates, keys, groups, verification
+ *	sess_cache.c, tickets.c  sessions that are resumed
+ *	keys.c, groups.c  what contexts are made of
+ *	info.c       what was agreed: for variables and logs
+ *	server_conf.c  the directives ssl_*
+ *
+ * Secrets: keys are read by the master and inherited; they appear in no log, and no process of
+ * weir dumps core unless worker_rlimit_core asks for it.
+ */
+#ifndef WEIR_TLS_TLS_H
+#define WEIR_TLS_TLS_H
+
+#include "core/net/conn.h"
+#include "core/tls/ctx.h"
+
+/* How a handshake ended. */
+enum weir_tls_end {
+	TLS_OK,			/* conn->io is encrypted */
+	TLS_PLAIN,		/* the client speaks something else: nothing was read, conn->io is as it was */
+	TLS_FAIL,		/* refused, broken off or not understood: logged; the connection is to be closed */
+	TLS_TIMEOUT
+};
+
+struct weir_tls_accept {
+	const struct weir_tls_ctx *ctx;		/* of the default server */
+	/*
+	 * Which context is meant by the name that a client asks for (lower case, no trailing dot; empty: it
+	 * asked for none, or for nonsense)?  *owner: kept for tls_owner().  NULL: none, the handshake
+	 * is refused with unrecognized_name.
+	 */
+	const struct weir_tls_ctx *(*find)(struct weir_conn *, struct weir_str name, void **owner);
+	const struct weir_log *log;
+	uint64_t	 timeout_ms;
+	/* Called once, last, never from inside tls_accept(). */
+	void		(*done)(struct weir_conn *, enum weir_tls_end);
+};
+
+struct weir_tls_connect {
+	const struct weir_tls_ctx *ctx;
+	struct weir_str	 name;		/* that the certificate must have, when the context verifies; NUL-terminated */
+	bool		 sni;		/* and that is asked for */
+	const struct weir_log *log;
+	uint64_t	 timeout_ms;
+	/* A session to resume, NULL: none; and where to put those that the server gives. */
+	struct weir_tls_session *session;
+	void		(*done)(struct weir_conn *, enum weir_tls_end);
+};
+
+/* Both take a connection whose owner uses it no further until done().  The options are copied. */
+void	tls_accept(struct weir_conn *, const struct weir_tls_accept *);
+void	tls_connect(struct weir_conn *, const struct weir_tls_connect *);
+
+/* Is it encrypted? */
+bool	conn_is_tls(const struct weir_conn *);
+/* What find() said of the server that was asked for; NULL: it was not asked, or there is no TLS. */
+void	*tls_owner(const struct weir_conn *);
+
+/* ---- what was agreed; empty when there is no TLS, or no such thing ---- */
+
+struct weir_str tls_alpn(const struct weir_conn *);		/* the protocol above: "h2" */
+struct weir_str tls_server_name(const struct weir_conn *);	/* as it was asked for */
+const char	*tls_protocol(const struct weir_conn *);	/* "TLSv1.3" */
+const char	*tls_cipher(const struct weir_conn *);
+const char	*tls_curve(const struct weir_conn *);		/* the group: "X25519MLKEM768" */
+bool	tls_resumed(const struct weir_conn *);
+/* The OpenSSL object itself, for info.c's callers in this rank; NULL without TLS. */
+struct ssl_st	*tls_ssl(const struct weir_conn *);
+
+#endif

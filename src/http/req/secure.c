@@ -1,0 +1,75 @@
+/*
+ * secure.c - what the TLS of a connection means for its requests.
+ */
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
+#include "core/tls/server_conf.h"
+#include "http/req/secure.h"
+
+/* Errors that only say that nobody vouches for the certificate. */
+static bool
+is_no_ca(long result)
+{
+	return result == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+	    result == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+	    result == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY || result == X509_V_ERR_CERT_UNTRUSTED ||
+	    result == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
+}
+
+static int
+judge_client(struct weir_req *r, enum weir_tls_verify how, const char **why)
+{
+	SSL *ssl = tls_ssl(r->s.conn);
+	long result = SSL_get_verify_result(ssl);
+
+	if (result != X509_V_OK && !(how == VERIFY_OPTIONAL_NO_CA && is_no_ca(result))) {
+		log_info(&r->s.log, "client SSL certificate verify error: (%ld:%s)", result,
+		    X509_verify_cert_error_string(result));
+		*why = "its certificate was not accepted";
+		return 495;
+	}
+	if (how == VERIFY_ON && SSL_get0_peer_certificate(ssl) == NULL) {
+		*why = "client sent no required SSL certificate";
+		return 496;
+	}
+	return 0;
+}
+
+int
+secure_judge(struct weir_req *r, const char **why)
+{
+	const struct weir_http_server *met;
+	const struct weir_tls_ctx *ctx;
+
+	if (likely(r->s.conn->layer == NULL)) {
+		if (!(r->s.conn->flags & CONN_NOT_TLS))
+			return 0;
+		*why = "client sent plain HTTP request to HTTPS port";
+		return 497;
+	}
+	met = tls_owner(r->s.conn);
+	if (met == NULL)
+		met = route_default(r->s.conn->from);
+	ctx = tls_ctx_in(r->server->conf);
+	if (met != r->server && ctx != tls_ctx_in(met->conf) &&
+	    ((ctx != NULL && tls_ctx_verify(ctx) != VERIFY_OFF) ||
+	     tls_ctx_verify(tls_ctx_in(met->conf)) != VERIFY_OFF)) {
+		*why = "client attempted to request the server name different from the one that was negotiated";
+		return 421;
+	}
+	if (ctx == NULL || tls_ctx_verify(ctx) == VERIFY_OFF)
+		return 0;
+	return judge_client(r, tls_ctx_verify(ctx), why);
+}
+
+const char *
+secure_text(int status)
+{
+	switch (status) {
+	case 495: return "The SSL certificate error";
+	case 496: return "No required SSL certificate was sent";
+	case 497: return "The plain HTTP request was sent to HTTPS port";
+	}
+	return NULL;
+}
