@@ -75,7 +75,7 @@ http {
 			fastcgi_pass 127.0.0.1:9000;
 			fastcgi_param A a;
 			fastcgi_param B b;
-			ssl_certificate a.pem;
+			grpc_pass a;
 			sendfil on;
 		}
 	}
@@ -85,7 +85,7 @@ is $code, 1, 'several';
 like $lines[0], qr/^4:4: fastcgi_pass: .*nginx: ngx_http_fastcgi_module/, 'several: the first at length';
 like $lines[$_], qr/^${\($_ + 4)}:4: fastcgi_param: unknown directive "fastcgi_param", see \S+:4$/,
     'several: the others in short' for 1, 2;
-like $lines[3], qr/^7:4: ssl_certificate: .*ngx_http_ssl_module/, 'several: another module';
+like $lines[3], qr/^7:4: grpc_pass: .*ngx_http_grpc_module/, 'several: another module';
 like $lines[4], qr/did you mean "sendfile"/, 'several: a slip of the pen is no module';
 
 # ---- a name that is nearly one of weir's is a slip, not the family it begins like ----
@@ -94,15 +94,15 @@ one 'nearly ours', 'http { proxy_pass_header X; server { proxy_bindd 127.0.0.1; 
 
 # ---- parameters and variables ----
 
-one 'listen ... ssl', 'http { server { listen 1443 ssl; } }',
-    qr/^1:\d+: listen: invalid parameter "ssl", weir does not have it \(nginx: ngx_http_ssl_module\); /;
-($code, @lines) = said("http { server { listen 1443 ssl;\n listen 1444 ssl; ssl_certificate x; } }");
-is scalar(grep /; weir has no TLS/, @lines), 1, 'the advice once, for parameters, too';
+one 'listen ... quic', 'http { server { listen 1443 quic; } }',
+    qr/^1:\d+: listen: invalid parameter "quic", weir does not have it \(nginx: ngx_http_v3_module\); /;
+($code, @lines) = said("http { server { listen 1443 quic;\n listen 1444 quic; quic_retry on; } }");
+is scalar(grep /; weir speaks HTTP/, @lines), 1, 'the advice once, for parameters, too';
 is scalar(grep /, see \S+:1$/, @lines), 2, 'and the place of it for the others';
 one 'server ... slow_start', 'http { upstream u { server 127.0.0.1:1 slow_start=30s; } }',
     qr/^1:\d+: server: invalid parameter "slow_start=30s", weir does not have it \(nginx: ngx_http_upstream_module/;
-one 'a variable', 'http { log_format x "$remote_addr $ssl_protocol"; access_log off; }',
-    qr/^1:\d+: log_format: unknown "ssl_protocol" variable, weir does not have it \(nginx: ngx_http_ssl_module\); /;
+one 'a variable', 'http { log_format x "$remote_addr $uid_got"; access_log off; }',
+    qr/^1:\d+: log_format: unknown "uid_got" variable, weir does not have it \(nginx: ngx_http_userid_module\); /;
 one 'a variable of nobody', 'http { log_format x "$nobodys_variable"; access_log off; }',
     qr/unknown "nobodys_variable" variable$/;
 

@@ -41,11 +41,11 @@ log_of(const struct weir_conn *c)
 static const struct weir_tls_ctx *
 find_tls(struct weir_conn *c, struct weir_str name, void **owner)
 {
-	struct weir_http_server *server;
-	const struct weir_tls_ctx *ctx = route_tls_name(c->from, name, &server);
+	struct weir_http_server *server = route_tls_name(c->from, name);
+	const struct weir_tls_ctx *ctx = route_tls_of(c->from, server);
 
 	*owner = server;
-	return ctx != NULL && !tls_ctx_rejects(ctx) ? ctx : NULL;
+	return !tls_ctx_rejects(ctx) ? ctx : NULL;
 }
 
 static void

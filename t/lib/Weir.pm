@@ -47,7 +47,12 @@ package Weir;
 #	wait_log(REGEX)		waits until the error log has it; true or false
 #	access([NAME], [COUNT])	lines of DIR/access.log; waits until there are COUNT
 #
-# Requests (all take port => N, the number of %PORTN%; or to => [host, port]; or unix => PATH)
+#	cert(NAME, %opt)	a key and a certificate, DIR/NAME.key and DIR/NAME.crt; see there
+#	crl(NAME, NAMES...)	DIR/NAME.crl, what it has revoked
+#	s_client(HOST, ARGS...)	what openssl's client says of a GET / on port 1
+#
+# Requests (all take port => N, the number of %PORTN%; or to => [host, port]; or unix => PATH;
+# tls => { sni => NAME, SSL_...=> ... } speaks TLS, with options of IO::Socket::SSL)
 #	http(RAW, %opt)		sends, reads until the server closes; the text
 #	get(URI, HEADERS...), request(METHOD, URI, HEADERS, BODY, %opt)   a Weir::Response;
 #				they say Connection: close and Host: localhost unless told otherwise
@@ -502,7 +507,86 @@ sub connect
 		}
 	}
 	return undef unless $s;
-	return Weir::Conn->new($s, $opt{timeout});
+	return Weir::Conn->new($s, $opt{timeout}) unless $opt{tls};
+	return Weir::Conn->over_tls($s, $opt{timeout}, %{ $opt{tls} });
+}
+
+# A certificate.  cn: its subject, NAME otherwise; san: other names, as OpenSSL writes them; ca: the NAME that
+# signs it, otherwise itself; is_ca => 1; key: an algorithm, EC:P-256 otherwise; end: its last moment
+# (YYYYMMDDHHMMSSZ); usage: an extendedKeyUsage; pass: the key's password.
+sub cert
+{
+	my ($self, $name, %opt) = @_;
+	my $dir = $self->{dir};
+	my ($alg, @key) = split /:/, $opt{key} // 'EC:P-256';
+	my $cn = $opt{cn} // $name;
+	my @pkey = $alg eq 'EC' ? ('-algorithm', 'EC', '-pkeyopt', "ec_paramgen_curve:$key[0]")
+	    : $alg eq 'RSA' ? ('-algorithm', 'RSA', '-pkeyopt', "rsa_keygen_bits:$key[0]") : ('-algorithm', $alg);
+	my @cipher = defined $opt{pass} ? ('-aes-128-cbc', '-pass', "pass:$opt{pass}") : ();
+	my @in = defined $opt{pass} ? ('-passin', "pass:$opt{pass}") : ();
+	my $ext = 'basicConstraints=critical,CA:' . ($opt{is_ca} ? 'TRUE' : 'FALSE') . "\nsubjectKeyIdentifier=hash\n";
+	$ext .= "subjectAltName=$opt{san}\n" if $opt{san};
+	$ext .= "extendedKeyUsage=$opt{usage}\n" if $opt{usage};
+	$self->write("$name.cnf", "[req]\ndistinguished_name=dn\nprompt=no\nx509_extensions=e\n[dn]\nCN=$cn\n[e]\n$ext" .
+	    "[ca]\ndefault_ca=c\n[c]\ndatabase=$dir/$name.index\nunique_subject=no\nrand_serial=yes\n" .
+	    "default_md=sha256\nnew_certs_dir=$dir\npolicy=p\ncrlnumber=$dir/$name.crlnumber\n[p]\ncommonName=supplied\n");
+	$self->write("$name.index", '');
+	$self->write("$name.crlnumber", "01\n");
+	my $run = sub {
+		my ($code, $out) = (0, '');
+		my $pid = open my $fh, '-|' // die;
+		if (!$pid) {
+			open STDERR, '>&', \*STDOUT;
+			exec 'openssl', @_;
+			exit 127;
+		}
+		$out = join '', <$fh>;
+		CORE::close($fh) or die "openssl @_: $out";
+	};
+	umask 077;
+	$run->('genpkey', @pkey, @cipher, '-out', "$dir/$name.key");
+	if ($opt{end}) {
+		my $ca = $opt{ca} // $name;
+		$run->('req', '-new', '-config', "$dir/$name.cnf", '-key', "$dir/$name.key", @in, '-out', "$dir/$name.csr");
+		$run->('ca', '-batch', '-config', "$dir/$name.cnf", '-in', "$dir/$name.csr", '-keyfile', "$dir/$ca.key",
+		    ($ca eq $name ? '-selfsign' : ('-cert', "$dir/$ca.crt")), '-startdate', '20200101000000Z',
+		    '-enddate', $opt{end}, '-extensions', 'e', '-notext', '-out', "$dir/$name.crt");
+	} else {
+		$run->('req', '-x509', '-new', '-config', "$dir/$name.cnf", '-key', "$dir/$name.key", @in, '-days', 30,
+		    ($opt{ca} ? ('-CA', "$dir/$opt{ca}.crt", '-CAkey', "$dir/$opt{ca}.key") : ()), '-out', "$dir/$name.crt");
+	}
+	umask 022;
+	return "$dir/$name.crt";
+}
+
+# What `openssl s_client` says of a request for / to a server of that name: the response, and the handshake.
+sub s_client
+{
+	my ($self, $name, @args) = @_;
+	$self->write('s_client.in', "GET / HTTP/1.1\r\nHost: $name\r\nConnection: close\r\n\r\n");
+	my $pid = open my $fh, '-|' // die;
+	if (!$pid) {
+		open STDIN, '<', "$self->{dir}/s_client.in";
+		open STDERR, '>&', \*STDOUT;
+		exec 'timeout', $TIMEOUT, 'openssl', 's_client', '-ign_eof', '-connect', '127.0.0.1:' . $self->port(1), '-servername', $name, @args;
+		exit 127;
+	}
+	my $out = join '', <$fh>;
+	CORE::close($fh);
+	return $out;
+}
+
+# A list of what CA has revoked: the certificates of these names.
+sub crl
+{
+	my ($self, $ca, @names) = @_;
+	my @with = ('-config', "$self->{dir}/$ca.cnf", '-keyfile', "$self->{dir}/$ca.key", '-cert', "$self->{dir}/$ca.crt");
+	for my $args ((map { ['-revoke', "$self->{dir}/$_.crt"] } @names),
+	    ['-gencrl', '-crldays', 30, '-out', "$self->{dir}/$ca.crl"]) {
+		system('openssl ca ' . join(' ', @with, @$args) . " > $self->{dir}/crl.out 2>&1") == 0
+		    or die "openssl ca: " . $self->read('crl.out');
+	}
+	return "$self->{dir}/$ca.crl";
 }
 
 sub http
@@ -757,6 +841,23 @@ sub new
 	setsockopt $sock, IPPROTO_TCP, TCP_NODELAY, 1 if $sock->isa('IO::Socket::INET');
 	return bless { s => $sock, in => '', timeout => $timeout // $Weir::TIMEOUT, eof => 0, reset => 0 },
 	    $class;
+}
+
+# undef when the handshake fails; the reason is in $Weir::TLS_ERROR.
+our $TLS_ERROR;
+sub over_tls
+{
+	my ($class, $sock, $timeout, %opt) = @_;
+	require IO::Socket::SSL;
+	my $sni = delete $opt{sni};
+	$Weir::TLS_ERROR = '';
+	my $tls = IO::Socket::SSL->start_SSL($sock, SSL_verify_mode => 0, SSL_hostname => $sni // '',
+	    SSL_cipher_list => 'DEFAULT', Timeout => $timeout // $Weir::TIMEOUT, %opt);
+	if (!$tls) {
+		$Weir::TLS_ERROR = "$IO::Socket::SSL::SSL_ERROR";
+		return undef;
+	}
+	return $class->new($tls, $timeout);
 }
 
 sub fd { fileno $_[0]{s} }

@@ -80,7 +80,7 @@ test_names(void **state)
 	assert_null(find(STR("a_directive_of_nobody"), false));
 	assert_null(find(STR(""), false));
 	assert_non_null(find(STR("listen/quic"), true));
-	assert_non_null(find(STR("$ssl_protocol"), false));
+	assert_non_null(find(STR("$uid_got"), false));
 }
 
 int

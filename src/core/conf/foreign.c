@@ -40,8 +40,16 @@ static const struct foreign {
 	/* ---- TLS and newer versions of HTTP ---- */
 	{ "proxy_ssl_* $proxy_ssl_*", "ngx_http_proxy_module",
 	  "weir speaks no TLS to upstreams: use a tunnel such as stunnel, or a network that you trust" },
-	{ "ssl ssl_* starttls listen/ssl $ssl_*", "ngx_http_ssl_module",
-	  "weir has no TLS: let something before it end TLS and pass clear HTTP on" },
+	{ "ssl", "ngx_http_ssl_module", "write \"ssl\" behind the address of listen instead" },
+	{ "ssl_stapling*", "ngx_http_ssl_module",
+	  "weir staples no OCSP responses: leave the line out, authorities give them up" },
+	{ "ssl_ocsp*", "ngx_http_ssl_module", "weir asks no OCSP responders: revocations come with ssl_crl" },
+	{ "ssl_early_data $ssl_early_data", "ngx_http_ssl_module",
+	  "weir takes no early data, which can be replayed: leave the line out" },
+	{ "ssl_ech_file $ssl_ech_*", "ngx_http_ssl_module", "weir has no keys for encrypted ClientHellos" },
+	{ "ssl_certificate_cache ssl_certificate_compression", "ngx_http_ssl_module",
+	  "certificates are read once, when the configuration is: leave the line out" },
+	{ "starttls", "ngx_mail_ssl_module", "weir proxies no mail" },
 	{ "http2 http2_* listen/http2 listen/spdy spdy_* $http2", "ngx_http_v2_module",
 	  "weir speaks HTTP/1.1: leave it out, clients agree on HTTP/1.1 by themselves" },
 	{ "http3 http3_* quic_* listen/quic $http3 $quic", "ngx_http_v3_module",
@@ -50,7 +58,7 @@ static const struct foreign {
 	  "gRPC needs HTTP/2, which weir does not speak: let its clients reach the service directly" },
 	{ "acme_* $acme_* accept_terms_of_service external_account_key preferred_chain",
 	  "ngx_http_acme_module",
-	  "weir obtains no certificates: use a client such as certbot where TLS ends, and serve "
+	  "weir obtains no certificates: use a client such as certbot, reload after it, and serve "
 	  "/.well-known/acme-challenge/ with root" },
 
 	/* ---- other protocols ---- */

@@ -63,7 +63,6 @@ static ssize_t
 was_read(struct weir_fdio *f, ssize_t n, size_t asked)
 {
 	if (n > 0) {
-		f->got += (uint64_t)n;
 		/* drained; an end that was already announced is still to be read */
 		if ((size_t)n < asked && !(f->ev.ready & (EV_HUP | EV_ERR)))
 			f->ev.ready &= (uint8_t)~EV_READ;
@@ -95,6 +94,7 @@ fd_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 	if (!(f->ev.ready & EV_READ) || max == 0)
 		return f->eof ? WEIR_EOF : WEIR_AGAIN;
 	n = f->greed > 1 && max > SEG_LARGE ? read_many(f, to, &asked) : read_one(f, to, &asked);
+	f->got += n > 0 ? (uint64_t)n : 0;
 	if (n > 0 && (size_t)n == asked && f->greed < GREED_MAX)
 		f->greed = (uint8_t)(f->greed * 2);
 	else if (n > 0 && (size_t)n < asked && (size_t)n < SEG_LARGE)
@@ -195,7 +195,6 @@ fdio_send(struct weir_fdio *f, const void *from, size_t len)
 		n = send(f->ev.fd, from, len, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n >= 0) {
-		f->put += (uint64_t)n;
 		if ((size_t)n < len)
 			f->ev.ready &= (uint8_t)~EV_WRITE;
 		return n;

@@ -19,7 +19,7 @@ struct weir_fdio {
 	/* The peer ended or reset while nobody was reading; may be NULL. */
 	void		(*on_gone)(void *);
 	void		*gone_arg;
-	uint64_t	 got, put;	/* bytes, for logs */
+	uint64_t	 got, put;	/* bytes, for logs; a layer counts what it carries */
 };
 
 /* Takes over a nonblocking, connected (or connecting) descriptor and watches it. */
@@ -29,8 +29,8 @@ void	fdio_end(struct weir_fdio *, bool reset);
 /* Has the peer ended its direction, or is the connection broken?  Reads nothing. */
 bool	fdio_gone(const struct weir_fdio *);
 /*
- * For layers that have memory of their own: read and write without queues.  A count, WEIR_AGAIN, WEIR_EOF
- * (reading), or WEIR_FAIL.
+ * For layers that have memory of their own: read and write without queues, and count nothing.  A number of
+ * bytes, WEIR_AGAIN, WEIR_EOF (reading), or WEIR_FAIL.
  */
 ssize_t	fdio_recv(struct weir_fdio *, void *, size_t);
 ssize_t	fdio_send(struct weir_fdio *, const void *, size_t);

@@ -62,23 +62,23 @@ static int
 get_ciphers(struct weir_sess *s, struct weir_str *to, const void *data)
 {
 	SSL *ssl = tls_ssl(s->conn);
-	STACK_OF(SSL_CIPHER) *list;
+	const unsigned char *raw;
 	char names[4096], *p = names;
+	size_t n = ssl != NULL ? SSL_get0_raw_cipherlist(ssl, &raw) : 0;
 
 	(void)data;
-	if (ssl == NULL)
-		return WEIR_FAIL;
-	list = SSL_get_client_ciphers(ssl);
-	for (int i = 0; list != NULL && i < sk_SSL_CIPHER_num(list); i++) {
-		const char *name = SSL_CIPHER_get_name(sk_SSL_CIPHER_value(list, i));
-		size_t n = strlen(name);
+	for (size_t i = 0; i + 1 < n; i += 2) {
+		const SSL_CIPHER *c = SSL_CIPHER_find(ssl, raw + i);
+		const char *name = c != NULL ? SSL_CIPHER_get_name(c) : NULL;
+		char number[16];
 
-		if ((size_t)(p - names) + n + 1 > sizeof names)
+		if (name == NULL) {
+			snprintf(number, sizeof number, "0x%02x%02x", raw[i], raw[i + 1]);
+			name = number;
+		}
+		if ((size_t)(p - names) + strlen(name) + 2 > sizeof names)
 			break;
-		if (p != names)
-			*p++ = ':';
-		memcpy(p, name, n);
-		p += n;
+		p += sprintf(p, "%s%s", p == names ? "" : ":", name);
 	}
 	return give(s, to, str_of(names, (size_t)(p - names)));
 }
@@ -95,14 +95,14 @@ get_curves(struct weir_sess *s, struct weir_str *to, const void *data)
 		return WEIR_FAIL;
 	n = (int)SSL_get1_groups(ssl, list);
 	for (int i = 0; i < n; i++) {
-		const char *name = SSL_group_to_name(ssl, list[i]);
+		const char *name = tls_group_name(ssl, list[i]);
 		char number[16];
 
 		if (name == NULL) {
 			snprintf(number, sizeof number, "0x%04x", (unsigned)list[i] & 0xffff);
 			name = number;
 		}
-		if ((size_t)(p - names) + strlen(name) + 1 > sizeof names)
+		if ((size_t)(p - names) + strlen(name) + 2 > sizeof names)
 			break;
 		p += sprintf(p, "%s%s", p == names ? "" : ":", name);
 	}

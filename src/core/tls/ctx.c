@@ -55,6 +55,7 @@ load_ca(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w, bool 
 	return WEIR_OK;
 }
 
+/* Every certificate of the chain must be in some list of revocations, or it is refused: nothing fails open. */
 static int
 load_crl(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w)
 {
@@ -76,7 +77,7 @@ set_verify(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_node 
 {
 	c->verify = o->verify;
 	if (load_ca(cf, c->ssl, &o->client_ca, true) != WEIR_OK ||
-	    load_ca(cf, c->ssl, &o->trusted, false) != WEIR_OK)
+	    load_ca(cf, c->ssl, &o->trusted, false) != WEIR_OK || load_crl(cf, c->ssl, &o->crl) != WEIR_OK)
 		return WEIR_FAIL;
 	if (o->verify == VERIFY_OFF)
 		return WEIR_OK;
@@ -85,7 +86,7 @@ set_verify(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_node 
 		    "ssl_verify_client");
 	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, on_verify);
 	SSL_CTX_set_verify_depth(c->ssl, (int)o->depth);
-	return load_crl(cf, c->ssl, &o->crl);
+	return WEIR_OK;
 }
 
 /* ---- what may be agreed on ---- */
@@ -162,6 +163,20 @@ set_policy(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_tls_o
 
 /* ---- sessions ---- */
 
+/* What is in a file, not its name: after a reload other authorities may be there. */
+static void
+add_file(EVP_MD_CTX *md, const struct weir_tls_word *w)
+{
+	BIO *b = w->s.n != 0 ? BIO_new_file(w->s.p, "r") : NULL;
+	char part[4096];
+	int n;
+
+	while (b != NULL && (n = BIO_read(b, part, sizeof part)) > 0)
+		EVP_DigestUpdate(md, part, (size_t)n);
+	BIO_free(b);
+	EVP_DigestUpdate(md, "", 1);
+}
+
 /*
  * A session belongs to a server's certificates and to what it asks of clients: elsewhere it is not
  * resumed, so that no client comes in by what another server was shown (S-124).
@@ -182,9 +197,10 @@ set_session_id(SSL_CTX *ssl, const struct weir_tls_opts *o)
 			EVP_DigestUpdate(md, sum, n);
 	}
 	EVP_DigestUpdate(md, &o->verify, sizeof o->verify);
-	EVP_DigestUpdate(md, o->client_ca.s.p, o->client_ca.s.n);
-	EVP_DigestUpdate(md, o->trusted.s.p, o->trusted.s.n);
-	EVP_DigestUpdate(md, o->crl.s.p, o->crl.s.n);
+	EVP_DigestUpdate(md, &o->depth, sizeof o->depth);
+	add_file(md, &o->client_ca);
+	add_file(md, &o->trusted);
+	add_file(md, &o->crl);
 	EVP_DigestFinal_ex(md, sum, &n);
 	SSL_CTX_set_session_id_context(ssl, sum, n);
 	EVP_MD_CTX_free(md);
@@ -195,15 +211,13 @@ static int
 set_sessions(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
 {
 	SSL_CTX_set_timeout(ssl, (long)(o->session_ms / 1000));
-	SSL_CTX_set_session_cache_mode(ssl, o->builtin != 0 ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
 	if (o->builtin != 0)
 		SSL_CTX_sess_set_cache_size(ssl, (long)o->builtin);
-	if (o->cache != NULL)
-		sess_cache_use(ssl, o->cache);
+	sess_cache_use(ssl, o->cache, o->builtin != 0);
 	set_session_id(ssl, o);
 	if (!o->tickets)
 		SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
-	return o->ticket_keys.n != 0 ? tickets_use(cf, ssl, &o->ticket_keys) : WEIR_OK;
+	return tickets_use(cf, ssl, &o->ticket_keys);
 }
 
 /* ---- the whole ---- */
@@ -237,7 +251,9 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	struct weir_tls_ctx *c = ctx_new(cf, TLS_server_method());
 
 	c->reject = o->reject;
+	c->record = (uint32_t)o->record;
 	SSL_CTX_set_client_hello_cb(c->ssl, handshake_on_hello, NULL);
+	SSL_CTX_set_tlsext_servername_callback(c->ssl, handshake_on_name);
 	if (keys_load(cf, c->ssl, o) != WEIR_OK || set_policy(cf, c, o) != WEIR_OK ||
 	    set_verify(cf, c, place, o) != WEIR_OK || set_sessions(cf, c->ssl, o) != WEIR_OK)
 		return NULL;

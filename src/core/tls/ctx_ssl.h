@@ -11,14 +11,16 @@
 struct weir_tls_ctx {
 	SSL_CTX		*ssl;
 	const char	*groups;	/* as OpenSSL wants them */
+	uint32_t	 record;	/* ssl_buffer_size */
 	enum weir_tls_verify verify;
 	bool		 reject;
 };
 
 /* ctx.c: a connection that began with another context goes on with this one. */
 void	ctx_apply(const struct weir_tls_ctx *, SSL *);
-/* handshake.c: SSL_CTX_set_client_hello_cb(). */
+/* handshake.c: for SSL_CTX_set_client_hello_cb() and SSL_CTX_set_tlsext_servername_callback(). */
 int	handshake_on_hello(SSL *, int *alert, void *arg);
+int	handshake_on_name(SSL *, int *alert, void *arg);
 
 /* keys.c: certificates with their keys into a context.  WEIR_FAIL after complaining. */
 int	keys_load(struct weir_conf *, SSL_CTX *, const struct weir_tls_opts *) WEIR_MUST_USE;

@@ -15,7 +15,8 @@ static const struct { const char *name, *why; } hints[] = {
 	{ "kyber1024", "Kyber was a draft: the standard is MLKEM1024" },
 	{ "x25519_kyber768", "Kyber was a draft: the standard is X25519MLKEM768" },
 	{ "x25519kyber768draft00", "Kyber was a draft: the standard is X25519MLKEM768" },
-	{ "X448MLKEM1024", "TLS has no such group: SecP384r1MLKEM1024 is as strong" },
+	{ "x25519mlkem1024", "TLS has no such group: SecP384r1MLKEM1024 is as strong" },
+	{ "x448mlkem1024", "TLS has no such group: SecP384r1MLKEM1024 is as strong" },
 };
 
 static const char *
@@ -49,6 +50,23 @@ check(struct weir_conf *cf, const struct weir_tls_word *w, SSL_CTX *probe, struc
 	return WEIR_OK;
 }
 
+/* Up to the next separator; takes it out of `rest`, and sets *more when there was one. */
+static struct weir_str
+next_name(struct weir_str *rest, bool *more)
+{
+	struct weir_str name = *rest;
+	size_t n = 0;
+
+	while (n < rest->n && rest->p[n] != ':' && rest->p[n] != '/')
+		n++;
+	*more = n < rest->n;
+	*rest = str_from(*rest, n + *more);
+	name.n = n;
+	while (name.n != 0 && (*name.p == '*' || *name.p == '?' || *name.p == '-'))
+		name = str_from(name, 1);
+	return name;
+}
+
 const char *
 groups_list(struct weir_conf *cf, const struct weir_tls_word *w)
 {
@@ -60,14 +78,8 @@ groups_list(struct weir_conf *cf, const struct weir_tls_word *w)
 		return TLS_GROUPS_DEFAULT;
 	probe = SSL_CTX_new(TLS_method());
 	assert(probe != NULL);
-	for (bool last = false; !last && rc == WEIR_OK; ) {
-		ssize_t colon = str_chr(rest, ':');
-
-		last = colon < 0;
-		rc = check(cf, w, probe, last ? rest : str_of(rest.p, (size_t)colon));
-		if (!last)
-			rest = str_from(rest, (size_t)colon + 1);
-	}
+	for (bool more = true; more && rc == WEIR_OK; )
+		rc = check(cf, w, probe, next_name(&rest, &more));
 	SSL_CTX_free(probe);
 	return rc == WEIR_OK ? pool_cstr(cf->pool, w->s) : NULL;
 }

@@ -6,12 +6,16 @@
 
 #include "core/tls/ctx.h"
 
-/* The hybrid of ML-KEM-768 and X25519 first; then what everybody has. */
-#define TLS_GROUPS_DEFAULT	"X25519MLKEM768:X25519:P-256:P-384"
+/*
+ * The hybrid of ML-KEM-768 and X25519 first; then what everybody has.  The slash makes it more than an order:
+ * a client that knows the first and sent a share of the others only is asked again (HelloRetryRequest).
+ */
+#define TLS_GROUPS_DEFAULT	"X25519MLKEM768/X25519:P-256:P-384"
 
 /*
  * Checks each name and makes OpenSSL's list of them, in the pool and NUL-terminated; "auto" is the
- * default.  NULL after complaining: about a name that nobody knows, and with a hint about those that once
+ * default.  Names are separated by colons, or by slashes as OpenSSL has them, and may have its marks
+ * (* ? -) in front.  NULL after complaining: about a name that nobody knows, and with a hint about those that once
  * were, or were never, groups of TLS.
  */
 const char *groups_list(struct weir_conf *, const struct weir_tls_word *);

@@ -22,7 +22,6 @@ struct weir_tls_handshake {
 	struct weir_timer timer;
 	struct weir_task begin;
 	bool		 server, looked;	/* at the first byte */
-	bool		 refused;		/* find() knew no such server */
 };
 
 static struct weir_slab slab = WEIR_SLAB(weir_tls_handshake);
@@ -227,7 +226,22 @@ handshake_on_hello(SSL *ssl, int *alert, void *arg)
 		return SSL_CLIENT_HELLO_ERROR;
 	}
 	ctx_apply(ctx, ssl);
+	t->record = ctx->record;
 	return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/*
+ * The name was dealt with, so that it is kept in the session; and a session that has just begun has the time
+ * of the context that it began with, not yet of the one that was meant.
+ */
+int
+handshake_on_name(SSL *ssl, int *alert, void *arg)
+{
+	(void)alert, (void)arg;
+	if (!SSL_session_reused(ssl) && SSL_get_session(ssl) != NULL)
+		SSL_SESSION_set_timeout(SSL_get_session(ssl), SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)));
+	return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) != NULL ? SSL_TLSEXT_ERR_OK :
+	    SSL_TLSEXT_ERR_NOACK;
 }
 
 void

@@ -1,6 +1,8 @@
 /*
  * info.c - what was agreed on.
  */
+#include <openssl/objects.h>
+
 #include "core/tls/ctx_ssl.h"
 #include "core/tls/layer.h"
 
@@ -70,10 +72,17 @@ tls_cipher(const struct weir_conn *c)
 }
 
 const char *
+tls_group_name(struct ssl_st *ssl, int id)
+{
+	return id & TLSEXT_nid_unknown ? SSL_group_to_name(ssl, id) : OBJ_nid2sn(id);
+}
+
+const char *
 tls_curve(const struct weir_conn *c)
 {
 	SSL *ssl = ssl_of(c);
-	const char *name = ssl != NULL ? SSL_get0_group_name(ssl) : NULL;
+	int id = ssl != NULL ? (int)SSL_get_negotiated_group(ssl) : NID_undef;
+	const char *name = id != NID_undef ? tls_group_name(ssl, id) : NULL;
 
 	return name != NULL ? name : "";
 }

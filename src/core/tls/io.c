@@ -19,14 +19,17 @@ static struct weir_slab slab = WEIR_SLAB(weir_tls);
 const char *
 tls_error(char *to, size_t room)
 {
-	unsigned long e = ERR_get_error();
 	const char *data = NULL;
 	int flags = 0;
+	unsigned long e = ERR_get_error_all(NULL, NULL, NULL, &data, &flags);
+	size_t n;
 
 	if (e == 0)
 		return "no reason given";
-	(void)ERR_peek_error_data(&data, &flags);
 	ERR_error_string_n(e, to, room);
+	n = strlen(to);
+	if (data != NULL && (flags & ERR_TXT_STRING) && *data != '\0')
+		snprintf(to + n, room - n, ":%s", data);
 	ERR_clear_error();
 	return to;
 }
@@ -145,13 +148,16 @@ tls_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 		ERR_clear_error();
 		rc = SSL_read_ex(t->ssl, p, room, &n);
 		bufq_added(to, rc == 1 ? n : 0);
-		if (rc != 1 && total == 0)
-			return read_nothing(t, rc);
-		if (rc != 1) {		/* what it is will be found by the next read */
-			t->starved = SSL_want_read(t->ssl);
+		if (rc != 1) {
+			ssize_t why = read_nothing(t, rc);
+
+			if (total == 0)
+				return why;
+			t->ended = why != WEIR_AGAIN;	/* and the next read says so */
 			break;
 		}
 		total += n;
+		t->conn->tcp.got += n;
 		if (SSL_has_pending(t->ssl) == 0 && !(t->conn->tcp.ev.ready & EV_READ))
 			break;
 	}
@@ -171,7 +177,7 @@ next_record(struct weir_tls *t, struct weir_bufq *from)
 	if (bufq_load(from, RECORD) != WEIR_OK)
 		return STR_NONE;
 	first = bufq_first(from);
-	want = t->again != 0 ? t->again : (size_t)WEIR_MIN(from->len, (uint64_t)RECORD);
+	want = t->again != 0 ? t->again : (size_t)WEIR_MIN(from->len, (uint64_t)t->record);
 	if (first.n >= want)
 		return str_of(first.p, want);
 	return str_of(together, bufq_peek(from, 0, together, want));
@@ -221,6 +227,7 @@ tls_write(struct weir_sink *sink, struct weir_bufq *from)
 			return total != 0 && why == WEIR_AGAIN ? total : why;
 		}
 		t->again = 0;
+		t->conn->tcp.put += n;
 		bufq_drop(from, n);
 		total += (ssize_t)n;
 	}
@@ -313,7 +320,7 @@ tls_want_read(struct weir_src *src, bool on)
 		return;
 	t->want_read = on;
 	watch(t);
-	if (on && (t->broken || (!t->starved && SSL_has_pending(t->ssl))))
+	if (on && (t->broken || t->ended || (!t->starved && SSL_has_pending(t->ssl))))
 		task_post(&t->notice);
 	else if (!on)
 		task_off(&t->notice);
@@ -428,6 +435,7 @@ layer_new(struct weir_conn *c, SSL *ssl)
 	t->magic = WEIR_TLS_MAGIC;
 	t->ssl = ssl;
 	t->conn = c;
+	t->record = RECORD;
 	t->io.in.ops = &src_ops;
 	t->io.out.ops = &sink_ops;
 	task_init(&t->notice, on_notice);

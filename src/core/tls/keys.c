@@ -2,7 +2,9 @@
  * keys.c - certificates and their keys, from files into contexts.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -23,17 +25,21 @@ struct passwords {
 static int
 read_passwords(struct weir_conf *cf, const struct weir_tls_word *from, struct passwords *to)
 {
-	FILE *f;
+	int fd, err;
+	ssize_t n;
 
 	to->n = 0;
 	if (from->s.n == 0)
 		return WEIR_OK;
-	f = fopen(from->s.p, "re");
-	if (f == NULL)
-		return conf_error(cf, from->node, from->w, "cannot open \"%s\" (%d: %s)", from->s.p, errno,
-		    strerror(errno));
-	to->n = fread(to->text, 1, sizeof to->text, f);
-	fclose(f);
+	fd = open(from->s.p, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, to->text, sizeof to->text) : -1;
+	err = errno;
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return conf_error(cf, from->node, from->w, "cannot read \"%s\" (%d: %s)", from->s.p, err,
+		    strerror(err));
+	to->n = (size_t)n;
 	if (to->n == sizeof to->text)
 		return conf_error(cf, from->node, from->w, "\"%s\" has more than %d bytes", from->s.p,
 		    PASSWORDS_MAX - 1);
@@ -108,6 +114,16 @@ load_chain(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w)
 	return rc;
 }
 
+/* Clients will refuse it, but whoever starts a server with it may know that. */
+static void
+check_time(struct weir_conf *cf, const struct weir_tls_word *w, const X509 *x)
+{
+	if (X509_cmp_current_time(X509_get0_notAfter(x)) < 0)
+		conf_warn(cf, w->node, w->w, "the certificate \"%s\" has expired", w->s.p);
+	else if (X509_cmp_current_time(X509_get0_notBefore(x)) > 0)
+		conf_warn(cf, w->node, w->w, "the certificate \"%s\" is not valid yet", w->s.p);
+}
+
 /* ---- keys ---- */
 
 static void
@@ -154,7 +170,8 @@ load_key(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w,
 		    "it has a password, and there is no ssl_password_file");
 	else if (key == NULL)
 		rc = ctx_error(cf, w, "cannot load certificate key");
-	else if (SSL_CTX_use_PrivateKey(ssl, key) != 1)
+	else if (X509_check_private_key(SSL_CTX_get0_certificate(ssl), key) != 1 ||
+	    SSL_CTX_use_PrivateKey(ssl, key) != 1)
 		rc = ctx_error(cf, w, "this key does not belong to the certificate:");
 	EVP_PKEY_free(key);
 	OPENSSL_cleanse(&p, sizeof p);
@@ -176,6 +193,7 @@ keys_load(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
 		if (load_chain(cf, ssl, cert) != WEIR_OK ||
 		    load_key(cf, ssl, &o->keys.v[i], &o->passwords) != WEIR_OK)
 			return WEIR_FAIL;
+		check_time(cf, cert, SSL_CTX_get0_certificate(ssl));
 	}
 	return WEIR_OK;
 }

@@ -20,10 +20,12 @@ struct weir_tls {
 	struct weir_task	 notice;	/* the reader is told of what OpenSSL still holds */
 	bool			 want_read, want_write;	/* of whoever uses io */
 	bool			 starved;	/* OpenSSL has seen all the bytes that came */
+	bool			 ended;		/* the next read has an end or a failure to tell */
 	bool			 read_wants_write, write_wants_read;
 	bool			 closed;	/* our close_notify was made */
 	bool			 broken;	/* OpenSSL wants no more of it */
 	uint32_t		 again;		/* bytes of a record that is made and not sent */
+	uint32_t		 record;	/* so many bytes go into one */
 	void			*owner;		/* find()'s */
 	struct weir_tls_handshake *handshake;	/* while it lasts */
 };

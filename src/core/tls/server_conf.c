@@ -1,7 +1,8 @@
 /*
  * server_conf.c - the directives ssl_*, for whatever serves.
  *
- * Places that say nothing of their own share the context of the place around them.
+ * A context is made for servers only, when they are read: what http says alone need not be whole.  Servers
+ * that say nothing of their own share that of http.
  */
 #include "core/base/num.h"
 #include "core/tls/server_conf.h"
@@ -13,6 +14,7 @@ struct ssl_conf {
 	struct weir_tls_opts	 o;
 	unsigned		 protocols;
 	int			 verify;
+	bool			 made;		/* ctx, or there is none to make */
 	struct weir_tls_ctx	*ctx;
 };
 
@@ -195,20 +197,42 @@ set_cache(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node
 
 /* ---- the context of a place ---- */
 
+/* A struct of its own was copied from that around it. */
 static int
 ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 {
 	struct ssl_conf *c = conf;
-	const struct weir_node *place;
 
-	if (!(scope->in & IN_SSL) || (c->o.certificates.n == 0 && !c->o.reject))
+	if (scope == cf->main)
+		c->protocols = TLS_V1_2 | TLS_V1_3;
+	c->made = false;
+	c->ctx = NULL;
+	return WEIR_OK;
+}
+
+/* The line to complain about when verifying lacks something. */
+static const struct weir_node *
+verify_line(const struct weir_scope *s)
+{
+	const struct weir_node *n = NULL;
+	const struct weir_scope *at = s;
+
+	for (; at != NULL && n == NULL; at = at->parent)
+		n = conf_written(at, &ssl_module, "ssl_verify_client");
+	return n != NULL ? n : s->node;
+}
+
+int
+tls_server_conf(struct weir_conf *cf, const struct weir_scope *scope)
+{
+	struct ssl_conf *c = scope->conf[index_];
+
+	if (c->made || (c->o.certificates.n == 0 && !c->o.reject))
 		return WEIR_OK;
+	c->made = true;
 	c->o.protocols = c->protocols;
 	c->o.verify = (enum weir_tls_verify)c->verify;
-	place = conf_written(scope, &ssl_module, "ssl_verify_client");
-	if (place == NULL)
-		place = scope->node;
-	c->ctx = tls_server_ctx(cf, place, &c->o);
+	c->ctx = tls_server_ctx(cf, verify_line(scope), &c->o);
 	return c->ctx != NULL ? WEIR_OK : WEIR_FAIL;
 }
 
@@ -242,7 +266,7 @@ static const struct weir_cmd cmds[] = {
 	  "file is worth a warning." },
 	{ "ssl_password_file", IN_SSL, ONE_FILE(set_passwords),
 	  .doc = "Passwords of keys, one on each line; they are tried in turn." },
-	{ "ssl_protocols", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, protocols), .def = NULL, .args_min = 1,
+	{ "ssl_protocols", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, protocols), .args_min = 1,
 	  .args_max = CONF_ANY, .set = set_protocols, .args = "[TLSv1.2] [TLSv1.3]",
 	  .doc = "Which versions of TLS are offered; both unless said otherwise.  Older ones are not there." },
 	{ "ssl_ciphers", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_ciphers, .args = "ciphers",
@@ -269,10 +293,12 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "How many certificates may stand between a client's and a root." },
 	{ "ssl_crl", IN_SSL, ONE_FILE(set_crl),
 	  .doc = "Revoked certificates (PEM): clients that show one of them are refused." },
+	{ "ssl_buffer_size", IN_SSL, CONF_SIZE, CONF_AT(ssl_conf, o.record), .def = "16k", .min = 256, .max = 16384,
+	  .doc = "How much goes into one record: a client can use none of it before all has come." },
 	{ "ssl_session_cache", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_cache,
 	  .args = "off | none | [builtin[:number]] [shared:name:size]",
 	  .doc = "Where sessions are kept that clients resume by their number: in a zone that all workers share and "
-	  "that outlives reloads, 700 or so in each megabyte, or in each worker for itself.  Clients that take tickets need "
+	  "that outlives reloads, 700 or so in each megabyte, or in each worker for itself, when the default server says so.  Clients that take tickets need "
 	  "neither.  none, the default, and off: nowhere." },
 	{ "ssl_session_timeout", IN_SSL, CONF_MSEC, CONF_AT(ssl_conf, o.session_ms), .def = "5m",
 	  .doc = "How long a session can be resumed." },
@@ -291,16 +317,8 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static int
-init(struct weir_conf *cf, struct weir_scope *scope, void *conf)
-{
-	if (scope == cf->main)
-		((struct ssl_conf *)conf)->protocols = TLS_V1_2 | TLS_V1_3;
-	return ready(cf, scope, conf);
-}
-
 const struct weir_module ssl_module = {
 	.name = "ssl", .index = &index_, .conf_size = sizeof(struct ssl_conf),
-	.cmds = cmds, .ready = init,
+	.cmds = cmds, .ready = ready,
 	.doc = "TLS for clients.",
 };

@@ -8,9 +8,11 @@
 
 extern const struct weir_module ssl_module;
 
+/* A server was read: makes its context, if it has a certificate or refuses all.  WEIR_FAIL after complaining. */
+int	tls_server_conf(struct weir_conf *, const struct weir_scope *) WEIR_MUST_USE;
 /*
  * The context of a server's scope.  NULL: no certificate was given, nor ssl_reject_handshake, so nobody can
- * be served there.
+ * be served there but by the default server's.
  */
 const struct weir_tls_ctx *tls_ctx_of(const struct weir_scope *);
 /* The same with the frozen structs. */

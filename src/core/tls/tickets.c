@@ -30,6 +30,15 @@ struct keys {
 
 static int ex_index = -1;
 
+static void
+random_key(struct key *to)
+{
+	to->size = sizeof to->mac;
+	if (RAND_bytes(to->name, sizeof to->name) != 1 || RAND_priv_bytes(to->mac, sizeof to->mac) != 1 ||
+	    RAND_priv_bytes(to->cipher, sizeof to->cipher) != 1)
+		abort();	/* nobody shall guess it */
+}
+
 static int
 read_key(struct weir_conf *cf, const struct weir_tls_word *w, struct key *to)
 {
@@ -112,9 +121,11 @@ tickets_use(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_words *fil
 
 	if (ex_index < 0)
 		ex_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-	keys->v = pool_zalloc(cf->pool, files->n * sizeof *keys->v);
-	keys->n = files->n;
+	keys->n = WEIR_MAX(files->n, 1u);
+	keys->v = pool_zalloc(cf->pool, keys->n * sizeof *keys->v);
 	pool_on_free(cf->pool, forget, keys);
+	if (files->n == 0)
+		random_key(&keys->v[0]);
 	for (unsigned i = 0; i < files->n; i++)
 		if (read_key(cf, &files->v[i], &keys->v[i]) != WEIR_OK)
 			return WEIR_FAIL;

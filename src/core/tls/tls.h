@@ -30,6 +30,8 @@ enum weir_tls_end {
 	TLS_TIMEOUT
 };
 
+struct ssl_st;
+
 struct weir_tls_accept {
 	const struct weir_tls_ctx *ctx;		/* of the default server */
 	/*
@@ -71,6 +73,8 @@ struct weir_str tls_server_name(const struct weir_conn *);	/* as it was asked fo
 const char	*tls_protocol(const struct weir_conn *);	/* "TLSv1.3" */
 const char	*tls_cipher(const struct weir_conn *);
 const char	*tls_curve(const struct weir_conn *);		/* the group: "X25519MLKEM768" */
+/* A group by OpenSSL's number, with the name that nginx gives it: "prime256v1"; NULL: it has none. */
+const char	*tls_group_name(struct ssl_st *, int id);
 bool	tls_resumed(const struct weir_conn *);
 /* The OpenSSL object itself, for info.c's callers in this rank; NULL without TLS. */
 struct ssl_st	*tls_ssl(const struct weir_conn *);

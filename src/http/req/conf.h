@@ -133,12 +133,13 @@ struct weir_limit_except {
 extern bool (*http_trusts)(void *const *conf, const struct weir_addr *);
 
 /*
- * TLS (route.c): the context that a connection to this address begins with, NULL: it is clear; and
- * that of the server which is meant by a name, with the server.
+ * TLS (route.c): the context that a connection to this address begins with, NULL: it is clear; the
+ * server which is meant by a name; and the context by which a server is reached: its own, or, as in nginx, the
+ * default server's.
  */
 const struct weir_tls_ctx *route_tls(const struct weir_listen *);
-const struct weir_tls_ctx *route_tls_name(const struct weir_listen *, struct weir_str name,
-	    struct weir_http_server **);
+struct weir_http_server *route_tls_name(const struct weir_listen *, struct weir_str name);
+const struct weir_tls_ctx *route_tls_of(const struct weir_listen *, const struct weir_http_server *);
 /*
  * Finding (route.c).  `host` as host_parse() gives it, empty when there was none.  NULL: a regex of
  * server_name gave up (it is logged), which is a 500.

@@ -314,10 +314,11 @@ static const struct weir_cmd cmds[] = {
 	  .flags = CONF_MULTI, .args = "address[:port] | port | unix:path [default_server] "
 	  "[backlog=number] [rcvbuf=size] [sndbuf=size] [fastopen=number] [ipv6only=on | off] "
 	  "[so_keepalive=on | off | idle:interval:count] [deferred] [bind] [reuseport] "
-	  "[proxy_protocol[=trusted]]",
+	  "[ssl] [proxy_protocol[=trusted]]",
 	  .doc = "An address of the server.  Without any it listens on port 80, or 8000 when it "
 	  "is not started by root.  Every address has a socket of its own for each worker, so "
-	  "reuseport and bind say what is done anyway.  With proxy_protocol every connection begins with "
+	  "reuseport and bind say what is done anyway.  With ssl, in any server's listen of that address, "
+	  "connections are encrypted: see ssl_certificate.  With proxy_protocol every connection begins with "
 	  "a header of the PROXY protocol, version 1 or 2, within client_header_timeout, and is closed when it "
 	  "does not; what the header says is in variables, and counts as the client's address by "
 	  "real_ip_header and set_real_ip_from.  With proxy_protocol=trusted connections of all whom "

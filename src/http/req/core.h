@@ -17,14 +17,13 @@ struct weir_http_listen {
 	bool		 deferred, v6only_given;
 	bool		 given;		/* options of the socket were written here */
 	bool		 dflt;		/* default_server */
-	bool		 ssl;
 	unsigned	 protocols;	/* LISTEN_ bits: what is spoken before or instead of plain HTTP/1 */
 	bool		 trusted;	/* proxy_protocol=trusted */
 	const struct weir_node *node;
 	unsigned	 word;
 };
 
-enum { LISTEN_PROXY_PROTOCOL = 1 };
+enum { LISTEN_PROXY_PROTOCOL = 1, LISTEN_SSL = 2 };
 
 struct weir_http_addr {
 	struct weir_listen *listen;
@@ -36,6 +35,7 @@ struct weir_http_addr {
 	bool		 protocols_set, protocols_changed;
 	const struct weir_node *ssl;		/* the first listen that says ssl; NULL: none does */
 	unsigned	 n_servers;
+	struct weir_http_server *bare;		/* the first without a certificate; NULL: none is */
 	struct weir_names names;
 };
 

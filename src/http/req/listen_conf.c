@@ -200,7 +200,7 @@ not_here(struct line *l)
 static int
 set_ssl(struct line *l)
 {
-	l->to->ssl = true;
+	l->to->protocols |= LISTEN_SSL;
 	return WEIR_OK;
 }
 
@@ -497,8 +497,10 @@ take(struct weir_conf *cf, struct weir_http_listen *by, struct weir_http_server 
 	if (a == NULL)
 		a = addr_new(cf, l);
 	a->n_servers++;
-	if (by->ssl && a->ssl == NULL)
+	if ((by->protocols & LISTEN_SSL) && a->ssl == NULL)
 		a->ssl = by->node;
+	if (a->bare == NULL && tls_ctx_of(server->scope) == NULL)
+		a->bare = server;
 	take_protocols(cf, a, by);
 	if (take_options(cf, a, by) != WEIR_OK || take_default(cf, a, by, server) != WEIR_OK)
 		return WEIR_FAIL;
@@ -522,6 +524,8 @@ listen_server(struct weir_conf *cf, struct weir_http_server *server)
 	const struct weir_http_conf	*c = conf_of(server->scope, &http_module);
 	int				 rc = WEIR_OK;
 
+	if (tls_server_conf(cf, server->scope) != WEIR_OK)
+		rc = WEIR_FAIL;
 	if (server->listens == NULL)
 		listen_default(cf, server);
 	if (server->n_names == 0)
@@ -543,10 +547,14 @@ listen_check(struct weir_conf *cf)
 	for (struct weir_listen *l = cycle_of(cf)->listeners.first; l != NULL; l = l->next) {
 		const struct weir_http_addr *a = l->owner;
 
-		if (l->on_conn != on_conn || a->ssl == NULL || tls_ctx_of(a->dflt->scope) != NULL)
+		if (l->on_conn != on_conn || a->ssl == NULL)
 			continue;
-		rc = conf_error(cf, a->ssl, 0, "no \"ssl_certificate\" is defined for the \"listen ... ssl\" "
-		    "directive, and no \"ssl_reject_handshake\"");
+		if (tls_ctx_of(a->dflt->scope) == NULL)
+			rc = conf_error(cf, a->ssl, 1, "no \"ssl_certificate\" is defined for the "
+			    "\"listen ... ssl\" directive, and no \"ssl_reject_handshake\"");
+		else if (a->bare != NULL && tls_ctx_rejects(tls_ctx_of(a->dflt->scope)))
+			rc = conf_error(cf, a->bare->node, 0, "no \"ssl_certificate\" is defined for a server on "
+			    "%s, where the default server refuses handshakes", l->text);
 	}
 	return rc;
 }

@@ -3,8 +3,9 @@
  *
  * All names of the servers that share one listening address.  The order is nginx's: the exact name,
  * the longest wildcard with the star in front, the longest with the star behind,
- * then regexes as they were written.  Without a session (a TLS handshake has none yet) no captures are kept.  Nothing is allocated while finding, and the
- * cost does not depend on the number of names (regexes excepted).
+ * then regexes as they were written.  Without a session (a TLS handshake has none yet) no captures
+ * are kept.  Nothing is allocated while finding, and the cost does not depend on the number of names
+ * (regexes excepted).
  */
 #ifndef WEIR_HTTP_REQ_NAMES_H
 #define WEIR_HTTP_REQ_NAMES_H

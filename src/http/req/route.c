@@ -49,18 +49,23 @@ route_tls(const struct weir_listen *l)
 	return a->ssl != NULL ? tls_ctx_in(a->dflt->conf) : NULL;
 }
 
-const struct weir_tls_ctx *
-route_tls_name(const struct weir_listen *l, struct weir_str name, struct weir_http_server **server)
+struct weir_http_server *
+route_tls_name(const struct weir_listen *l, struct weir_str name)
 {
 	const struct weir_http_addr	*a = addr_of(l);
-	const struct weir_tls_ctx	*ctx;
+	struct weir_http_server		*server;
 
-	*server = NULL;
-	if (name.n == 0 || names_find(&a->names, NULL, name, server) != WEIR_OK)
-		*server = a->dflt;
-	/* a server without certificates is reached by those of the default one, as in nginx */
-	ctx = tls_ctx_in((*server)->conf);
-	return ctx != NULL ? ctx : tls_ctx_in(a->dflt->conf);
+	if (name.n == 0 || names_find(&a->names, NULL, name, &server) != WEIR_OK)
+		return a->dflt;
+	return server;
+}
+
+const struct weir_tls_ctx *
+route_tls_of(const struct weir_listen *l, const struct weir_http_server *server)
+{
+	const struct weir_tls_ctx	*ctx = tls_ctx_in(server->conf);
+
+	return ctx != NULL ? ctx : tls_ctx_in(addr_of(l)->dflt->conf);
 }
 
 int

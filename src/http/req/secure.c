@@ -36,31 +36,39 @@ judge_client(struct weir_req *r, enum weir_tls_verify how, const char **why)
 	return 0;
 }
 
+/*
+ * May a request for one server come by a handshake that was made with another?  Not where either asks for
+ * certificates: what the client showed was judged by other rules, or not at all (S-125).
+ */
+static bool
+is_misdirected(const struct weir_req *r, const struct weir_tls_ctx *ctx)
+{
+	const struct weir_http_server *met = tls_owner(r->s.conn);
+	const struct weir_tls_ctx *by;
+
+	if (met == NULL || met == r->server)
+		return false;
+	by = route_tls_of(r->s.conn->from, met);
+	return by != ctx && (tls_ctx_verify(ctx) != VERIFY_OFF || tls_ctx_verify(by) != VERIFY_OFF);
+}
+
 int
 secure_judge(struct weir_req *r, const char **why)
 {
-	const struct weir_http_server *met;
 	const struct weir_tls_ctx *ctx;
 
-	if (likely(r->s.conn->layer == NULL)) {
+	if (likely(!conn_is_tls(r->s.conn))) {
 		if (!(r->s.conn->flags & CONN_NOT_TLS))
 			return 0;
 		*why = "client sent plain HTTP request to HTTPS port";
 		return 497;
 	}
-	met = tls_owner(r->s.conn);
-	if (met == NULL)
-		met = route_default(r->s.conn->from);
-	ctx = tls_ctx_in(r->server->conf);
-	if (met != r->server && ctx != tls_ctx_in(met->conf) &&
-	    ((ctx != NULL && tls_ctx_verify(ctx) != VERIFY_OFF) ||
-	     tls_ctx_verify(tls_ctx_in(met->conf)) != VERIFY_OFF)) {
+	ctx = route_tls_of(r->s.conn->from, r->server);
+	if (is_misdirected(r, ctx)) {
 		*why = "client attempted to request the server name different from the one that was negotiated";
 		return 421;
 	}
-	if (ctx == NULL || tls_ctx_verify(ctx) == VERIFY_OFF)
-		return 0;
-	return judge_client(r, tls_ctx_verify(ctx), why);
+	return tls_ctx_verify(ctx) != VERIFY_OFF ? judge_client(r, tls_ctx_verify(ctx), why) : 0;
 }
 
 const char *

@@ -412,11 +412,6 @@ prepare(struct weir_req *r, const char **why)
 		return status;
 	}
 	req_set_location(r, NULL);
-	status = secure_judge(r, why);
-	if (unlikely(status != 0)) {
-		r->uri.path = STR("/");
-		return status;
-	}
 	if (r->method_id == M_CONNECT || r->method_id == M_TRACE) {
 		*why = "method is not allowed at a reverse proxy";
 		r->uri.path = STR("/");
@@ -428,7 +423,7 @@ prepare(struct weir_req *r, const char **why)
 	} else if (uri_parse(r->s.pool, target, REQ_CORE(r)->merge_slashes, &r->uri, why) != WEIR_OK) {
 		return 400;
 	}
-	return 0;
+	return secure_judge(r, why);
 }
 
 void

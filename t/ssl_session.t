@@ -1,0 +1,129 @@
+#!/usr/bin/perl
+
+# Sessions that are resumed: by tickets and by numbers, across workers and reloads.
+#
+# effect: ssl_session_cache ssl_session_timeout ssl_session_tickets ssl_session_ticket_key
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use Test::More;
+use Weir;
+
+our $w = Weir->new;
+my $dir = $w->dir;
+$w->cert('s', cn => 'localhost');
+$w->write("key$_", join('', map { chr(int rand 256) } 1 .. 80), 0600) for 1, 2;
+$w->write('key3', join('', map { chr(int rand 256) } 1 .. 48), 0600);
+$w->write('www/index.html', 'x');
+
+sub conf
+{
+	my (%in) = @_;
+	my $servers = '';
+	$servers .= "server { listen 127.0.0.1:%PORT1% ssl; server_name $_; $in{$_} }\n" for sort keys %in;
+	return "worker_processes 2;\nhttp {\nssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/s.key;\n" .
+	    "add_header X-Tls \"\$ssl_session_reused \$ssl_session_id\" always;\n$servers}\n";
+}
+my %all = (
+	'0' => 'return 200 0;',
+	'tickets' => 'return 200 1;',
+	'nothing' => 'ssl_session_tickets off; ssl_session_cache off; return 200 1;',
+	'cache' => 'ssl_session_tickets off; ssl_session_cache shared:one:1m; return 200 1;',
+	'both' => 'ssl_session_tickets off; ssl_session_cache builtin shared:one:1m; return 200 1;',
+	'short' => 'ssl_session_timeout 1s; return 200 1;',
+	'keyed' => 'ssl_session_ticket_key %DIR%/key1; return 200 1;',
+	'keyed2' => 'ssl_session_ticket_key %DIR%/key3; ssl_session_ticket_key %DIR%/key2; return 200 1;',
+);
+$w->start(conf(%all));
+
+my $file = 0;
+# Makes a session, uses it so many times, and says how often it was resumed.
+sub resumed
+{
+	my ($name, $v, $times, $between, $w) = @_;
+	$w //= $main::w;
+	my $f = "$dir/session" . ++$file;
+	my $out = $w->s_client($name, $v, '-sess_out', $f);
+	like $out, qr/\A(?=.*New, TLS)(?=.*X-Tls: \. )/s, "$name $v: a new session" or return -1;
+	$between->() if $between;
+	my $n = 0;
+	for (1 .. $times) {
+		my $r = $w->s_client($name, $v, (-s $f ? ('-sess_in', $f) : ()));
+		$n++ if $r =~ /Reused, TLS/;
+		is $r =~ /Reused, TLS/ ? 'r' : '.', $r =~ /X-Tls: (\S)/ ? $1 : '?', "$name $v: the variable says the same";
+	}
+	return $n;
+}
+
+# Eight times, so that both workers are asked.
+for my $v ('-tls1_3', '-tls1_2') {
+	is resumed('tickets', $v, 8), 8, "$v: tickets, of any worker";
+	is resumed('nothing', $v, 4), 0, "$v: neither tickets nor a cache: nothing is resumed";
+	is resumed('cache', $v, 8), 8, "$v: the shared cache, of any worker";
+	is resumed('both', $v, 8), 8, "$v: with builtin, too";
+	is resumed('keyed', $v, 4), 4, "$v: a key from a file";
+	is resumed('keyed2', $v, 4), 4, "$v: a short one";
+	is resumed('short', $v, 2, sub { my $until = time + 2; wait_for(sub { time > $until }) }), 0,
+	    "$v: not after ssl_session_timeout";
+}
+like $w->s_client('cache', '-tls1_2'), qr/X-Tls: \. [0-9a-f]{64}\r/, '$ssl_session_id';
+unlike $w->s_client('nothing', '-tls1_2'), qr/TLS session ticket:/, 'ssl_session_tickets off';
+like $w->s_client('tickets', '-tls1_2'), qr/TLS session ticket lifetime hint: 300 /, 'ssl_session_timeout is told: 5m';
+
+# ---- reloads ----
+
+is resumed('cache', '-tls1_2', 4, sub { $w->reload }), 4, 'the shared cache outlives a reload';
+is resumed('keyed', '-tls1_3', 4, sub { $w->reload }), 4, 'so do keys from files';
+is resumed('keyed', '-tls1_3', 4, sub {
+	$all{keyed} = 'ssl_session_ticket_key %DIR%/key2; ssl_session_ticket_key %DIR%/key1; return 200 1;';
+	ok $w->reload(conf(%all)), 'the key is replaced';
+}), 4, 'the second key opens, too';
+is resumed('keyed', '-tls1_3', 4, sub {
+	$all{keyed} = 'ssl_session_ticket_key %DIR%/key1; return 200 1;';
+	ok $w->reload(conf(%all)), 'the key is taken away';
+}), 0, 'who has another key opens nothing';
+{
+	my $f = "$dir/old";
+	$w->s_client('cache', '-tls1_2', '-sess_out', $f);
+	$w->cert('s', cn => 'localhost');
+	ok $w->reload, 'another certificate';
+	like $w->s_client('cache', '-tls1_2', '-sess_in', $f), qr/New, TLS/, '... ends the sessions of the old one';
+}
+is $w->stop, 0, 'stop';
+
+# ---- in the worker itself, as the default server says ----
+
+my $b = Weir->new;
+$b->cert('s');
+$b->start(conf('0' => 'ssl_session_tickets off; ssl_session_cache builtin:100; return 200 0;', 'x' => 'return 200 x;') =~
+    s/worker_processes 2/worker_processes 1/r);
+is resumed('0', '-tls1_2', 4, undef, $b), 4, 'builtin';
+is resumed('0', '-tls1_2', 2, sub { $b->reload }, $b), 0, '... ends with the worker';
+
+# ---- mistakes ----
+
+my $t = Weir->new;
+$t->expect_alert(qr/\[emerg\]/);
+$t->cert('s');
+$t->write('short', 'x' x 47, 0600);
+$t->write('long', 'x' x 81, 0600);
+$t->write('open', 'x' x 80, 0644);
+for (['ssl_session_ticket_key %DIR%/short;', qr/4:\d+: ssl_session_ticket_key: ".*short" must be 48 or 80 bytes/],
+    ['ssl_session_ticket_key %DIR%/long;', qr/4:\d+: ssl_session_ticket_key: ".*long" must be 48 or 80 bytes/],
+    ['ssl_session_ticket_key %DIR%/none;', qr/4:\d+: ssl_session_ticket_key: cannot read ".*none" \(2: No such file/],
+    ['ssl_session_ticket_key %DIR%/open;', qr/4:\d+: ssl_session_ticket_key: everybody can read the keys in ".*open"/],
+    ['ssl_session_cache shared:x;', qr/4:\d+: ssl_session_cache: it has a name and a size/],
+    ['ssl_session_cache shared:x:huge;', qr/4:\d+: ssl_session_cache: /],
+    ['ssl_session_cache shared:x:1k;', qr/4:\d+: ssl_session_cache: /],
+    ['ssl_session_cache off none;', qr/4:\d+: ssl_session_cache: invalid session cache "off"/],
+    ['ssl_session_cache builtin:x;', qr/4:\d+: ssl_session_cache: /],
+    ['ssl_session_cache some;', qr/4:\d+: ssl_session_cache: invalid session cache "some"/]) {
+	my ($text, $re) = @$_;
+	my ($code, $out, $err) = $t->test_conf("http {\nssl_certificate %DIR%/s.crt; ssl_certificate_key %DIR%/s.key;\n" .
+	    "server { listen 127.0.0.1:%PORT1% ssl;\n$text\n}\n}\n");
+	is $code, 1, "$text is refused";
+	like $err, $re, '... at its place';
+}
+done_testing;
