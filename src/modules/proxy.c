@@ -3,6 +3,7 @@
  *
  * The course of a proxied request is http/up's; here is only what the directives say.
  */
+#include "core/net/resolver.h"
 #include "core/proc/cycle.h"
 #include "http/up/rules_conf.h"
 
@@ -54,20 +55,90 @@ split_target(struct weir_str url, struct weir_str *host, struct weir_str *uri)
 	return host->n != 0;
 }
 
-static struct weir_group *
-group_at_run(struct weir_req *r, struct weir_str host)
+/* A name that a variable gave, while it is asked for. */
+struct naming {
+	struct weir_lookup lookup;
+	struct weir_req	*r;
+	struct weir_str	 host, name;	/* with and without its port */
+	unsigned	 port;
+	struct weir_group *group;
+	bool		 answered;
+};
+
+static void
+on_named(struct weir_lookup *l)
 {
-	struct weir_group *g = group_find(r->s.conf, host);
+	struct naming *n = WEIR_OF(l, struct naming, lookup);
+	struct weir_req *r = n->r;
+	struct weir_addr *v;
+
+	n->answered = true;
+	if (l->how == RESOLVED) {
+		v = pool_dup(r->s.pool, l->addrs, l->n * sizeof *v);
+		for (unsigned i = 0; i < l->n; i++)
+			addr_set_port(&v[i], n->port);
+		n->group = group_of_addrs(r->s.pool, v, l->n, n->host);
+	} else {
+		log_errorx(&r->s.log, "%.*s could not be resolved (%s)", STR_ARG(n->name), resolve_error(l->how));
+	}
+	weir_resume(&r->s);
+}
+
+static void
+stop_naming(void *arg)
+{
+	lookup_cancel(&((struct naming *)arg)->lookup);
+}
+
+static bool
+ask_name(struct weir_req *r, struct weir_str host, struct weir_str name, unsigned port)
+{
+	struct naming *n;
+	uint64_t timeout_ms;
+	struct weir_resolver *resolver = resolver_of(r->s.conf, &timeout_ms);
+
+	if (resolver == NULL) {
+		log_errorx(&r->s.log, "no resolver defined to resolve %.*s", STR_ARG(name));
+		return false;
+	}
+	n = sess_ctx_make(&r->s, index_, sizeof *n);
+	n->r = r;
+	n->host = host;
+	n->name = name;
+	n->port = port;
+	req_doing(r, "resolving the name of the upstream");
+	lookup_start(&n->lookup, resolver, name, timeout_ms, on_named);
+	pool_on_free(r->s.pool, stop_naming, n);
+	return true;
+}
+
+/* WEIR_OK and *g; WEIR_AGAIN: its name is being asked for; WEIR_FAIL, logged. */
+static int
+group_at_run(struct weir_req *r, struct weir_str host, struct weir_group **g)
+{
+	struct naming *n = sess_ctx(&r->s, index_);
 	struct weir_addr a;
 	struct weir_str name;
 	unsigned port = 80;
 
-	if (g != NULL)
-		return g;
-	if (addr_parse(r->s.pool, host, 80, &a, &name, &port) == WEIR_OK)
-		return group_of_addr(r->s.pool, &a, host);
-	log_errorx(&r->s.log, "no resolver defined to resolve %.*s", STR_ARG(host));
-	return NULL;
+	if (n != NULL && !n->answered)
+		return WEIR_AGAIN;
+	if (n != NULL) {
+		*g = n->group;
+		return n->group != NULL ? WEIR_OK : WEIR_FAIL;
+	}
+	*g = group_find(r->s.conf, host);
+	if (*g != NULL)
+		return WEIR_OK;
+	switch (addr_parse(r->s.pool, host, 80, &a, &name, &port)) {
+	case WEIR_OK:
+		*g = group_of_addrs(r->s.pool, &a, 1, host);
+		return WEIR_OK;
+	case WEIR_AGAIN:
+		return ask_name(r, host, name, port) ? WEIR_AGAIN : WEIR_FAIL;
+	}
+	log_errorx(&r->s.log, "\"%.*s\" is no address of an upstream", STR_ARG(host));
+	return WEIR_FAIL;
 }
 
 /* The request line's target when no URI is given: as the client sent it, unless a rewrite changed it. */
@@ -112,8 +183,12 @@ pass_variable(struct weir_req *r, const struct proxy_conf *c)
 		return req_error(r, 500);
 	}
 	r->proxy_host = host;
-	if ((g = group_at_run(r, host)) == NULL)
+	switch (group_at_run(r, host, &g)) {
+	case WEIR_AGAIN:
+		return WEIR_WAIT;
+	case WEIR_FAIL:
 		return req_error(r, 502);
+	}
 	if (uri.n == 0)
 		uri = own_target(r);
 	else if (uri.p[0] == '?')

@@ -307,17 +307,23 @@ group_find(void *const *conf, struct weir_str name)
 }
 
 struct weir_group *
-group_of_addr(struct weir_pool *pool, const struct weir_addr *a, struct weir_str text)
+group_of_addrs(struct weir_pool *pool, const struct weir_addr *addrs, unsigned n, struct weir_str text)
 {
+	static unsigned turn;
 	struct weir_group *g = POOL_NEW(pool, weir_group);
+	unsigned first = turn++;
 
 	g->name = g->host = text;
-	g->n = 1;
-	g->peers = POOL_NEW(pool, weir_peer);
-	g->peers[0].addr = *a;
-	g->peers[0].text = g->peers[0].name = text;
-	g->peers[0].weight = g->peers[0].max_fails = 1;
-	g->peers[0].fail_timeout_ms = 10000;
+	g->n = n;
+	g->peers = pool_zalloc(pool, n * sizeof *g->peers);
+	for (unsigned i = 0; i < n; i++) {
+		struct weir_peer *p = &g->peers[i];
+		char addr[ADDR_TEXT_MAX];
+
+		p->addr = addrs[(first + i) % n];
+		p->text = p->name = pool_str(pool, str_of(addr, addr_put(addr, &p->addr)));
+		p->weight = 1;		/* its failures are forgotten with the request */
+	}
 	finish(g);
 	return g;
 }

@@ -80,8 +80,11 @@ int	group_get(struct weir_conf *, const struct weir_node *, unsigned w, struct w
 	    unsigned port, struct weir_group **) WEIR_MUST_USE;
 /* At run time, for names that come out of variables: a group that the session's configuration defines, or NULL. */
 struct weir_group *group_find(void *const *conf, struct weir_str name);
-/* A group of one address, in a pool: for addresses that come out of variables. */
-struct weir_group *group_of_addr(struct weir_pool *, const struct weir_addr *, struct weir_str text);
+/*
+ * A group of addresses, in a pool: for those that come out of variables.  They are asked in turn from one to the next
+ * request.  `text`: the name that they came from.
+ */
+struct weir_group *group_of_addrs(struct weir_pool *, const struct weir_addr *, unsigned n, struct weir_str text);
 
 extern const struct weir_module upstream_module;
 
