@@ -20,10 +20,11 @@ on_log(struct weir_sess *s)
 	static uint64_t		 told_ms;
 	struct weir_req		*r = req_of(s);
 	const struct post_conf	*c = REQ_CONF(r, post_conf, post_action_module);
-	struct weir_sub_opts	 o = { .uri = c->to, .background = true, .instead = true, .keep = SUB_DROP };
+	struct weir_sub_opts	 o;
 
-	if (r->parent != NULL || r->server == NULL || c->to.n == 0 || str_eq(c->to, STR("off")))
+	if (c->to.n == 0 || r->parent != NULL || r->server == NULL || str_eq(c->to, STR("off")))
 		return WEIR_NEXT;
+	o = (struct weir_sub_opts){ .uri = c->to, .background = true, .instead = true, .keep = SUB_DROP };
 	/* A body that nobody kept is gone. */
 	o.clone = !req_has_body(r) || (r->req_body != NULL && r->req_body->complete);
 	if (sub_start(r, &o) != NULL)

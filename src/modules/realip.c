@@ -104,10 +104,11 @@ on_request(struct weir_sess *s)
 {
 	const struct realip_conf *c = SESS_CONF(s, module_index);
 	const struct weir_addr	*peer = &s->conn->peer;
-	struct weir_addr	 found = *peer;
+	struct weir_addr	 found;
 
 	if (s->peer != peer || !trusts(c, peer))
 		return WEIR_NEXT;
+	found = *peer;
 	if (c->source == FROM_FIELD)
 		follow_fields(c, &req_of(s)->msg->fields, &found);
 	else if (s->conn->proxied != NULL)

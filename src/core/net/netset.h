@@ -55,6 +55,13 @@ void	 netset_add_range(struct weir_pool *, struct weir_netset *, bool six, const
 bool	 netset_drop(struct weir_netset *, bool six, const struct weir_netrange *);
 void	 netset_freeze(struct weir_pool *, struct weir_netset *);
 
+/* Does a frozen set hold nobody at all?  For those who ask with every request. */
+static inline bool
+netset_is_empty(const struct weir_netset *s)
+{
+	return (s->four.ids.n | s->six.ids.n | s->other) == 0;
+}
+
 /*
  * The id of the first rule that holds the address, or NETSET_NONE.  As with cidr_has(), an IPv6 address that
  * stands for an IPv4 one is looked for as both.

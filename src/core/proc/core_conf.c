@@ -334,7 +334,7 @@ core_debug_peer(const struct weir_addr *a)
 {
 	const struct core_main *m = core_main_of(weir_cycle);
 
-	return netset_find(&m->debug_nets, a) != NETSET_NONE;
+	return !netset_is_empty(&m->debug_nets) && netset_find(&m->debug_nets, a) != NETSET_NONE;
 }
 
 void
