@@ -215,9 +215,9 @@ subtest 'in the access log' => sub {
 	my $three = qr{127\.0\.0\.1:\d+, 127\.0\.0\.1:\d+, 127\.0\.0\.1:\d+};
 	like $l, qr{^/all/503\|503\|$three\|503, 503, 503\|}, 'three attempts';
 	($l) = grep m{^/nonidem/close\|200\|.*,}, @l;
-	like $l, qr{\|200\|\Q$p2\E, \Q$p4\E\|-, 200\|} , 'none of the first';
+	like $l, qr{\|200\|\Q$p2\E, \Q$p4\E\|502, 200\|}, 'an upstream that said nothing counts as 502';
 	($l) = grep m{^/connect/\|}, @l;
-	like $l, qr{\|504\|[^|]*\|-\|0\.[23]\d\d\|-\|-\|0\|}, 'no connection';
+	like $l, qr{\|504\|[^|]*\|504\|0\.[23]\d\d\|-\|-\|0\|}, 'no connection';
 	($l) = grep m{^/dead/\|}, @l;
 	like $l, qr{^/dead/\|502\|}, 'nobody there';
 };

@@ -130,6 +130,8 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		return;
 	}
 	log_errorx(&u->r->s.log, "%s", why);
+	if (u->attempts.n != 0 && attempt(u)->status == 0)
+		attempt(u)->status = status_of(how);	/* as nginx has it in $upstream_status */
 	up_let_go(u, stale ? WENT_NOWHERE : WENT_BADLY);
 	if (u->r->body_refused) {
 		up_give_up(u, 413);

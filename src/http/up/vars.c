@@ -178,10 +178,13 @@ get_cookie(struct weir_sess *s, struct weir_str *to, const void *data)
 		struct weir_str v = f->value;
 		ssize_t end;
 
-		if (f->known != H_SET_COOKIE || !str_begins(v, *name) || v.n <= name->n ||
-		    v.p[name->n] != '=')
+		/* The names of variables know no case. */
+		if (f->known != H_SET_COOKIE || !str_ibegins(v, *name))
 			continue;
-		v = str_from(v, name->n + 1);
+		v = str_trim(str_from(v, name->n));
+		if (v.n == 0 || v.p[0] != '=')
+			continue;
+		v = str_trim(str_from(v, 1));
 		end = str_chr(v, ';');
 		*to = end >= 0 ? str_of(v.p, (size_t)end) : v;
 		return WEIR_OK;
