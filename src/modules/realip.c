@@ -106,7 +106,7 @@ on_request(struct weir_sess *s)
 	const struct weir_addr	*peer = &s->conn->peer;
 	struct weir_addr	 found;
 
-	if (s->peer != peer || !trusts(c, peer))
+	if (netset_is_empty(&c->from) || s->peer != peer || !trusts(c, peer))
 		return WEIR_NEXT;
 	found = *peer;
 	if (c->source == FROM_FIELD)
