@@ -171,6 +171,7 @@ struct weir_link {
 	const struct weir_codec	*codec;
 	struct weir_conn	*conn;
 	unsigned		 requests;	/* exchanges so far */
+	uint64_t		 kind;		/* of whoever keeps it: links of different kinds cannot stand in for each other */
 	uint64_t		 idle_since_ms;
 	/*
 	 * The loan of an exchange has ended (after its release) with the link idle and fit for another, or

@@ -4,11 +4,13 @@
  * The course of a proxied request is http/up's; here is only what the directives say.
  */
 #include "core/net/resolver.h"
+#include "core/peer/tls_conf.h"
 #include "core/proc/cycle.h"
 #include "http/up/rules_conf.h"
 
 struct proxy_target {			/* proxy_pass */
 	bool		 given;
+	bool		 secure;		/* https */
 	bool		 has_uri;		/* a URI part was given: it replaces the location's prefix */
 	struct weir_group *group;		/* NULL: the address has variables */
 	struct weir_str	 host;			/* as written: $proxy_host */
@@ -31,15 +33,16 @@ static unsigned index_;
 
 /* ---- the request ---- */
 
-/* "http://host:port/uri" that came out of variables. */
+/* "http://host:port/uri", or https. */
 static bool
-split_target(struct weir_str url, struct weir_str *host, struct weir_str *uri)
+split_target(struct weir_str url, struct weir_str *host, struct weir_str *uri, bool *secure)
 {
 	ssize_t at;
 
-	if (!str_ibegins(url, STR("http://")))
+	*secure = str_ibegins(url, STR("https://"));
+	if (!*secure && !str_ibegins(url, STR("http://")))
 		return false;
-	url = str_from(url, 7);
+	url = str_from(url, *secure ? 8 : 7);
 	if (str_ibegins(url, STR("unix:"))) {
 		struct weir_str rest = str_from(url, 5);
 
@@ -114,12 +117,12 @@ ask_name(struct weir_req *r, struct weir_str host, struct weir_str name, unsigne
 
 /* WEIR_OK and *g; WEIR_AGAIN: its name is being asked for; WEIR_FAIL, logged. */
 static int
-group_at_run(struct weir_req *r, struct weir_str host, struct weir_group **g)
+group_at_run(struct weir_req *r, struct weir_str host, unsigned dflt, struct weir_group **g)
 {
 	struct naming *n = sess_ctx(&r->s, index_);
 	struct weir_addr a;
 	struct weir_str name;
-	unsigned port = 80;
+	unsigned port = dflt;
 
 	if (n != NULL && !n->answered)
 		return WEIR_AGAIN;
@@ -130,7 +133,7 @@ group_at_run(struct weir_req *r, struct weir_str host, struct weir_group **g)
 	*g = group_find(r->s.conf, host);
 	if (*g != NULL)
 		return WEIR_OK;
-	switch (addr_parse(r->s.pool, host, 80, &a, &name, &port)) {
+	switch (addr_parse(r->s.pool, host, dflt, &a, &name, &port)) {
 	case WEIR_OK:
 		*g = group_of_addrs(r->s.pool, &a, 1, host);
 		return WEIR_OK;
@@ -177,13 +180,14 @@ pass_variable(struct weir_req *r, const struct proxy_conf *c)
 {
 	struct weir_str url = expr_eval(&r->s, &c->pass.variable), host, uri;
 	struct weir_group *g;
+	bool secure;
 
-	if (!split_target(url, &host, &uri)) {
+	if (!split_target(url, &host, &uri, &secure)) {
 		log_errorx(&r->s.log, "invalid URL prefix in \"%.*s\"", STR_ARG(url));
 		return req_error(r, 500);
 	}
 	r->proxy_host = host;
-	switch (group_at_run(r, host, &g)) {
+	switch (group_at_run(r, host, secure ? 443 : 80, &g)) {
 	case WEIR_AGAIN:
 		return WEIR_WAIT;
 	case WEIR_FAIL:
@@ -202,7 +206,7 @@ pass_variable(struct weir_req *r, const struct proxy_conf *c)
 			uri = uri_escape(r->s.pool, uri, ESCAPE_REDIRECT);
 			break;
 		}
-	return up_start(r, &c->up, g, uri, host);
+	return up_start(r, &c->up, g, uri, host, secure);
 }
 
 static enum weir_next
@@ -218,7 +222,8 @@ on_content(struct weir_sess *s)
 	if (c->pass.group == NULL)
 		return pass_variable(r, c);
 	r->proxy_host = c->pass.host;
-	return up_start(r, &c->up, c->pass.group, c->pass.has_uri ? replaced_target(r, c) : own_target(r), c->pass.host);
+	return up_start(r, &c->up, c->pass.group, c->pass.has_uri ? replaced_target(r, c) : own_target(r), c->pass.host,
+	    c->pass.secure);
 }
 
 static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
@@ -249,10 +254,8 @@ set_pass(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *
 	if (str_chr(url, '$') >= 0)
 		return expr_field(cf, n, 1, &c->pass.variable);
 	c->pass.variable = (struct weir_expr){ 0 };
-	if (str_ibegins(url, STR("https://")))
-		return conf_error(cf, n, 1, "https:// needs TLS, which this build does not have");
-	if (!split_target(url, &c->pass.host, &c->pass.uri))
-		return conf_error(cf, n, 1, "invalid URL prefix: it must begin with http://");
+	if (!split_target(url, &c->pass.host, &c->pass.uri, &c->pass.secure))
+		return conf_error(cf, n, 1, "invalid URL prefix: it must begin with http:// or https://");
 	c->pass.has_uri = c->pass.uri.n != 0;
 	if (c->pass.has_uri && c->pass.uri.p[0] == '?')
 		return conf_error(cf, n, 1, "the URI part must begin with /");
@@ -263,7 +266,7 @@ set_pass(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *
 		    "regular expression, or a named location");
 	if (loc != NULL && s->in == IN_LOCATION && loc->name.n != 0 && loc->name.p[loc->name.n - 1] == '/')
 		((struct weir_location *)(uintptr_t)loc)->auto_redirect = true;
-	return group_get(cf, n, 1, c->pass.host, 80, &c->pass.group);
+	return group_get(cf, n, 1, c->pass.host, c->pass.secure ? 443 : 80, &c->pass.group);
 }
 
 /* The first directive of its kind in a place replaces what was inherited. */
@@ -561,7 +564,7 @@ default_redirect(struct weir_conf *cf, struct proxy_conf *c)
 	    c->pass.loc->kind == LOC_REGEX || c->pass.loc->kind == LOC_NAMED)
 		return;
 	d = POOL_NEW(cf->pool, weir_up_redirect);
-	d->from.source = pool_printf(cf->pool, "http://%.*s%.*s", STR_ARG(c->pass.host),
+	d->from.source = pool_printf(cf->pool, "%s://%.*s%.*s", c->pass.secure ? "https" : "http", STR_ARG(c->pass.host),
 	    STR_ARG(c->pass.has_uri ? c->pass.uri : STR("/")));
 	d->to.source = c->pass.has_uri ? c->pass.loc->name : STR("/");
 	d->from.set = d->to.set = true;
@@ -589,6 +592,17 @@ check_busy(struct weir_conf *cf, struct weir_scope *s, const struct weir_up_para
 	return WEIR_OK;
 }
 
+/* What begins with a variable may turn out to be https. */
+static bool
+may_be_secure(const struct proxy_conf *c)
+{
+	const struct weir_expr *v = &c->pass.variable;
+
+	if (!c->pass.given || c->pass.group != NULL)
+		return c->pass.secure;
+	return str_ibegins(v->source, STR("https://")) || str_begins(v->source, STR("$"));
+}
+
 static int
 ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 {
@@ -605,6 +619,8 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 		return WEIR_FAIL;
 	if (c->up.max_temp_file != 0 && c->up.buffering)
 		cycle_temp_dir(cf, c->up.temp_path);
+	if (may_be_secure(c) && peer_tls_need(cf, s) != WEIR_OK)
+		return WEIR_FAIL;
 	c->up.redirects = c->redirects;
 	if (c->up.forwarded.on && !c->up.forwarded.scheme.set &&
 	    expr_compile(cf, s->node, 0, STR("$scheme"), &c->up.forwarded.scheme) != WEIR_OK)

@@ -38,8 +38,8 @@ static const struct foreign {
 	{ "slice $slice_range", "ngx_http_slice_module", "weir has no cache of responses to slice for" },
 
 	/* ---- TLS and newer versions of HTTP ---- */
-	{ "proxy_ssl_* $proxy_ssl_*", "ngx_http_proxy_module",
-	  "weir speaks no TLS to upstreams: use a tunnel such as stunnel, or a network that you trust" },
+	{ "proxy_ssl_certificate_cache proxy_ssl_key_log proxy_ssl_alpn", "ngx_http_proxy_module",
+	  "leave the line out" },
 	{ "ssl", "ngx_http_ssl_module", "write \"ssl\" behind the address of listen instead" },
 	{ "ssl_stapling*", "ngx_http_ssl_module",
 	  "weir staples no OCSP responses: leave the line out, authorities give them up" },

@@ -314,6 +314,7 @@ group_of_addrs(struct weir_pool *pool, const struct weir_addr *addrs, unsigned n
 	unsigned first = turn++;
 
 	g->name = g->host = text;
+	g->brief = true;
 	g->n = n;
 	g->peers = pool_zalloc(pool, n * sizeof *g->peers);
 	for (unsigned i = 0; i < n; i++) {

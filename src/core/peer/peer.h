@@ -29,12 +29,14 @@ struct weir_peer {
 	uint64_t	 failed_ms;	/* the last failure; 0: none */
 	uint64_t	 checked_ms;	/* the last time it was tried again */
 	struct weir_links *links;	/* of the room above: idle connections */
+	struct weir_tls_sessions *tls;	/* sessions to resume */
 };
 
 struct weir_group {
 	struct weir_str	 name;
 	struct weir_str	 host;		/* for $proxy_host and Host: name, or host[:port] */
 	const struct weir_node *node;	/* NULL: implicit */
+	bool		 brief;		/* of one request: nothing is kept for another */
 	struct weir_peer *peers;
 	unsigned	 n, n_backup;	/* n: all, the backups are the last */
 	unsigned	 keepalive;	/* idle links kept in each worker */

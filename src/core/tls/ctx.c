@@ -161,6 +161,28 @@ set_policy(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_tls_o
 	return set_commands(cf, c->ssl, &o->commands);
 }
 
+int
+tls_protocols(struct weir_conf *cf, const struct weir_node *node, unsigned *to)
+{
+	*to = 0;
+	for (unsigned w = 1; w < node->n; w++) {
+		struct weir_str s = node->w[w].s;
+
+		if (str_ieq(s, STR("TLSv1.2")))
+			*to |= TLS_V1_2;
+		else if (str_ieq(s, STR("TLSv1.3")))
+			*to |= TLS_V1_3;
+		else if (str_ieq(s, STR("TLSv1")) || str_ieq(s, STR("TLSv1.1")) || str_ibegins(s, STR("SSLv")))
+			conf_warn(cf, node, w, "%.*s is not offered any more (RFC 8996)", STR_ARG(s));
+		else
+			return conf_error(cf, node, w, "there is no protocol \"%.*s\": there are TLSv1.2 and "
+			    "TLSv1.3", STR_ARG(s));
+	}
+	if (*to == 0)
+		return conf_error(cf, node, 0, "no protocol is left: there are TLSv1.2 and TLSv1.3");
+	return WEIR_OK;
+}
+
 /* ---- sessions ---- */
 
 /* What is in a file, not its name: after a reload other authorities may be there. */
@@ -256,6 +278,43 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	SSL_CTX_set_tlsext_servername_callback(c->ssl, handshake_on_name);
 	if (keys_load(cf, c->ssl, o) != WEIR_OK || set_policy(cf, c, o) != WEIR_OK ||
 	    set_verify(cf, c, place, o) != WEIR_OK || set_sessions(cf, c->ssl, o) != WEIR_OK)
+		return NULL;
+	return c;
+}
+
+/* What the system trusts; read once, by the first who needs it. */
+static X509_STORE *
+system_store(void)
+{
+	static X509_STORE *store;
+
+	if (store == NULL) {
+		store = X509_STORE_new();
+		assert(store != NULL);
+		X509_STORE_load_path(store, X509_get_default_cert_dir());
+		if (X509_STORE_load_file(store, "/etc/ssl/certs/ca-certificates.crt") != 1)
+			X509_STORE_set_default_paths(store);
+		ERR_clear_error();
+	}
+	return store;
+}
+
+struct weir_tls_ctx *
+tls_client_ctx(struct weir_conf *cf, const struct weir_node *place, const struct weir_tls_opts *o)
+{
+	struct weir_tls_ctx *c = ctx_new(cf, TLS_client_method());
+
+	(void)place;
+	SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(c->ssl, client_on_session);
+	if (keys_load(cf, c->ssl, o) != WEIR_OK || set_policy(cf, c, o) != WEIR_OK)
+		return NULL;
+	/* the result is judged, and told, when the handshake is over */
+	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, on_verify);
+	SSL_CTX_set_verify_depth(c->ssl, (int)o->depth);
+	if (o->trusted.s.n == 0 && o->verify != VERIFY_OFF && o->crl.s.n == 0)
+		SSL_CTX_set1_cert_store(c->ssl, system_store());
+	if (load_ca(cf, c->ssl, &o->trusted, false) != WEIR_OK || load_crl(cf, c->ssl, &o->crl) != WEIR_OK)
 		return NULL;
 	return c;
 }

@@ -55,6 +55,17 @@ struct weir_tls_ctx;
 struct weir_tls_ctx *tls_server_ctx(struct weir_conf *, const struct weir_node *place,
 	    const struct weir_tls_opts *);
 
+/*
+ * A context for connections to servers.  Of the options count: certificates, keys, passwords, protocols, ciphers,
+ * curves, depth, trusted, crl, commands.  `verify` other than VERIFY_OFF: certificates may be
+ * judged, so when nothing is trusted by name, what the system trusts is.
+ */
+struct weir_tls_ctx *tls_client_ctx(struct weir_conf *, const struct weir_node *place,
+	    const struct weir_tls_opts *);
+
+/* For ssl_protocols and its like: words from 1 on.  Older protocols are worth a warning. */
+int	tls_protocols(struct weir_conf *, const struct weir_node *, unsigned *to) WEIR_MUST_USE;
+
 /* Refuses every handshake? */
 bool	tls_ctx_rejects(const struct weir_tls_ctx *);
 /* Does it ask clients for certificates, and what if they have none? */

@@ -22,6 +22,9 @@ void	ctx_apply(const struct weir_tls_ctx *, SSL *);
 int	handshake_on_hello(SSL *, int *alert, void *arg);
 int	handshake_on_name(SSL *, int *alert, void *arg);
 
+/* client.c: SSL_CTX_sess_set_new_cb(). */
+int	client_on_session(SSL *, SSL_SESSION *);
+
 /* keys.c: certificates with their keys into a context.  WEIR_FAIL after complaining. */
 int	keys_load(struct weir_conf *, SSL_CTX *, const struct weir_tls_opts *) WEIR_MUST_USE;
 

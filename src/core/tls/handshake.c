@@ -21,6 +21,7 @@ struct weir_tls_handshake {
 	struct weir_log	 log;
 	struct weir_timer timer;
 	struct weir_task begin;
+	bool		(*check)(struct weir_tls *, struct weir_log *);
 	bool		 server, looked;	/* at the first byte */
 };
 
@@ -90,11 +91,13 @@ failed(struct weir_tls_handshake *h, int err)
 	struct weir_conn *c = h->t->conn;
 	char why[256];
 
+	/* clients do as they like; an upstream that fails is news */
 	if (err == SSL_ERROR_SYSCALL || c->tcp.eof || fdio_reset(&c->tcp))
-		log_info(&h->log, "%s closed the connection in the TLS handshake",
-		    h->server ? "client" : "upstream");
+		log_at(&h->log, h->server ? LOG_INFO_ : LOG_ERROR_, 0,
+		    "%s closed the connection in the TLS handshake", h->server ? "client" : "upstream");
 	else
-		log_info(&h->log, "SSL_do_handshake() failed (SSL: %s)", tls_error(why, sizeof why));
+		log_at(&h->log, h->server ? LOG_INFO_ : LOG_ERROR_, 0, "SSL_do_handshake() failed (SSL: %s)",
+		    tls_error(why, sizeof why));
 	ERR_clear_error();
 	finish(h, TLS_FAIL);
 }
@@ -137,7 +140,7 @@ go_on(struct weir_tls_handshake *h)
 	ERR_clear_error();
 	rc = SSL_do_handshake(h->t->ssl);
 	if (rc == 1) {
-		finish(h, TLS_OK);
+		finish(h, h->check == NULL || h->check(h->t, &h->log) ? TLS_OK : TLS_FAIL);
 		return;
 	}
 	err = SSL_get_error(h->t->ssl, rc);
@@ -159,8 +162,9 @@ on_begin(struct weir_task *task)
 	go_on(WEIR_OF(task, struct weir_tls_handshake, begin));
 }
 
-static struct weir_tls_handshake *
-begin(struct weir_conn *c, const struct weir_tls_ctx *ctx, const struct weir_log *log, uint64_t timeout_ms)
+struct weir_tls_handshake *
+handshake_begin(struct weir_conn *c, const struct weir_tls_ctx *ctx, const struct weir_log *log,
+    uint64_t timeout_ms, void (*done)(struct weir_conn *, enum weir_tls_end))
 {
 	SSL *ssl = SSL_new(ctx->ssl);
 	struct weir_tls_handshake *h = slab_take(&slab);
@@ -170,9 +174,12 @@ begin(struct weir_conn *c, const struct weir_tls_ctx *ctx, const struct weir_log
 	h->t = layer_new(c, ssl);
 	h->t->handshake = h;
 	h->log = *log;
-	h->log.id = c->id;
-	h->log.who = who;
-	h->log.arg = h;
+	if (log->who == NULL) {
+		h->log.id = c->id;
+		h->log.who = who;
+		h->log.arg = h;
+	}
+	h->done = done;
 	SSL_set_app_data(ssl, h->t);
 	timer_init(&h->timer, on_timeout);
 	timer_set(&h->timer, timeout_ms);
@@ -181,6 +188,12 @@ begin(struct weir_conn *c, const struct weir_tls_ctx *ctx, const struct weir_log
 	src_on_ready(&c->tcp.io.in, on_ready, h);
 	sink_on_ready(&c->tcp.io.out, on_ready, h);
 	return h;
+}
+
+void
+handshake_check(struct weir_tls_handshake *h, bool (*check)(struct weir_tls *, struct weir_log *))
+{
+	h->check = check;
 }
 
 /* ---- the server that is meant ---- */
@@ -247,10 +260,9 @@ handshake_on_name(SSL *ssl, int *alert, void *arg)
 void
 tls_accept(struct weir_conn *c, const struct weir_tls_accept *a)
 {
-	struct weir_tls_handshake *h = begin(c, a->ctx, a->log, a->timeout_ms);
+	struct weir_tls_handshake *h = handshake_begin(c, a->ctx, a->log, a->timeout_ms, a->done);
 
 	h->server = true;
 	h->accept = *a;
-	h->done = a->done;
 	SSL_set_accept_state(h->t->ssl);
 }

@@ -22,11 +22,14 @@ struct weir_tls {
 	bool			 starved;	/* OpenSSL has seen all the bytes that came */
 	bool			 ended;		/* the next read has an end or a failure to tell */
 	bool			 read_wants_write, write_wants_read;
+	bool			 nameless;	/* of a client: nobody could be who is wanted */
 	bool			 closed;	/* our close_notify was made */
 	bool			 broken;	/* OpenSSL wants no more of it */
 	uint32_t		 again;		/* bytes of a record that is made and not sent */
 	uint32_t		 record;	/* so many bytes go into one */
 	void			*owner;		/* find()'s */
+	struct weir_tls_sessions **sessions;	/* of a client */
+	uint64_t		 session_key;
 	struct weir_tls_handshake *handshake;	/* while it lasts */
 };
 
@@ -45,6 +48,14 @@ struct weir_tls *layer_new(struct weir_conn *, SSL *);
 void	layer_open(struct weir_tls *);
 /* Where OpenSSL reads and writes: the connection's socket. */
 BIO	*layer_bio(struct weir_conn *);
+/*
+ * handshake.c: begins one; whoever calls it then sets the client's or the server's state.  Its log has the
+ * peer as context, unless the caller's log has a context already.
+ */
+struct weir_tls_handshake *handshake_begin(struct weir_conn *, const struct weir_tls_ctx *, const struct weir_log *,
+	    uint64_t timeout_ms, void (*done)(struct weir_conn *, enum weir_tls_end));
+/* What is to be judged when a handshake has succeeded; false: it has failed, and that was logged. */
+void	handshake_check(struct weir_tls_handshake *, bool (*check)(struct weir_tls *, struct weir_log *));
 /* handshake.c: the connection goes in the middle of it. */
 void	handshake_end(struct weir_tls_handshake *);
 

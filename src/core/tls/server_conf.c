@@ -122,26 +122,8 @@ set_command(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *no
 static int
 set_protocols(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	struct ssl_conf *c = conf;
-
 	(void)scope;
-	c->protocols = 0;
-	for (unsigned w = 1; w < node->n; w++) {
-		struct weir_str s = node->w[w].s;
-
-		if (str_ieq(s, STR("TLSv1.2")))
-			c->protocols |= TLS_V1_2;
-		else if (str_ieq(s, STR("TLSv1.3")))
-			c->protocols |= TLS_V1_3;
-		else if (str_ieq(s, STR("TLSv1")) || str_ieq(s, STR("TLSv1.1")) || str_ibegins(s, STR("SSLv")))
-			conf_warn(cf, node, w, "%.*s is not offered any more (RFC 8996)", STR_ARG(s));
-		else
-			return conf_error(cf, node, w, "there is no protocol \"%.*s\": there are TLSv1.2 and "
-			    "TLSv1.3", STR_ARG(s));
-	}
-	if (c->protocols == 0)
-		return conf_error(cf, node, 0, "no protocol is left: there are TLSv1.2 and TLSv1.3");
-	return WEIR_OK;
+	return tls_protocols(cf, node, &((struct ssl_conf *)conf)->protocols);
 }
 
 /* shared:name:size */

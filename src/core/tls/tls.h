@@ -6,7 +6,8 @@
  * state; its buffers are given back.
  *
  *	io.c         reading and writing
- *	handshake.c  accepting and connecting; the name that a client asks for
+ *	handshake.c  accepting; the name that a client asks for
+ *	client.c     connecting, verifying, resuming
  *	ctx.c        contexts: certificates, keys, groups, verification
  *	sess_cache.c, tickets.c  sessions that are resumed
  *	keys.c, groups.c  what contexts are made of
@@ -40,20 +41,30 @@ struct weir_tls_accept {
 	 * is refused with unrecognized_name.
 	 */
 	const struct weir_tls_ctx *(*find)(struct weir_conn *, struct weir_str name, void **owner);
-	const struct weir_log *log;
+	const struct weir_log *log;	/* copied */
 	uint64_t	 timeout_ms;
 	/* Called once, last, never from inside tls_accept(). */
 	void		(*done)(struct weir_conn *, enum weir_tls_end);
 };
 
+/*
+ * Sessions that a peer gave us, each for the context and name that it came with: elsewhere the peer's certificate
+ * would have to be looked at again.  A handful; NULL at first.  Of one process.
+ */
+struct weir_tls_sessions;
+void	tls_sessions_free(struct weir_tls_sessions **);
+
 struct weir_tls_connect {
 	const struct weir_tls_ctx *ctx;
-	struct weir_str	 name;		/* that the certificate must have, when the context verifies; NUL-terminated */
-	bool		 sni;		/* and that is asked for */
-	const struct weir_log *log;
+	/* Whom we want: the certificate must have this name or address, when `verify`. */
+	struct weir_str	 name;
+	bool		 sni;		/* and the name is asked for, unless it is an address */
+	bool		 verify;
+	const char	*alpn;		/* the one protocol that we speak: "http/1.1"; NULL: none is said */
+	struct weir_tls_sessions **sessions;	/* outlives the connection; NULL: nothing is resumed */
+	const struct weir_log *log;	/* copied, with its context */
 	uint64_t	 timeout_ms;
-	/* A session to resume, NULL: none; and where to put those that the server gives. */
-	struct weir_tls_session *session;
+	/* Called once, last, never from inside tls_connect(). */
 	void		(*done)(struct weir_conn *, enum weir_tls_end);
 };
 

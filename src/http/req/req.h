@@ -84,6 +84,7 @@ struct weir_req {
 	bool			 conditional;	/* If-Modified-Since and its kind are ours to answer */
 	bool			 uri_to_alias;	/* files.c: the URI goes behind an alias of a regex location */
 	bool			 local_location; /* Location was made here: may become absolute */
+	bool			 upstream_tls;
 	bool			 rate_set;	/* limit_rate below counts, not the configuration */
 	int			 err_status;	/* original status of an error page */
 	int			 refused;	/* `satisfy any`: what to answer if nobody vouches */

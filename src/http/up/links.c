@@ -79,7 +79,7 @@ on_idle_state(struct weir_link *l)
 }
 
 struct weir_link *
-links_take(struct weir_group *g, struct weir_peer *p)
+links_take(struct weir_group *g, struct weir_peer *p, uint64_t kind)
 {
 	struct weir_links *ls = p->links;
 	struct weir_list *at;
@@ -89,7 +89,7 @@ links_take(struct weir_group *g, struct weir_peer *p)
 	list_each(at, &ls->idle) {
 		struct weir_link *l = WEIR_OF(at, struct weir_link, node);
 
-		if (g->n > 1 && !addr_eq(&l->conn->peer, &p->addr))
+		if (l->kind != kind || (g->n > 1 && !addr_eq(&l->conn->peer, &p->addr)))
 			continue;
 		list_remove(&l->node);
 		l->keeper = NULL;

@@ -9,8 +9,11 @@
 #include "core/peer/peer.h"
 #include "http/codec.h"
 
-/* An idle link to this peer, the one used last; NULL when there is none. */
-struct weir_link *links_take(struct weir_group *, struct weir_peer *);
+/*
+ * An idle link of this kind (0: clear; else peer_tls_kind()) to this peer, the one used last; NULL when there
+ * is none.
+ */
+struct weir_link *links_take(struct weir_group *, struct weir_peer *, uint64_t kind);
 /*
  * After the release of its exchange: keeps an idle link if the group wants it, else ends it.  `keep` false: the
  * borrower knows a reason not to.

@@ -12,6 +12,7 @@
 #include "core/base/num.h"
 #include "core/io/qsrc.h"
 #include "core/io/rate.h"
+#include "core/peer/tls_conf.h"
 #include "http/h1/h1.h"
 #include "http/up/up.h"
 
@@ -42,6 +43,10 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 	if (u->dialling) {
 		u->dialling = false;
 		dial_cancel(&u->dial);
+	}
+	if (u->securing != NULL) {
+		conn_abort(u->securing);
+		u->securing = NULL;
 	}
 	if (u->request.src != NULL)
 		pump_off(&u->request);
@@ -129,7 +134,8 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		req_abort(u->r, why);
 		return;
 	}
-	log_errorx(&u->r->s.log, "%s", why);
+	if (why != NULL)
+		log_errorx(&u->r->s.log, "%s", why);
 	if (u->attempts.n != 0 && attempt(u)->status == 0)
 		attempt(u)->status = status_of(how);	/* as nginx has it in $upstream_status */
 	up_let_go(u, stale ? WENT_NOWHERE : WENT_BADLY);
@@ -456,6 +462,59 @@ use_link(struct weir_up *u, struct weir_link *link)
 }
 
 static void
+make_link(struct weir_up *u, struct weir_conn *c, uint64_t kind)
+{
+	struct weir_link *link = h1_codec.link(c);
+
+	link->kind = kind;
+	use_link(u, link);
+}
+
+/* What TLS with this peer is like. */
+static void
+secure_how(struct weir_up *u, struct weir_tls_connect *to)
+{
+	*to = (struct weir_tls_connect){ .alpn = "http/1.1", .log = &u->r->s.log,
+	    .timeout_ms = u->p->connect_ms };
+	peer_tls(&u->r->s, u->pick.peer, u->host, to);
+	if (u->pick.group->brief)
+		to->sessions = NULL;
+}
+
+static void
+on_secured(struct weir_conn *c, enum weir_tls_end how)
+{
+	struct weir_up *u = c->owner;
+	struct weir_tls_connect tls;
+
+	u->securing = NULL;
+	if (how != TLS_OK) {
+		conn_abort(c);
+		if (how == TLS_TIMEOUT)
+			up_failed(u, UP_TIMEOUT, "upstream timed out (110: Connection timed out) while SSL "
+			    "handshaking to upstream");
+		else
+			up_failed(u, UP_ERROR, NULL);	/* why was said */
+		return;
+	}
+	secure_how(u, &tls);
+	make_link(u, c, peer_tls_kind(&tls));
+}
+
+static void
+secure(struct weir_up *u, struct weir_conn *c)
+{
+	struct weir_tls_connect tls;
+
+	req_doing(u->r, "SSL handshaking to upstream");
+	secure_how(u, &tls);
+	tls.done = on_secured;
+	c->owner = u;
+	u->securing = c;
+	tls_connect(c, &tls);
+}
+
+static void
 on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 {
 	struct weir_up *u = WEIR_OF(d, struct weir_up, dial);
@@ -471,7 +530,23 @@ on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 			    "connect() failed (%d: %s)", err, strerror(err))));
 		return;
 	}
-	use_link(u, h1_codec.link(c));
+	if (u->secure)
+		secure(u, c);
+	else
+		make_link(u, c, 0);
+}
+
+static struct weir_link *
+take_link(struct weir_up *u, struct weir_peer *peer)
+{
+	struct weir_tls_connect tls;
+
+	if (u->dial_opts.bind != NULL || u->no_reuse)
+		return NULL;
+	if (!u->secure)
+		return links_take(u->pick.group, peer, 0);
+	secure_how(u, &tls);
+	return links_take(u->pick.group, peer, peer_tls_kind(&tls));
 }
 
 static void
@@ -500,7 +575,7 @@ next_peer(struct weir_up *u)
 	r->upstream_peer = peer->text;
 	r->upstream_target = u->target;
 	req_doing(r, "connecting to upstream");
-	link = u->dial_opts.bind == NULL && !u->no_reuse ? links_take(u->pick.group, peer) : NULL;
+	link = take_link(u, peer);
 	u->reused = link != NULL;
 	if (link != NULL) {
 		use_link(u, link);
@@ -572,7 +647,7 @@ choose_bind(struct weir_up *u)
 
 enum weir_next
 up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *g,
-    struct weir_str target, struct weir_str host)
+    struct weir_str target, struct weir_str host, bool secure)
 {
 	struct weir_up *u = POOL_NEW(r->s.pool, weir_up);
 
@@ -584,6 +659,7 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	u->p = p;
 	u->target = target;
 	u->host = host;
+	u->secure = r->upstream_tls = secure;
 	timer_init(&u->timer, on_timer);
 	timer_init(&u->leave, on_leave_timer);
 	u->dial_opts.timeout_ms = p->connect_ms;

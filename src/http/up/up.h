@@ -148,6 +148,8 @@ struct weir_up {
 	const struct weir_up_params *p;
 	struct weir_str	 target;	/* of the request line to the upstream */
 	struct weir_str	 host;		/* $proxy_host */
+	bool		 secure;	/* by TLS */
+	struct weir_conn *securing;	/* in the handshake */
 	struct weir_pick pick;
 	struct weir_link *link;
 	struct weir_xchg *x;
@@ -176,11 +178,11 @@ struct weir_up {
 };
 
 /*
- * Begin.  `target`: what the request line says; `host`: for $proxy_host.  Returns WEIR_DONE or WEIR_WAIT for the
+ * Begin.  `target`: what the request line says; `host`: for $proxy_host; `secure`: https.  Returns WEIR_DONE or WEIR_WAIT for the
  * content hook to return.
  */
 enum weir_next up_start(struct weir_req *, const struct weir_up_params *, struct weir_group *,
-	    struct weir_str target, struct weir_str host);
+	    struct weir_str target, struct weir_str host, bool secure);
 
 /* ---- between the files of this room ---- */
 
@@ -209,12 +211,12 @@ bool	up_may_send_again(const struct weir_up *, unsigned bit);	/* to whomever */
 bool	up_may_retry(const struct weir_up *, unsigned bit);		/* and is there anybody else? */
 /* send.c: head and body, over u->x; how that goes is heard by way of up_failed() and the exchange's notices. */
 void	up_send(struct weir_up *);
-/* up.c */
+/* up.c; `why` NULL: it was logged already. */
+void	up_failed(struct weir_up *, enum up_failure, const char *why);
 /* The exchange is over; the outcome is about the peer.  The link goes back to the others if it is fit for them. */
 void	up_let_go(struct weir_up *, enum weir_outcome);
 void	up_over(struct weir_up *);
 void	up_give_up(struct weir_up *, int status);
-void	up_failed(struct weir_up *, enum up_failure, const char *why);
 
 extern const struct weir_module upstream_vars_module;
 
