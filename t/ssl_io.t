@@ -275,4 +275,36 @@ for my $v ('TLSv1_3', 'TLSv1_2') {
 	cmp_ok $got, '>', length $big, 'quit: a download is finished';
 	is $w->stop, 0, 'and weir ends';
 }
+# ---- memory ----
+
+SKIP: {
+	skip 'sanitizers need memory of their own', 2 if $sanitized;
+	for my $v ('TLSv1_3', 'TLSv1_2') {
+		my $m = Weir->new;
+		$m->cert('s');
+		$m->start(<<'E');
+http {
+	access_log off;
+	server { listen 127.0.0.1:%PORT1% ssl; ssl_certificate %DIR%/s.crt; ssl_certificate_key %DIR%/s.key; return 200 x; }
+}
+E
+		my ($worker) = $m->worker_pids;
+		my $kb = sub { my $n = 0; $n += $_ for $m->read("/proc/$worker/smaps_rollup") =~ /^Private_\w+:\s+(\d+) kB/mg; $n };
+		my $open = sub {
+			return map {
+				my $c = $m->connect(tls => { SSL_version => $v });
+				$c->send(req('/'));
+				$c->response;
+				$c;
+			} 1 .. $_[0];
+		};
+		my @warm = $open->(30);
+		my $before = $kb->();
+		my @idle = $open->(200);
+		my $each = ($kb->() - $before) / @idle;
+		note sprintf '%s: %.1f kB for each idle connection', $v, $each;
+		cmp_ok $each, '<=', 24, "$v: an idle connection holds at most 24 kB";
+		$m->stop;
+	}
+}
 done_testing;

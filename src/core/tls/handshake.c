@@ -53,6 +53,21 @@ handshake_end(struct weir_tls_handshake *h)
 	slab_give(&slab, h);
 }
 
+/*
+ * OpenSSL keeps the peer's share of the key exchange for as long as the connection lives: 6 kB for ML-KEM.  It is of no
+ * use any more, so the key is made an empty one.
+ */
+static void
+drop_share(SSL *ssl)
+{
+	EVP_PKEY *share = NULL;
+
+	if (SSL_get_peer_tmp_key(ssl, &share) != 1)
+		return;
+	(void)EVP_PKEY_set_type(share, EVP_PKEY_X25519);
+	EVP_PKEY_free(share);
+}
+
 static void
 finish(struct weir_tls_handshake *h, enum weir_tls_end how)
 {
@@ -63,10 +78,12 @@ finish(struct weir_tls_handshake *h, enum weir_tls_end how)
 	src_want(&c->tcp.io.in, false);
 	sink_want(&c->tcp.io.out, false);
 	handshake_end(h);
-	if (how == TLS_OK)
+	if (how == TLS_OK) {
+		drop_share(t->ssl);
 		layer_open(t);
-	else
+	} else {
 		t->broken = true;
+	}
 	if (how == TLS_PLAIN) {
 		c->layer = NULL;
 		t->layer.ops->free(&t->layer);
@@ -198,14 +215,16 @@ handshake_check(struct weir_tls_handshake *h, bool (*check)(struct weir_tls *, s
 
 /* ---- the server that is meant ---- */
 
-/* RFC 6066, 3: a list of one name of type 0.  Empty when it is anything else. */
+/*
+ * The name in an extension (RFC 6066, 3): a list of one name of type 0.  Lower case and without its last dot, in
+ * `to`, which has room for NAME_MAX_; empty when it is anything else.
+ */
 static struct weir_str
-hello_name(SSL *ssl, char *to)
+name_of(const unsigned char *p, size_t n, char *to)
 {
-	const unsigned char *p;
-	size_t n, list, len;
+	size_t list, len;
 
-	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) != 1 || n < 5)
+	if (n < 5)
 		return STR_NONE;
 	list = (size_t)(p[0] << 8 | p[1]);
 	len = (size_t)(p[3] << 8 | p[4]);
@@ -218,6 +237,17 @@ hello_name(SSL *ssl, char *to)
 	return str_of(to, len);
 }
 
+static struct weir_str
+hello_name(SSL *ssl, char *to)
+{
+	const unsigned char *p;
+	size_t n;
+
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) != 1)
+		return STR_NONE;
+	return name_of(p, n, to);
+}
+
 /* For a context's SSL_CTX_set_client_hello_cb(). */
 int
 handshake_on_hello(SSL *ssl, int *alert, void *arg)
@@ -225,7 +255,7 @@ handshake_on_hello(SSL *ssl, int *alert, void *arg)
 	struct weir_tls *t = SSL_get_app_data(ssl);
 	struct weir_tls_handshake *h = t->handshake;
 	const struct weir_tls_ctx *ctx;
-	char name[NAME_MAX_ + 1];
+	char name[NAME_MAX_];
 	struct weir_str s;
 
 	(void)arg;
