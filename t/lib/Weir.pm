@@ -845,14 +845,19 @@ sub new
 
 # undef when the handshake fails; the reason is in $Weir::TLS_ERROR.
 our $TLS_ERROR;
+my %contexts;
 sub over_tls
 {
 	my ($class, $sock, $timeout, %opt) = @_;
 	require IO::Socket::SSL;
 	my $sni = delete $opt{sni};
 	$Weir::TLS_ERROR = '';
+	# Making a context is slow, and it may be used again for the same options.
+	my $key = join ' ', map { "$_=$opt{$_}" } sort keys %opt;
+	my $ctx = $opt{SSL_reuse_ctx} // ($contexts{$key} //= IO::Socket::SSL::SSL_Context->new(SSL_verify_mode => 0,
+	    SSL_cipher_list => 'DEFAULT', %opt));
 	my $tls = IO::Socket::SSL->start_SSL($sock, SSL_verify_mode => 0, SSL_hostname => $sni // '',
-	    SSL_cipher_list => 'DEFAULT', Timeout => $timeout // $Weir::TIMEOUT, %opt);
+	    Timeout => $timeout // $Weir::TIMEOUT, %opt, SSL_reuse_ctx => $ctx);
 	if (!$tls) {
 		$Weir::TLS_ERROR = "$IO::Socket::SSL::SSL_ERROR";
 		return undef;
