@@ -44,6 +44,7 @@ http {
 		ssl_verify_client on;
 		ssl_client_certificate %DIR%/root.crt;
 		location / { return 200 "on|$ssl_client_verify|$ssl_client_s_dn|$ssl_client_i_dn|$ssl_client_s_dn_legacy|$ssl_client_i_dn_legacy"; }
+		location /header { add_header X-Cert "$ssl_client_cert"; return 200 x; }
 		location /cert { return 200 "$ssl_client_cert"; }
 		location /raw { return 200 "$ssl_client_raw_cert"; }
 		location /escaped { return 200 "$ssl_client_escaped_cert"; }
@@ -150,6 +151,35 @@ for my $v ('TLSv1_3', 'TLSv1_2') {
 	like body('other.example', @v, client('good')), qr/^400 /, "$v: another root refuses it";
 }
 
+# Files of authorities: several, some with trust settings of OpenSSL's, and revocations among them.
+{
+	my $m = Weir->new;
+	$m->cert('s');
+	$m->cert("ca$_", is_ca => 1) for 1, 2;
+	$m->cert("c$_", ca => "ca$_") for 1, 2;
+	my $d = $m->dir;
+	system("openssl x509 -in $d/ca1.crt -addtrust clientAuth -trustout -out $d/ca1.trusted") == 0 or die;
+	$m->write('cas', "some text\n" . join '', map { $m->read($_) } qw(ca1.trusted ca2.crt));
+	$m->start(<<'E');
+http {
+	server {
+		listen 127.0.0.1:%PORT1% ssl;
+		ssl_certificate %DIR%/s.crt;
+		ssl_certificate_key %DIR%/s.key;
+		ssl_verify_client on;
+		ssl_client_certificate %DIR%/cas;
+		return 200 "$ssl_client_s_dn";
+	}
+}
+E
+	for my $n (1, 2) {
+		my $c = $m->connect(tls => { SSL_cert_file => "$d/c$n.crt", SSL_key_file => "$d/c$n.key" });
+		$c->send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+		is $c->response->body, "CN=c$n", "authority $n of a file";
+	}
+	$m->stop;
+}
+
 # ---- the names of authorities ----
 
 sub told
@@ -167,6 +197,8 @@ my $pem = $w->read('good.crt');
 chomp $tabbed;
 is body('on.example', client('good'), uri => '/raw'), "200 $pem", '$ssl_client_raw_cert';
 is body('on.example', client('good'), uri => '/cert'), "200 $tabbed", '$ssl_client_cert';
+(my $line = $tabbed) =~ s/\n\t/ /g;
+is get('on.example', client('good'), uri => '/header')->header('X-Cert'), $line, '... in a field it is one line';
 (my $escaped = $pem) =~ s/([^A-Za-z0-9._~-])/sprintf '%%%02X', ord $1/ge;
 is body('on.example', client('good'), uri => '/escaped'), "200 $escaped", '$ssl_client_escaped_cert';
 chomp(my @x = `openssl x509 -in $dir/good.crt -noout -serial -fingerprint -sha1 -startdate -enddate`);

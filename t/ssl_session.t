@@ -3,6 +3,7 @@
 # Sessions that are resumed: by tickets and by numbers, across workers and reloads.
 #
 # effect: ssl_session_cache ssl_session_timeout ssl_session_tickets ssl_session_ticket_key
+# effect: ssl_session_ticket_rotate
 
 use strict;
 use warnings;
@@ -76,6 +77,13 @@ like $w->s_client('tickets', '-tls1_2'), qr/TLS session ticket lifetime hint: 30
 
 is resumed('cache', '-tls1_2', 4, sub { $w->reload }), 4, 'the shared cache outlives a reload';
 is resumed('keyed', '-tls1_3', 4, sub { $w->reload }), 4, 'so do keys from files';
+is resumed('tickets', '-tls1_3', 6, sub { $w->reload }), 6, 'and keys that were made here (S-130)';
+is resumed('tickets', '-tls1_2', 6, sub {
+	my @old = $w->worker_pids;
+	$w->expect_alert(qr/exited on signal 9/);
+	kill 'KILL', @old;
+	wait_for(sub { my @now = $w->worker_pids; @now == 2 && !grep { my $p = $_; grep $_ == $p, @old } @now });
+}), 6, '... which outlive workers';
 is resumed('keyed', '-tls1_3', 4, sub {
 	$all{keyed} = 'ssl_session_ticket_key %DIR%/key2; ssl_session_ticket_key %DIR%/key1; return 200 1;';
 	ok $w->reload(conf(%all)), 'the key is replaced';
@@ -92,6 +100,28 @@ is resumed('keyed', '-tls1_3', 4, sub {
 	like $w->s_client('cache', '-tls1_2', '-sess_in', $f), qr/New, TLS/, '... ends the sessions of the old one';
 }
 is $w->stop, 0, 'stop';
+
+# ---- keys that are made here, and go ----
+
+{
+	my $r = Weir->new;
+	$r->cert('s');
+	$r->start(conf('0' => 'return 200 0;') =~ s/http \{/http { ssl_session_ticket_rotate 2s;/r);
+	my $name = sub { $r->s_client('0', '-tls1_2') =~ /TLS session ticket:\s+0000 - ((?:[0-9a-f]{2}[ -]){16})/ ? $1 : 'none' };
+	my $first = $name->();
+	like $first, qr/^[0-9a-f]/, 'a ticket begins with the name of its key';
+	is $name->(), $first, '... the same for both workers' for 1 .. 4;
+	my $next;
+	is resumed('0', '-tls1_2', 1, sub { wait_for(sub { ($next = $name->()) ne $first }) }, $r), 1,
+	    'after ssl_session_ticket_rotate the old key still opens';
+	isnt $next, $first, '... and another seals';
+	my $third;
+	is resumed('0', '-tls1_2', 2, sub {
+		my ($n, $last) = (0, $next);
+		wait_for(sub { my $now = $name->(); $n++ if $now ne $last; $last = $now; $n == 3 }, 20);
+	}, $r), 0, 'a key that is older opens nothing';
+	$r->stop;
+}
 
 # ---- in the worker itself, as the default server says ----
 
@@ -110,6 +140,13 @@ $t->cert('s');
 $t->write('short', 'x' x 47, 0600);
 $t->write('long', 'x' x 81, 0600);
 $t->write('open', 'x' x 80, 0644);
+{
+	mkdir $t->dir . '/shut', 0700;
+	$t->write('shut/open', 'x' x 80, 0644);
+	my ($code, $out, $err) = $t->test_conf("http { server { listen 127.0.0.1:%PORT1% ssl;\n" .
+	    "ssl_certificate %DIR%/s.crt; ssl_certificate_key %DIR%/s.key; ssl_session_ticket_key %DIR%/shut/open; } }");
+	is $code, 0, 'a key that others could read, in a folder where they cannot go' or diag $err;
+}
 for (['ssl_session_ticket_key %DIR%/short;', qr/4:\d+: ssl_session_ticket_key: ".*short" must be 48 or 80 bytes/],
     ['ssl_session_ticket_key %DIR%/long;', qr/4:\d+: ssl_session_ticket_key: ".*long" must be 48 or 80 bytes/],
     ['ssl_session_ticket_key %DIR%/none;', qr/4:\d+: ssl_session_ticket_key: cannot read ".*none" \(2: No such file/],

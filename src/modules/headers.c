@@ -249,6 +249,7 @@ add(struct weir_req *r, const struct header *h)
 
 	if (replaces(known))
 		fields_remove_known(&r->rsp.fields, known);
+	(void)fit_field_value(r->s.pool, &value);
 	if (value.n != 0)
 		req_add(r, pool_cstr(r->s.pool, h->name), value);
 }

@@ -137,6 +137,26 @@ test_token(void **state)
 	assert_true(is_field_value(STR("a\tb \x80")));
 }
 
+static void
+test_fit(void **state)
+{
+	static const struct { const char *from, *to; } rows[] = {
+		{ "", "" }, { "a b", "a b" }, { "a\n\tb", "a b" }, { "a\r\n \t b", "a b" }, { "a\n b\n\tc", "a b c" },
+		{ "\n x", " x" }, { "x\n ", "x " }, { "a\nb", NULL }, { "a\n\n b", NULL }, { "a\r b", NULL },
+		{ "a\n b\nc", NULL }, { "a\n", NULL }, { "\r", NULL },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < WEIR_COUNT(rows); i++) {
+		struct weir_str v = str_c(rows[i].from);
+
+		assert_int_equal(fit_field_value(pool, &v), rows[i].to != NULL);
+		if (rows[i].to != NULL)
+			assert_str(v, rows[i].to);
+	}
+	assert_false(fit_field_value(pool, &(struct weir_str){ "a\0\n b", 5 }));
+}
+
 /* The other classes of the table, against the grammars they stand for. */
 static void
 test_chars(void **state)
@@ -173,7 +193,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_fields), TEST(test_join), TEST(test_methods), TEST(test_reasons),
-		TEST(test_token), TEST(test_chars),
+		TEST(test_token), TEST(test_fit), TEST(test_chars),
 	};
 
 	return RUN(tests);

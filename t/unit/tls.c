@@ -14,6 +14,7 @@
 
 #include "core/base/clock.h"
 #include "core/net/conn_new.h"
+#include "core/shm/zone.h"
 #include "core/tls/groups.h"
 #include "core/tls/handshake.c"
 
@@ -28,6 +29,7 @@ static struct weir_node place;
 static struct weir_conn *conn;
 static enum weir_tls_end how;
 static unsigned	n_done;
+static bool	zones_there;
 static SSL	*client;
 static const struct weir_tls_ctx *ctx, *other;
 static char	asked[300];
@@ -72,7 +74,7 @@ context(const char *groups, unsigned protocols, bool reject)
 	struct weir_tls_word c = word(crt), k = word(key);
 	struct weir_tls_opts o = {
 		.certificates = { .v = &c, .n = 1 }, .keys = { .v = &k, .n = 1 },
-		.protocols = protocols, .tickets = true, .session_ms = 300000, .depth = 1, .record = 16384,
+		.protocols = protocols, .tickets = true, .rotate_ms = 1000, .session_ms = 300000, .depth = 1, .record = 16384,
 		.curves = groups != NULL ? word(groups) : (struct weir_tls_word){ .s = STR_NONE }, .reject = reject,
 	};
 
@@ -114,6 +116,9 @@ begin_pair(const char *groups, const char *name, int version)
 	if (method == NULL)
 		method = SSL_CTX_new(TLS_client_method());
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	if (!zones_there)	/* a context wants one */
+		assert_int_equal(zones_open(cf.zones, NULL, &quiet), WEIR_OK);
+	zones_there = true;
 	n_done = 0;
 	conn = conn_new(fd[0]);
 	conn->peer.in = (struct sockaddr_in){ .sin_family = AF_INET };
@@ -392,6 +397,7 @@ set_up(void **state)
 	assert_int_equal(loop_init(), WEIR_OK);
 	cf.pool = pool_new(4096);
 	cf.log = &quiet;
+	cf.zones = zones_new(cf.pool);
 	cf.quiet = true;
 	weir_log = &quiet;
 	return 0;

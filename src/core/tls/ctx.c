@@ -39,19 +39,33 @@ on_verify(int ok, X509_STORE_CTX *store)
 static int
 load_ca(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w, bool tell)
 {
-	STACK_OF(X509_NAME) *names;
+	STACK_OF(X509_INFO) *all = NULL;
+	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+	int n = 0;
+	BIO *b;
 
 	if (w->s.n == 0)
 		return WEIR_OK;
-	if (SSL_CTX_load_verify_file(ssl, w->s.p) != 1)
+	b = BIO_new_file(w->s.p, "r");
+	if (b != NULL)
+		all = PEM_X509_INFO_read_bio(b, NULL, NULL, NULL);
+	BIO_free(b);
+	for (int i = 0; i < sk_X509_INFO_num(all); i++) {
+		const X509_INFO *info = sk_X509_INFO_value(all, i);
+
+		if (info->crl != NULL)
+			X509_STORE_add_crl(store, info->crl);
+		if (info->x509 == NULL)
+			continue;
+		X509_STORE_add_cert(store, info->x509);
+		if (tell)
+			SSL_CTX_add_client_CA(ssl, info->x509);
+		n++;
+	}
+	sk_X509_INFO_pop_free(all, X509_INFO_free);
+	if (n == 0)
 		return ctx_error(cf, w, "cannot load certificates of authorities from");
 	ERR_clear_error();
-	if (!tell)
-		return WEIR_OK;
-	names = SSL_load_client_CA_file(w->s.p);
-	if (names == NULL)
-		return ctx_error(cf, w, "cannot load names of authorities from");
-	SSL_CTX_set_client_CA_list(ssl, names);
 	return WEIR_OK;
 }
 
@@ -230,7 +244,7 @@ set_session_id(SSL_CTX *ssl, const struct weir_tls_opts *o)
 }
 
 static int
-set_sessions(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
+set_sessions(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_node *place, const struct weir_tls_opts *o)
 {
 	SSL_CTX_set_timeout(ssl, (long)(o->session_ms / 1000));
 	if (o->builtin != 0)
@@ -239,7 +253,7 @@ set_sessions(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
 	set_session_id(ssl, o);
 	if (!o->tickets)
 		SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
-	return tickets_use(cf, ssl, &o->ticket_keys);
+	return tickets_use(cf, ssl, place, o);
 }
 
 /* ---- the whole ---- */
@@ -277,7 +291,7 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	SSL_CTX_set_client_hello_cb(c->ssl, handshake_on_hello, NULL);
 	SSL_CTX_set_tlsext_servername_callback(c->ssl, handshake_on_name);
 	if (keys_load(cf, c->ssl, o) != WEIR_OK || set_policy(cf, c, o) != WEIR_OK ||
-	    set_verify(cf, c, place, o) != WEIR_OK || set_sessions(cf, c->ssl, o) != WEIR_OK)
+	    set_verify(cf, c, place, o) != WEIR_OK || set_sessions(cf, c->ssl, place, o) != WEIR_OK)
 		return NULL;
 	return c;
 }

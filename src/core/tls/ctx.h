@@ -42,6 +42,7 @@ struct weir_tls_opts {
 	struct weir_table *cache;		/* where sessions are kept; NULL: nowhere that is shared */
 	uint64_t	 builtin;		/* so many in each worker; 0: none */
 	struct weir_tls_words ticket_keys;
+	uint64_t	 rotate_ms;		/* how long a key that was made here seals */
 	struct weir_tls_words commands;		/* name and value in turn: SSL_CONF_cmd(3) */
 	bool		 reject;		/* refuse every handshake that names this server */
 };

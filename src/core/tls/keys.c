@@ -3,13 +3,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include "core/tls/ctx_ssl.h"
+#include "core/tls/paths.h"
 
 enum { PASSWORDS_MAX = 4096 };
 
@@ -129,9 +129,7 @@ check_time(struct weir_conf *cf, const struct weir_tls_word *w, const X509 *x)
 static void
 check_mode(struct weir_conf *cf, const struct weir_tls_word *w)
 {
-	struct stat st;
-
-	if (stat(w->s.p, &st) == 0 && (st.st_mode & (S_IROTH | S_IWOTH)) != 0)
+	if (path_is_open(w->s.p))
 		conf_warn(cf, w->node, w->w, "everybody can read the key \"%s\": chmod o= it", w->s.p);
 }
 

@@ -290,6 +290,10 @@ static const struct weir_cmd cmds[] = {
 	  .args_max = 1, .set = set_ticket_key, .flags = CONF_MULTI, .args = "file",
 	  .doc = "A file of 80 or 48 random bytes that seals tickets, for several machines that share their "
 	  "clients.  The first seals, all open.  A file that everybody can read is refused." },
+	{ "ssl_session_ticket_rotate", IN_HTTP, CONF_MSEC, CONF_AT(ssl_conf, o.rotate_ms), .def = "12h",
+	  .min = 1000, .max = 86400000,
+	  .doc = "How long a key seals tickets, where no ssl_session_ticket_key is given.  All workers share it, and it "
+	  "outlives reloads.  As long again it opens the tickets that it has sealed; then it is wiped out." },
 	{ "ssl_conf_command", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.commands), .args_min = 2, .args_max = 2,
 	  .set = set_command, .flags = CONF_MULTI, .args = "name value",
 	  .doc = "A command of OpenSSL's, see SSL_CONF_cmd(3)." },

@@ -173,3 +173,39 @@ is_field_value(struct weir_str s)
 			return false;
 	return true;
 }
+
+/* How many bytes the end of a line and the blanks behind it are; 0: it is none, or the next line is another. */
+static size_t
+fold_at(struct weir_str s, size_t i)
+{
+	size_t at = i, blank;
+
+	if (at < s.n && s.p[at] == '\r')
+		at++;
+	if (at >= s.n || s.p[at] != '\n')
+		return 0;
+	for (blank = ++at; at < s.n && (s.p[at] == ' ' || s.p[at] == '\t'); )
+		at++;
+	return at != blank ? at - i : 0;
+}
+
+bool
+fit_field_value(struct weir_pool *pool, struct weir_str *v)
+{
+	char *p;
+	size_t n = 0;
+
+	if (likely(is_field_value(*v)))
+		return true;
+	p = pool_bytes(pool, v->n);
+	for (size_t i = 0; i < v->n; ) {
+		size_t fold = fold_at(*v, i);
+
+		p[n++] = fold != 0 ? ' ' : v->p[i];
+		i += fold != 0 ? fold : 1;
+	}
+	if (!is_field_value(str_of(p, n)))
+		return false;
+	*v = str_of(p, n);
+	return true;
+}

@@ -87,6 +87,11 @@ struct weir_str status_reason(int status);
 bool	is_token(struct weir_str);
 bool	is_field_value(struct weir_str);
 /*
+ * The same, of a value that is made here.  Lines that are folded ($ssl_client_cert), which nobody may send any more,
+ * become one, with a space between (RFC 9112, 5.2); then it may be a new string in the pool.
+ */
+bool	fit_field_value(struct weir_pool *, struct weir_str *);
+/*
  * A Host or authority: name, IPv4 or [IPv6], optional port.  Lower-cases into `pool` (only when needed),
  * strips one trailing dot and the port.  False when it is malformed (S-12).
  */

@@ -43,7 +43,7 @@ put_set_headers(struct weir_up *u)
 			v = str_begins(u->host, STR("unix:")) ? STR("localhost") : u->host;
 		if (v.n == 0)
 			continue;
-		if (!expr_is_const(&h->value) && !is_field_value(v)) {
+		if (!expr_is_const(&h->value) && !fit_field_value(r->s.pool, &v)) {
 			log_errorx(&r->s.log, "request field \"%.*s\" would hold a line end or NUL: dropped",
 			    STR_ARG(h->name));
 			continue;
