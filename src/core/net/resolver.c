@@ -379,6 +379,19 @@ refresh(struct entry *e)
 
 /* ---- the resolver ---- */
 
+static void *
+ares_more(void *p, size_t n)
+{
+	return mem_realloc(p, 0, n);
+}
+
+/* c-ares 1.34 follows a null pointer where memory ran out (server_increment_failures()); ours does not. */
+static int
+ares_begin(void)
+{
+	return ares_library_init_mem(ARES_LIB_INIT_ALL, mem_alloc, mem_free, ares_more);
+}
+
 static int
 start(struct weir_resolver *r)
 {
@@ -389,7 +402,7 @@ start(struct weir_resolver *r)
 	};
 	char list[4096], *p = list;
 
-	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS ||
+	if (ares_begin() != ARES_SUCCESS ||
 	    ares_init_options(&r->channel, &o, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
 	    ARES_OPT_SOCK_STATE_CB | ARES_OPT_UDP_MAX_QUERIES | ARES_OPT_QUERY_CACHE) != ARES_SUCCESS) {
 		r->channel = NULL;
