@@ -91,7 +91,8 @@ is_address(const char *name)
 	return inet_pton(AF_INET, name, &a) == 1 || inet_pton(AF_INET6, name, &a) == 1;
 }
 
-static void
+/* False: no memory.  Then nobody may be connected to: it would be anybody. */
+static bool
 want_name(SSL *ssl, const struct weir_tls_connect *a)
 {
 	char name[NAME_ROOM];
@@ -99,21 +100,38 @@ want_name(SSL *ssl, const struct weir_tls_connect *a)
 
 	if (n >= sizeof name || n == 0) {
 		((struct weir_tls *)SSL_get_app_data(ssl))->nameless = true;
-		return;
+		return true;
 	}
 	memcpy(name, a->name.p, n);
 	name[n] = '\0';
-	if (is_address(name)) {
-		if (a->verify)
-			X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name);
-		return;
-	}
-	if (a->sni)
-		SSL_set_tlsext_host_name(ssl, name);
-	if (a->verify) {
-		SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-		SSL_set1_host(ssl, name);
-	}
+	if (is_address(name))
+		return !a->verify || X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+	if (a->sni && SSL_set_tlsext_host_name(ssl, name) != 1)
+		return false;
+	if (!a->verify)
+		return true;
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	return SSL_set1_host(ssl, name) == 1;
+}
+
+/*
+ * Once more whether it is who we want: OpenSSL 3.5 verifies without the name when there is no memory to copy it
+ * (ssl_verify_cert_chain()), and calls that right.
+ */
+static bool
+is_wanted(SSL *ssl, X509 *x)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+	const char *name = X509_VERIFY_PARAM_get0_host(param, 0);
+	char *ip;
+	bool ok;
+
+	if (name != NULL)
+		return X509_check_host(x, name, 0, X509_VERIFY_PARAM_get_hostflags(param), NULL) == 1;
+	ip = X509_VERIFY_PARAM_get1_ip_asc(param);
+	ok = ip != NULL && X509_check_ip_asc(x, ip, 0) == 1;
+	OPENSSL_free(ip);
+	return ok;
 }
 
 /* With a name that cannot be asked for (empty, too long) nobody is who we want. */
@@ -140,10 +158,14 @@ judge(struct weir_tls *t, struct weir_log *log)
 		log_errorx(log, "there is no name to verify the upstream's certificate for");
 		return false;
 	}
+	if (!is_wanted(t->ssl, x)) {
+		log_errorx(log, "upstream SSL certificate could not be compared with the name that was asked for");
+		return false;
+	}
 	return true;
 }
 
-static void
+static bool
 say_alpn(SSL *ssl, const char *protocol)
 {
 	unsigned char wire[32];
@@ -152,7 +174,7 @@ say_alpn(SSL *ssl, const char *protocol)
 	assert(n < sizeof wire);
 	wire[0] = (unsigned char)n;
 	memcpy(wire + 1, protocol, n);
-	SSL_set_alpn_protos(ssl, wire, (unsigned)n + 1);
+	return SSL_set_alpn_protos(ssl, wire, (unsigned)n + 1) == 0;	/* here 0 is success */
 }
 
 void
@@ -162,10 +184,13 @@ tls_connect(struct weir_conn *c, const struct weir_tls_connect *a)
 	struct weir_tls *t = tls_of(c);
 	SSL_SESSION *session;
 
+	if (t->ssl == NULL)
+		return;
 	SSL_set_connect_state(t->ssl);
-	want_name(t->ssl, a);
-	if (a->alpn != NULL)
-		say_alpn(t->ssl, a->alpn);
+	if (!want_name(t->ssl, a) || (a->alpn != NULL && !say_alpn(t->ssl, a->alpn))) {
+		handshake_give_up(h);
+		return;
+	}
 	t->sessions = a->sessions;
 	t->session_key = key_of(a);
 	session = a->sessions != NULL ? find(*a->sessions, t->session_key) : NULL;

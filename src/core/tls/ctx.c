@@ -333,19 +333,20 @@ tls_client_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	return c;
 }
 
-void
+int
 ctx_apply(const struct weir_tls_ctx *c, SSL *ssl)
 {
 	if (SSL_get_SSL_CTX(ssl) == c->ssl)
-		return;
-	SSL_set_SSL_CTX(ssl, c->ssl);
+		return WEIR_OK;
+	if (SSL_set_SSL_CTX(ssl, c->ssl) == NULL)
+		return WEIR_FAIL;
 	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(c->ssl), SSL_CTX_get_verify_callback(c->ssl));
 	SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(c->ssl));
 	SSL_clear_options(ssl, SSL_get_options(ssl) & ~SSL_CTX_get_options(c->ssl));
 	SSL_set_options(ssl, SSL_CTX_get_options(c->ssl));
 	SSL_set_min_proto_version(ssl, SSL_CTX_get_min_proto_version(c->ssl));
 	SSL_set_max_proto_version(ssl, SSL_CTX_get_max_proto_version(c->ssl));
-	SSL_set1_groups_list(ssl, c->groups);
+	return SSL_set1_groups_list(ssl, c->groups) == 1 ? WEIR_OK : WEIR_FAIL;
 }
 
 bool

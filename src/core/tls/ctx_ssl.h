@@ -17,7 +17,7 @@ struct weir_tls_ctx {
 };
 
 /* ctx.c: a connection that began with another context goes on with this one. */
-void	ctx_apply(const struct weir_tls_ctx *, SSL *);
+int	ctx_apply(const struct weir_tls_ctx *, SSL *) WEIR_MUST_USE;
 /* handshake.c: for SSL_CTX_set_client_hello_cb() and SSL_CTX_set_tlsext_servername_callback(). */
 int	handshake_on_hello(SSL *, int *alert, void *arg);
 int	handshake_on_name(SSL *, int *alert, void *arg);

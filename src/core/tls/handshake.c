@@ -23,6 +23,7 @@ struct weir_tls_handshake {
 	struct weir_task begin;
 	bool		(*check)(struct weir_tls *, struct weir_log *);
 	bool		 server, looked;	/* at the first byte */
+	bool		 hopeless;		/* it could not even be prepared */
 };
 
 static struct weir_slab slab = WEIR_SLAB(weir_tls_handshake);
@@ -176,7 +177,12 @@ on_ready(void *arg)
 static void
 on_begin(struct weir_task *task)
 {
-	go_on(WEIR_OF(task, struct weir_tls_handshake, begin));
+	struct weir_tls_handshake *h = WEIR_OF(task, struct weir_tls_handshake, begin);
+
+	if (h->hopeless)
+		failed(h, SSL_ERROR_SSL);
+	else
+		go_on(h);
 }
 
 struct weir_tls_handshake *
@@ -186,10 +192,10 @@ handshake_begin(struct weir_conn *c, const struct weir_tls_ctx *ctx, const struc
 	SSL *ssl = SSL_new(ctx->ssl);
 	struct weir_tls_handshake *h = slab_take(&slab);
 
-	assert(ssl != NULL);
 	memset(h, 0, sizeof *h);
 	h->t = layer_new(c, ssl);
 	h->t->handshake = h;
+	h->hopeless = h->t->ssl == NULL;
 	h->log = *log;
 	if (log->who == NULL) {
 		h->log.id = c->id;
@@ -197,7 +203,8 @@ handshake_begin(struct weir_conn *c, const struct weir_tls_ctx *ctx, const struc
 		h->log.arg = h;
 	}
 	h->done = done;
-	SSL_set_app_data(ssl, h->t);
+	if (!h->hopeless && !SSL_set_app_data(h->t->ssl, h->t))
+		h->hopeless = true;
 	timer_init(&h->timer, on_timeout);
 	timer_set(&h->timer, timeout_ms);
 	task_init(&h->begin, on_begin);
@@ -211,6 +218,12 @@ void
 handshake_check(struct weir_tls_handshake *h, bool (*check)(struct weir_tls *, struct weir_log *))
 {
 	h->check = check;
+}
+
+void
+handshake_give_up(struct weir_tls_handshake *h)
+{
+	h->hopeless = true;
 }
 
 /* ---- the server that is meant ---- */
@@ -268,7 +281,10 @@ handshake_on_hello(SSL *ssl, int *alert, void *arg)
 		*alert = SSL_AD_UNRECOGNIZED_NAME;
 		return SSL_CLIENT_HELLO_ERROR;
 	}
-	ctx_apply(ctx, ssl);
+	if (ctx_apply(ctx, ssl) != WEIR_OK) {
+		*alert = SSL_AD_INTERNAL_ERROR;
+		return SSL_CLIENT_HELLO_ERROR;
+	}
 	t->record = ctx->record;
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
@@ -294,5 +310,6 @@ tls_accept(struct weir_conn *c, const struct weir_tls_accept *a)
 
 	h->server = true;
 	h->accept = *a;
-	SSL_set_accept_state(h->t->ssl);
+	if (h->t->ssl != NULL)
+		SSL_set_accept_state(h->t->ssl);
 }

@@ -87,11 +87,15 @@ layer_bio(struct weir_conn *c)
 
 	if (method == NULL) {
 		method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "weir connection");
+		if (method == NULL)
+			return NULL;
 		BIO_meth_set_read_ex(method, bio_read);
 		BIO_meth_set_write_ex(method, bio_write);
 		BIO_meth_set_ctrl(method, bio_ctrl);
 	}
 	b = BIO_new(method);
+	if (b == NULL)
+		return NULL;
 	BIO_set_data(b, c);
 	BIO_set_init(b, 1);
 	return b;
@@ -428,8 +432,12 @@ struct weir_tls *
 layer_new(struct weir_conn *c, SSL *ssl)
 {
 	struct weir_tls *t = slab_take(&slab);
-	BIO *b = layer_bio(c);
+	BIO *b = ssl != NULL ? layer_bio(c) : NULL;
 
+	if (b == NULL) {	/* no memory: a layer that is broken from the beginning */
+		SSL_free(ssl);
+		ssl = NULL;
+	}
 	memset(t, 0, sizeof *t);
 	t->layer.ops = &layer_ops;
 	t->magic = WEIR_TLS_MAGIC;
@@ -439,7 +447,9 @@ layer_new(struct weir_conn *c, SSL *ssl)
 	t->io.in.ops = &src_ops;
 	t->io.out.ops = &sink_ops;
 	task_init(&t->notice, on_notice);
-	SSL_set_bio(ssl, b, b);
+	t->broken = ssl == NULL;
+	if (ssl != NULL)
+		SSL_set_bio(ssl, b, b);
 	c->layer = &t->layer;
 	return t;
 }

@@ -42,20 +42,26 @@ tls_of(const struct weir_conn *c)
 	return t;
 }
 
-/* io.c: makes the layer; the SSL object is taken over.  Notices of the socket go to it from now on. */
+/*
+ * io.c: makes the layer; the SSL object is taken over.  Notices of the socket go to it from now on.  It is broken
+ * and has no SSL when that is NULL, or OpenSSL had no memory for more.
+ */
 struct weir_tls *layer_new(struct weir_conn *, SSL *);
 /* The handshake is over: conn->io is the layer's. */
 void	layer_open(struct weir_tls *);
-/* Where OpenSSL reads and writes: the connection's socket. */
+/* Where OpenSSL reads and writes: the connection's socket.  NULL: no memory. */
 BIO	*layer_bio(struct weir_conn *);
 /*
- * handshake.c: begins one; whoever calls it then sets the client's or the server's state.  Its log has the
+ * handshake.c: begins one; whoever calls it then sets the client's or the server's state, when there is an SSL:
+ * without memory there is none, and it fails by itself.  Its log has the
  * peer as context, unless the caller's log has a context already.
  */
 struct weir_tls_handshake *handshake_begin(struct weir_conn *, const struct weir_tls_ctx *, const struct weir_log *,
 	    uint64_t timeout_ms, void (*done)(struct weir_conn *, enum weir_tls_end));
 /* What is to be judged when a handshake has succeeded; false: it has failed, and that was logged. */
 void	handshake_check(struct weir_tls_handshake *, bool (*check)(struct weir_tls *, struct weir_log *));
+/* What had to be said before it could not be said: the handshake fails as its first step. */
+void	handshake_give_up(struct weir_tls_handshake *);
 /* handshake.c: the connection goes in the middle of it. */
 void	handshake_end(struct weir_tls_handshake *);
 
