@@ -48,6 +48,7 @@ struct weir_after {
 	uint32_t	 linger_ms, linger_each_ms;	/* lingering_time, lingering_timeout */
 	uint8_t		 linger;		/* 0 off, 1 when needed, 2 always */
 	bool		 reset;			/* close what was not completed with a reset */
+	bool		 last;			/* by its number or its age the connection has served enough */
 };
 
 struct weir_xchg;
@@ -101,6 +102,7 @@ struct weir_xchg {
 	uint64_t		 send_ms;	/* timeouts, set by the owner: between two writes, */
 	uint64_t		 recv_ms;	/* between two reads of the body */
 	struct weir_after	 after;		/* server side: what follows the release */
+	void *const		*conf;		/* of the place that serves it, set by the owner; NULL: not known yet */
 	unsigned		 number;	/* how many exchanges this connection has had, this one counted */
 	void			*owner;
 	/*
@@ -128,8 +130,12 @@ struct weir_xchg {
 
 /* What the server side of a codec needs to know of the address it serves. */
 struct weir_serve {
+	void *const	*conf;			/* of the server that is meant, as far as it is known */
+	const struct weir_log *log;
 	uint64_t	 header_ms;		/* client_header_timeout */
+	uint32_t	 keepalive_ms;		/* keepalive_timeout, before a request has said another */
 	uint32_t	 line, total, fields;	/* limits of a head */
+	uint32_t	 large, large_total;	/* large_client_header_buffers: a field, and all of them */
 	bool		 ignore_invalid, underscores;
 	/* A request's head is complete and well-formed.  Last statement of its caller. */
 	void		(*on_xchg)(struct weir_xchg *);

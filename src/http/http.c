@@ -6,30 +6,51 @@
 #include "core/base/mem.h"
 #include "core/net/proxy_protocol.h"
 #include "http/h1/h1.h"
+#include "http/h2/h2.h"
 #include "http/req/req.h"
 #include "http/up/links.h"
 
-/* What the codec must know before a request tells its server: the default server's words. */
+/* What a codec must know before a request tells its server: the words of the one that is meant so far. */
 static const struct weir_serve *
-serve_of(struct weir_listen *l)
+serve_of(struct weir_http_server *server)
 {
-	struct weir_serve *s = l->serve;
+	struct weir_serve *s = server->serve;
 	const struct weir_http_conf *c;
 
 	if (s != NULL)
 		return s;
-	c = route_default(l)->conf[*http_module.index];
+	c = server->conf[*http_module.index];
 	s = mem_zalloc(sizeof *s);
+	s->conf = server->conf;
+	s->log = http_log(c);
 	s->header_ms = c->client_header_ms;
+	s->keepalive_ms = (uint32_t)WEIR_MIN(c->keepalive_ms, (uint64_t)UINT32_MAX);
 	s->line = (uint32_t)WEIR_MAX(c->header_buffer, c->large_size);
 	s->total = (uint32_t)WEIR_MIN(c->header_buffer + c->large_n * c->large_size, 1u << 30);
 	s->fields = (uint32_t)c->max_headers;
+	s->large = (uint32_t)c->large_size;
+	s->large_total = (uint32_t)WEIR_MIN(c->large_n * c->large_size, 1u << 30);
 	s->ignore_invalid = c->ignore_invalid;
 	s->underscores = c->underscores;
 	s->on_xchg = req_begin;
 	s->on_bad = req_begin_bad;
-	l->serve = s;
+	server->serve = s;
 	return s;
+}
+
+/* The server whose name was asked for in a handshake, or else the first one. */
+static struct weir_http_server *
+server_of(const struct weir_conn *c)
+{
+	struct weir_http_server *server = tls_owner(c);
+
+	return server != NULL ? server : route_default(c->from);
+}
+
+static bool
+speaks_h2(const struct weir_conn *c, const struct weir_http_server *server)
+{
+	return h2_is_on(server->conf) || route_http2(c->from);
 }
 
 static const struct weir_log *
@@ -48,6 +69,20 @@ find_tls(struct weir_conn *c, struct weir_str name, void **owner)
 	return !tls_ctx_rejects(ctx) ? ctx : NULL;
 }
 
+static struct weir_str
+spoken(struct weir_conn *c, void *owner)
+{
+	if (speaks_h2(c, owner))
+		return STR("\x02h2" "\x08http/1.1" "\x08http/1.0");
+	return STR("\x08http/1.1" "\x08http/1.0");
+}
+
+static void
+begin(struct weir_conn *c, bool h2)
+{
+	(h2 ? &h2_codec : &h1_codec)->serve(c, serve_of(server_of(c)));
+}
+
 static void
 on_tls(struct weir_conn *c, enum weir_tls_end how)
 {
@@ -57,7 +92,7 @@ on_tls(struct weir_conn *c, enum weir_tls_end how)
 	}
 	if (how == TLS_PLAIN)
 		c->flags |= CONN_NOT_TLS;
-	h1_codec.serve(c, serve_of(c->from));
+	begin(c, str_eq(tls_alpn(c), STR("h2")));
 }
 
 /* In the middle of a handshake there is nothing to lose but the time it took. */
@@ -72,14 +107,18 @@ static void
 serve(struct weir_conn *c)
 {
 	const struct weir_tls_ctx *ctx = route_tls(c->from);
+	struct weir_http_server *server = route_default(c->from);
 
 	if (ctx == NULL) {
-		h1_codec.serve(c, serve_of(c->from));
+		if (speaks_h2(c, server))
+			h2_look(c, serve_of(server)->header_ms, begin);
+		else
+			begin(c, false);
 		return;
 	}
 	c->on_drain = drain_handshake;
-	tls_accept(c, &(struct weir_tls_accept){ .ctx = ctx, .find = find_tls, .log = log_of(c),
-	    .timeout_ms = serve_of(c->from)->header_ms, .done = on_tls });
+	tls_accept(c, &(struct weir_tls_accept){ .ctx = ctx, .find = find_tls, .alpn = spoken,
+	    .log = log_of(c), .timeout_ms = serve_of(server)->header_ms, .done = on_tls });
 }
 
 /* Before it a proxy says who its client is. */
@@ -95,7 +134,7 @@ on_proxied(struct weir_conn *c)
 		conn_close(c);
 		return;
 	}
-	proxy_accept(c, serve_of(c->from)->header_ms, log, serve);
+	proxy_accept(c, serve_of(route_default(c->from))->header_ms, log, serve);
 }
 
 static void

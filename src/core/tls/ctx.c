@@ -290,6 +290,7 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	c->record = (uint32_t)o->record;
 	SSL_CTX_set_client_hello_cb(c->ssl, handshake_on_hello, NULL);
 	SSL_CTX_set_tlsext_servername_callback(c->ssl, handshake_on_name);
+	SSL_CTX_set_alpn_select_cb(c->ssl, handshake_on_alpn, NULL);
 	if (keys_load(cf, c->ssl, o) != WEIR_OK || set_policy(cf, c, o) != WEIR_OK ||
 	    set_verify(cf, c, place, o) != WEIR_OK || set_sessions(cf, c->ssl, place, o) != WEIR_OK)
 		return NULL;

@@ -24,6 +24,9 @@ int	handshake_on_name(SSL *, int *alert, void *arg);
 
 /* client.c: SSL_CTX_sess_set_new_cb(). */
 int	client_on_session(SSL *, SSL_SESSION *);
+/* handshake.c: SSL_CTX_set_alpn_select_cb(). */
+int	handshake_on_alpn(SSL *, const unsigned char **, unsigned char *, const unsigned char *, unsigned,
+	    void *arg);
 
 /* keys.c: certificates with their keys into a context.  WEIR_FAIL after complaining. */
 int	keys_load(struct weir_conf *, SSL_CTX *, const struct weir_tls_opts *) WEIR_MUST_USE;

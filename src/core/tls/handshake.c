@@ -303,6 +303,29 @@ handshake_on_name(SSL *ssl, int *alert, void *arg)
 	    SSL_TLSEXT_ERR_NOACK;
 }
 
+/* For a context's SSL_CTX_set_alpn_select_cb(); it is called behind the one above. */
+int
+handshake_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *offered,
+    unsigned offered_n, void *arg)
+{
+	struct weir_tls *t = SSL_get_app_data(ssl);
+	struct weir_tls_handshake *h = t->handshake;
+	struct weir_str spoken;
+	unsigned char *found;
+
+	(void)arg;
+	if (h == NULL || h->accept.alpn == NULL)
+		return SSL_TLSEXT_ERR_NOACK;
+	spoken = h->accept.alpn(t->conn, t->owner);
+	if (SSL_select_next_proto(&found, n, (const unsigned char *)spoken.p, (unsigned)spoken.n, offered,
+	    offered_n) != OPENSSL_NPN_NEGOTIATED) {
+		log_info(&h->log, "the client offers no protocol that is spoken here");
+		return SSL_TLSEXT_ERR_ALERT_FATAL;	/* no_application_protocol (RFC 7301, 3.2) */
+	}
+	*out = found;
+	return SSL_TLSEXT_ERR_OK;
+}
+
 void
 tls_accept(struct weir_conn *c, const struct weir_tls_accept *a)
 {

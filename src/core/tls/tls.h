@@ -41,6 +41,11 @@ struct weir_tls_accept {
 	 * is refused with unrecognized_name.
 	 */
 	const struct weir_tls_ctx *(*find)(struct weir_conn *, struct weir_str name, void **owner);
+	/*
+	 * What is spoken there, the best first, as RFC 7301 writes a list; `owner` is find()'s.  A client that
+	 * offers protocols and none of these is refused.
+	 */
+	struct weir_str	(*alpn)(struct weir_conn *, void *owner);
 	const struct weir_log *log;	/* copied */
 	uint64_t	 timeout_ms;
 	/* Called once, last, never from inside tls_accept(). */

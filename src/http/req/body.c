@@ -20,7 +20,8 @@ bool
 req_has_body(const struct weir_req *r)
 {
 	return r->msg->length != 0 && (r->msg->length > 0 || (r->msg->flags & MSG_CHUNKED) ||
-	    (r->x != NULL && r->x->version >= 0x200 && !r->x->in_eof));
+	    (r->x != NULL && r->x->version >= 0x200 &&
+	    (!r->x->in_eof || (r->req_body != NULL && r->req_body->len != 0))));
 }
 
 int

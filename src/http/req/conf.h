@@ -45,6 +45,7 @@ struct weir_http_server {
 	struct weir_server_name	*names;
 	unsigned		 n_names, names_room;
 	struct weir_http_listen	*listens, **listens_tail;
+	struct weir_serve	*serve;		/* worker: what the assembly tells codecs */
 };
 
 /* One address of one server block, as `listen` said it. */
@@ -153,6 +154,8 @@ struct weir_http_server *route_server(struct weir_listen *, struct weir_sess *, 
 #define ROUTE_SLASH 1
 int	route_location(struct weir_http_server *, struct weir_sess *, struct weir_str path,
 	    struct weir_location **found);
+/* Does `listen ... http2` say that HTTP/2 is spoken there? */
+bool	route_http2(const struct weir_listen *);
 /* The first server of the address: its settings apply before Host is known. */
 struct weir_http_server *route_default(struct weir_listen *);
 

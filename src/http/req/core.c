@@ -313,8 +313,8 @@ static const struct weir_cmd cmds[] = {
 	{ "listen", IN_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = conf_listen,
 	  .flags = CONF_MULTI, .args = "address[:port] | port | unix:path [default_server] "
 	  "[backlog=number] [rcvbuf=size] [sndbuf=size] [fastopen=number] [ipv6only=on | off] "
-	  "[so_keepalive=on | off | idle:interval:count] [deferred] [bind] [reuseport] "
-	  "[ssl] [proxy_protocol[=trusted]]",
+	  "[so_keepalive=on | off | idle:interval:count] [deferred] [bind] [reuseport] [ssl] "
+	  "[http2] [proxy_protocol[=trusted]]",
 	  .doc = "An address of the server.  Without any it listens on port 80, or 8000 when it "
 	  "is not started by root.  Every address has a socket of its own for each worker, so "
 	  "reuseport and bind say what is done anyway.  With ssl, in any server's listen of that address, "

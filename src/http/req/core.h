@@ -23,7 +23,7 @@ struct weir_http_listen {
 	unsigned	 word;
 };
 
-enum { LISTEN_PROXY_PROTOCOL = 1, LISTEN_SSL = 2 };
+enum { LISTEN_PROXY_PROTOCOL = 1, LISTEN_SSL = 2, LISTEN_HTTP2 = 4 };
 
 struct weir_http_addr {
 	struct weir_listen *listen;

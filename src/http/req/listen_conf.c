@@ -204,6 +204,14 @@ set_ssl(struct line *l)
 	return WEIR_OK;
 }
 
+static int
+set_http2(struct line *l)
+{
+	l->to->protocols |= LISTEN_HTTP2;
+	return conf_warn(l->cf, l->node, l->w, "the \"listen ... http2\" directive is deprecated, use the \"http2\" "
+	    "directive instead");
+}
+
 static const struct listen_param {
 	const char	*name;
 	bool		 value;		/* name=value */
@@ -221,6 +229,7 @@ static const struct listen_param {
 	{ "ipv6only", true, set_ipv6only },
 	{ "so_keepalive", true, set_keepalive },
 	{ "ssl", false, set_ssl },
+	{ "http2", false, set_http2 },
 	{ "proxy_protocol", false, set_proxied },
 	{ "proxy_protocol", true, set_proxied_by },
 	{ "setfib", true, not_here },
@@ -229,7 +238,7 @@ static const struct listen_param {
 
 static const char *const param_names[] = {
 	"default_server", "bind", "reuseport", "deferred", "backlog=", "rcvbuf=", "sndbuf=",
-	"fastopen=", "ipv6only=", "so_keepalive=", "ssl", "proxy_protocol", NULL
+	"fastopen=", "ipv6only=", "so_keepalive=", "ssl", "http2", "proxy_protocol", NULL
 };
 
 static int

@@ -112,10 +112,11 @@ decide_keepalive(struct weir_req *r, const struct weir_http_conf *c)
 	a->linger = (uint8_t)c->lingering;
 	a->linger_ms = short_ms(c->linger_ms);
 	a->linger_each_ms = short_ms(c->linger_each_ms);
+	a->last = r->x->number >= (unsigned)c->keepalive_requests ||
+	    weir_now_ms - r->s.conn->began_ms > c->keepalive_time_ms;
 	if (!r->keepalive)
 		return;
-	if (c->keepalive_ms == 0 || r->x->number >= (unsigned)c->keepalive_requests ||
-	    weir_now_ms - r->s.conn->began_ms > c->keepalive_time_ms)
+	if (c->keepalive_ms == 0 || a->last)
 		r->keepalive = false;
 	else if (((c->keepalive_disable & 1) && is_old_msie(r)) ||
 	    ((c->keepalive_disable & 2) && is_safari(r)))

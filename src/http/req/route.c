@@ -41,6 +41,12 @@ route_server(struct weir_listen *l, struct weir_sess *s, struct weir_str host)
 	}
 }
 
+bool
+route_http2(const struct weir_listen *l)
+{
+	return (addr_of(l)->protocols & LISTEN_HTTP2) != 0;
+}
+
 const struct weir_tls_ctx *
 route_tls(const struct weir_listen *l)
 {

@@ -86,6 +86,7 @@ req_set_location(struct weir_req *r, struct weir_location *loc)
 	if (r->x != NULL) {
 		r->x->send_ms = c->send_ms;
 		r->x->recv_ms = c->client_body_ms;
+		r->x->conf = r->s.conf;
 	}
 }
 

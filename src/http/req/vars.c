@@ -178,6 +178,15 @@ get_protocol(struct weir_sess *s, struct weir_str *to, const void *data)
 }
 
 static int
+get_http2(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	(void)data;
+	if (req_of(s)->msg->version != 0x200)
+		return give(to, STR(""));
+	return give(to, conn_is_tls(s->conn) ? STR("h2") : STR("h2c"));
+}
+
+static int
 get_request(struct weir_sess *s, struct weir_str *to, const void *data)
 {
 	const struct weir_msg *m = req_of(s)->msg;
@@ -467,6 +476,7 @@ static const struct weir_var vars[] = {
 	{ "request", get_request, NULL, V, NULL, "The request line as received." },
 	{ "request_method", get_method, NULL, V, NULL, "The method." },
 	{ "request_uri", get_request_uri, NULL, V, NULL, "Path and arguments as received." },
+	{ "http2", get_http2, NULL, V, NULL, "h2 for HTTP/2 over TLS, h2c for HTTP/2 without; else empty." },
 	{ "server_protocol", get_protocol, NULL, V, NULL, "HTTP/1.0, HTTP/1.1, HTTP/2.0, HTTP/3.0." },
 	{ "scheme", get_scheme, NULL, V, NULL, "http or https." },
 	{ "https", get_https, NULL, V, NULL, "\"on\" over TLS, else empty." },

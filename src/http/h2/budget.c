@@ -1,0 +1,95 @@
+/*
+ * budget.c - what a client may do that costs us more than it costs him.
+ *
+ * Frames that move nothing (RST_STREAM, SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty DATA, unknown ones), and
+ * resets that the client provokes, cost a point each.  Points are forgotten with time, and against bytes of
+ * bodies and requests that were answered, so those who really load something never come near the limit:
+ * clients open windows again every 4k at the worst, by two frames.
+ *
+ * CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2025-8671.  CONTINUATION and the size of heads are
+ * bounded by nghttp2 and head.c.
+ */
+#include "core/base/clock.h"
+#include "http/h2/server.h"
+
+enum {
+	POINTS_MOST	= 1000,
+	POINT_MS	= 10,		/* a point is forgotten after */
+	BYTES_EARN	= 1024,		/* so many bytes earn one */
+	DONE_EARNS	= 4
+};
+
+void
+h2_calm(struct h2_server *s, const char *why)
+{
+	if (s->calmed)
+		return;
+	s->calmed = true;
+	h2_say(s, "%s", why);
+	(void)nghttp2_session_terminate_session(s->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+	h2_post(s);
+}
+
+static void
+earn(struct h2_server *s, uint64_t n)
+{
+	s->points = n >= (uint64_t)s->points ? 0 : s->points - (int32_t)n;
+}
+
+static void
+charge(struct h2_server *s, const char *why)
+{
+	uint64_t forgotten = (weir_now_ms - s->points_ms) / POINT_MS;
+
+	if (forgotten != 0) {
+		earn(s, forgotten);
+		s->points_ms = weir_now_ms;
+	}
+	if (++s->points > POINTS_MOST)
+		h2_calm(s, why);
+}
+
+void
+h2_budget_frame(struct h2_server *s, const nghttp2_frame_hd *hd)
+{
+	switch (hd->type) {
+	case NGHTTP2_DATA:
+		if (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM))
+			charge(s, "client flooded the connection with empty frames");
+		break;
+	case NGHTTP2_HEADERS:
+		break;
+	case NGHTTP2_SETTINGS:
+	case NGHTTP2_PING:
+		if (!(hd->flags & NGHTTP2_FLAG_ACK))
+			charge(s, "client flooded the connection with SETTINGS or PING frames");
+		break;
+	case NGHTTP2_RST_STREAM:
+		charge(s, "client reset too many streams");
+		break;
+	default:
+		charge(s, "client flooded the connection with frames");
+	}
+}
+
+void
+h2_budget_reset(struct h2_server *s)
+{
+	charge(s, "client provoked too many resets");
+}
+
+void
+h2_budget_bytes(struct h2_server *s, size_t n)
+{
+	s->earned += (uint32_t)n;
+	if (s->earned < BYTES_EARN)
+		return;
+	earn(s, s->earned / BYTES_EARN);
+	s->earned %= BYTES_EARN;
+}
+
+void
+h2_budget_done(struct h2_server *s)
+{
+	earn(s, DONE_EARNS);
+}

@@ -1,0 +1,390 @@
+/*
+ * head.c - the fields of a request to a message (RFC 9113, 8.1 to 8.3).
+ *
+ * What is malformed is refused here, once, as h1 refuses it, so that nobody above has to think of it again;
+ * most of all what could become something else on its way to a server that speaks HTTP/1.
+ *
+ * Two kinds of failing: a head that is malformed is answered, usually with 400, and its stream is
+ * reset; a head that is too large ends the connection.
+ */
+#include "core/base/num.h"
+#include "http/h2/server.h"
+#include "http/msg/chars.h"
+
+enum { METHOD_MAX = 64, LENGTH_DIGITS = 19, ROOM = 16 };
+
+/* Fields that must not come twice, as in h1, and what they are looked at for. */
+enum {
+	F_HOST = 1, F_LENGTH = 2, F_EXPECT = 4, F_COOKIE = 8, F_TE = 16, F_PRIORITY = 32,
+	F_OTHER = 64		/* the first of those that only must be single */
+};
+#define F_SINGLE	(F_HOST | F_LENGTH | F_EXPECT | ~(F_OTHER - 1u))
+
+static const uint32_t bits[H_COUNT] = {
+	[H_HOST] = F_HOST, [H_CONTENT_LENGTH] = F_LENGTH, [H_EXPECT] = F_EXPECT, [H_COOKIE] = F_COOKIE,
+	[H_TE] = F_TE, [H_AUTHORIZATION] = F_OTHER, [H_IF_MODIFIED_SINCE] = F_OTHER << 1,
+	[H_IF_UNMODIFIED_SINCE] = F_OTHER << 2, [H_IF_MATCH] = F_OTHER << 3,
+	[H_IF_NONE_MATCH] = F_OTHER << 4, [H_IF_RANGE] = F_OTHER << 5, [H_CONTENT_RANGE] = F_OTHER << 6,
+};
+
+/* They speak of a connection, which is none of theirs here (8.2.2). */
+static bool
+is_connection_field(enum weir_known k)
+{
+	return k == H_CONNECTION || k == H_KEEP_ALIVE || k == H_PROXY_CONNECTION || k == H_UPGRADE ||
+	    k == H_TRANSFER_ENCODING || k == H_HTTP2_SETTINGS;
+}
+
+static void
+refuse(struct h2_stream *e, int status, const char *why)
+{
+	if (e->head.status != 0)
+		return;
+	e->head.status = status;
+	e->head.why = why;
+}
+
+/* ---- values ---- */
+
+/* No blanks at its ends, no CR, LF and NUL anywhere (8.2.1). */
+static bool
+value_ok(struct weir_str v)
+{
+	if (v.n == 0)
+		return true;
+	if (v.p[0] == ' ' || v.p[0] == '\t' || v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t')
+		return false;
+	return is_field_value(v);
+}
+
+enum name { NAME_FINE, NAME_ODD, NAME_UNDERSCORE, NAME_BAD };
+
+static enum name
+judge_name(struct weir_str n)
+{
+	enum name is = NAME_FINE;
+
+	if (n.n == 0)
+		return NAME_BAD;
+	for (size_t i = 0; i < n.n; i++) {
+		unsigned c = ch(n.p[i]);
+
+		if (!(c & CH_TOKEN) || (c & CH_UPPER))
+			return NAME_BAD;
+		if (c & CH_NAME)
+			continue;
+		if (n.p[i] != '_')
+			is = NAME_ODD;
+		else if (is == NAME_FINE)
+			is = NAME_UNDERSCORE;
+	}
+	return is;
+}
+
+/* ---- pseudo fields ---- */
+
+static bool
+path_ok(struct weir_str p)
+{
+	for (size_t i = 0; i < p.n; i++)
+		if (!(ch(p.p[i]) & CH_TARGET))
+			return false;
+	return p.n != 0;
+}
+
+/* RFC 3986, 3.1 */
+static bool
+scheme_ok(struct weir_str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!(ch(s.p[i]) & CH_NAME) && s.p[i] != '+' && s.p[i] != '.')
+			return false;
+	return s.n != 0 && !(ch(s.p[0]) & CH_DIGIT) && s.p[0] != '-' && s.p[0] != '+' && s.p[0] != '.';
+}
+
+static const struct pseudo {
+	struct weir_str	 name;
+	uint8_t		 bit;
+	size_t		 at;		/* of struct weir_msg */
+	bool		 (*ok)(struct weir_str);
+	const char	*why;
+} pseudos[] = {
+	{ { ":method", 7 }, H2_METHOD, offsetof(struct weir_msg, method), is_token, "invalid :method" },
+	{ { ":path", 5 }, H2_PATH, offsetof(struct weir_msg, target), path_ok, "invalid :path" },
+	{ { ":scheme", 7 }, H2_SCHEME, offsetof(struct weir_msg, scheme), scheme_ok, "invalid :scheme" },
+	{ { ":authority", 10 }, H2_AUTHORITY, offsetof(struct weir_msg, authority), host_valid,
+	  "invalid :authority" },
+	{ { ":protocol", 9 }, H2_PROTOCOL, offsetof(struct weir_msg, protocol), is_token, "invalid :protocol" },
+};
+
+static void
+pseudo_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
+{
+	const struct pseudo *p = pseudos;
+
+	while (p < pseudos + WEIR_COUNT(pseudos) && !str_eq(p->name, name))
+		p++;
+	if (p == pseudos + WEIR_COUNT(pseudos))
+		refuse(e, 400, "unknown pseudo-header field");
+	else if (e->head.seen & H2_REGULAR)
+		refuse(e, 400, "pseudo-header field behind others");
+	else if (e->head.seen & p->bit)
+		refuse(e, 400, "repeated pseudo-header field");
+	else if (!p->ok(value))
+		refuse(e, 400, p->why);
+	if (e->head.status == 0)
+		*(struct weir_str *)(void *)((char *)&e->x.msg + p->at) = pool_str(e->x.pool, value);
+	if (p < pseudos + WEIR_COUNT(pseudos))
+		e->head.seen |= p->bit;
+}
+
+/* ---- fields ---- */
+
+static void
+keep(struct h2_stream *e, struct weir_fields *to, struct weir_str name, struct weir_str value)
+{
+	char *p = pool_bytes(e->x.pool, name.n + value.n);
+
+	memcpy(p, name.p, name.n);
+	if (value.n != 0)
+		memcpy(p + name.n, value.p, value.n);
+	fields_add(to, e->x.pool, str_of(p, name.n), str_of(p + name.n, value.n));
+}
+
+static void
+make_room(struct h2_stream *e)
+{
+	struct weir_fields *fs = &e->x.msg.fields;
+
+	fs->room = ROOM;
+	fs->v = pool_alloc(e->x.pool, ROOM * sizeof(*fs->v));
+}
+
+static void
+regular_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
+{
+	enum weir_known k = name_find(name);
+	enum name is = judge_name(name);
+	uint32_t bit = bits[k];
+
+	e->head.seen |= H2_REGULAR;
+	if (is == NAME_BAD)
+		refuse(e, 400, "invalid name of a field");
+	else if (!value_ok(value))
+		refuse(e, 400, "invalid value of a field");
+	else if (is_connection_field(k))
+		refuse(e, 400, "field about the connection");
+	else if (k == H_TE && !str_ieq(value, STR("trailers")))
+		refuse(e, 400, "TE with something else than trailers");
+	if (e->head.status != 0)
+		return;
+	if (is != NAME_FINE && e->s->opts->ignore_invalid && (is == NAME_ODD || !e->s->opts->underscores))
+		return;
+	e->head.twice |= e->head.once & bit;
+	e->head.once |= bit;
+	if (e->x.msg.fields.room == 0)
+		make_room(e);
+	keep(e, &e->x.msg.fields, name, value);
+}
+
+int
+h2_head_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
+{
+	const struct weir_serve *o = e->s->opts;
+
+	e->head.bytes += (uint32_t)WEIR_MIN(name.n + value.n, (size_t)1 << 24);
+	if (name.n > o->large || value.n > o->large || e->head.bytes > o->large_total) {
+		h2_calm(e->s, "client sent too large a request head");
+		return WEIR_FAIL;
+	}
+	if (name.n != 0 && name.p[0] == ':') {
+		pseudo_field(e, name, value);
+		return WEIR_OK;
+	}
+	if (++e->head.fields > o->fields)
+		refuse(e, 400, "too many fields");
+	else
+		regular_field(e, name, value);
+	return WEIR_OK;
+}
+
+/* ---- the whole ---- */
+
+/* As a text: "GET /path HTTP/2.0". */
+static void
+make_line(struct h2_stream *e)
+{
+	struct weir_msg *m = &e->x.msg;
+	size_t n = m->method.n + m->target.n + 10;
+	char *p = pool_bytes(e->x.pool, n), *q = p;
+
+	q = mempcpy(q, m->method.p, m->method.n);
+	*q++ = ' ';
+	if (m->target.n != 0)
+		q = mempcpy(q, m->target.p, m->target.n);
+	memcpy(q, " HTTP/2.0", 9);
+	m->line = str_of(p, (size_t)(q - p) + 9);
+}
+
+static void
+check_pseudos(struct h2_stream *e)
+{
+	struct weir_msg *m = &e->x.msg;
+	unsigned seen = e->head.seen & (H2_METHOD | H2_SCHEME | H2_PATH);
+
+	if (e->head.seen & H2_PROTOCOL) {
+		refuse(e, 400, "extended CONNECT, which was not offered");
+	} else if (m->method_id == M_CONNECT) {
+		if (seen != H2_METHOD || !(e->head.seen & H2_AUTHORITY))
+			refuse(e, 400, "malformed CONNECT");
+		m->target = m->authority;
+	} else if (seen != (H2_METHOD | H2_SCHEME | H2_PATH)) {
+		refuse(e, 400, "pseudo-header field missing");
+	} else if (m->method.n > METHOD_MAX) {
+		refuse(e, 501, "method too long");
+	} else if (m->target.p[0] != '/' && !(m->method_id == M_OPTIONS && str_eq(m->target, STR("*")))) {
+		refuse(e, 400, "invalid :path");
+	}
+}
+
+/* :authority counts, and becomes Host; both may come when they say the same (8.3.1). */
+static void
+check_host(struct h2_stream *e)
+{
+	struct weir_msg *m = &e->x.msg;
+	struct weir_field *f = e->head.once & F_HOST ? fields_known(&m->fields, H_HOST) : NULL;
+
+	if (f == NULL && !(e->head.seen & H2_AUTHORITY)) {
+		refuse(e, 400, "neither :authority nor Host");
+	} else if (f == NULL) {
+		fields_add(&m->fields, e->x.pool, STR("host"), m->authority);
+	} else if (!host_valid(f->value)) {
+		refuse(e, 400, "invalid Host");
+	} else if (!(e->head.seen & H2_AUTHORITY)) {
+		m->authority = f->value;
+	} else if (!str_ieq(f->value, m->authority)) {
+		refuse(e, 400, ":authority and Host say different things");
+	}
+}
+
+static void
+check_length(struct h2_stream *e, bool end)
+{
+	struct weir_msg *m = &e->x.msg;
+	struct weir_str s;
+	uint64_t n;
+
+	m->length = end ? 0 : -1;
+	if (!(e->head.once & F_LENGTH))
+		return;
+	s = fields_value(&m->fields, H_CONTENT_LENGTH);
+	if (s.n > LENGTH_DIGITS || num_u64(s, &n) != WEIR_OK || n > INT64_MAX) {
+		refuse(e, 400, "invalid Content-Length");
+		return;
+	}
+	if (end && n != 0)
+		refuse(e, 400, "Content-Length without a body");
+	m->length = (int64_t)n;
+	m->flags |= MSG_HAS_LENGTH;
+}
+
+static void
+check_expect(struct h2_stream *e)
+{
+	if (!(e->head.once & F_EXPECT))
+		return;
+	if (!str_ieq(fields_value(&e->x.msg.fields, H_EXPECT), STR("100-continue")))
+		refuse(e, 417, "unknown expectation");
+	else
+		e->x.msg.flags |= MSG_EXPECT;
+}
+
+/* Crumbs become one field (8.2.3). */
+static void
+join_cookies(struct h2_stream *e)
+{
+	struct weir_fields *fs = &e->x.msg.fields;
+	struct weir_str all;
+	struct weir_field *f;
+
+	if (!(e->head.twice & F_COOKIE))
+		return;
+	all = fields_join(fs, e->x.pool, STR("cookie"), "; ");
+	f = fields_known(fs, H_COOKIE);
+	f->value = all;
+	for (unsigned i = (unsigned)(f - fs->v) + 1, kept = i; ; i++) {
+		if (i == fs->n) {
+			fs->n = kept;
+			return;
+		}
+		if (fs->v[i].known != H_COOKIE)
+			fs->v[kept++] = fs->v[i];
+	}
+}
+
+/* What the client thinks of its urgency (RFC 9218). */
+static void
+set_priority(struct h2_stream *e)
+{
+	struct weir_field *f = fields_find(&e->x.msg.fields, STR("priority"), NULL);
+	nghttp2_extpri pri = { .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY };
+
+	if (f != NULL && nghttp2_extpri_parse_priority(&pri, (const uint8_t *)f->value.p, f->value.n) == 0)
+		(void)nghttp2_session_change_extpri_stream_priority(e->s->ng, e->id, &pri, 0);
+}
+
+void
+h2_head_end(struct h2_stream *e, bool end)
+{
+	struct weir_msg *m = &e->x.msg;
+
+	m->version = 0x200;
+	m->method_id = method_of(m->method);
+	if (m->method.n != 0)
+		make_line(e);
+	if (e->head.status != 0)
+		return;
+	check_pseudos(e);
+	if (e->head.twice & F_SINGLE)
+		refuse(e, 400, "repeated field that must be single");
+	check_host(e);
+	check_length(e, end);
+	check_expect(e);
+	join_cookies(e);
+	if (e->head.once & F_TE)
+		m->flags |= MSG_TE_TRAILERS;
+	set_priority(e);
+}
+
+/* ---- trailers ---- */
+
+/* Fields that must not be trailers (RFC 9110, 6.5.1): framing, routing, who somebody is, how to read the body. */
+static const bool not_behind[H_COUNT] = {
+	[H_HOST] = true, [H_CONTENT_LENGTH] = true, [H_TRAILER] = true, [H_TE] = true, [H_AUTHORIZATION] = true,
+	[H_PROXY_AUTHORIZATION] = true, [H_PROXY_AUTHENTICATE] = true, [H_WWW_AUTHENTICATE] = true,
+	[H_COOKIE] = true, [H_SET_COOKIE] = true, [H_FORWARDED] = true, [H_X_FORWARDED_FOR] = true,
+	[H_X_REAL_IP] = true, [H_VIA] = true, [H_MAX_FORWARDS] = true, [H_EXPECT] = true,
+	[H_CONTENT_TYPE] = true, [H_CONTENT_ENCODING] = true, [H_CONTENT_RANGE] = true,
+	[H_CACHE_CONTROL] = true, [H_PRAGMA] = true, [H_RANGE] = true, [H_IF_MATCH] = true,
+	[H_IF_NONE_MATCH] = true, [H_IF_MODIFIED_SINCE] = true, [H_IF_UNMODIFIED_SINCE] = true,
+	[H_IF_RANGE] = true, [H_AGE] = true, [H_DATE] = true, [H_EXPIRES] = true, [H_LOCATION] = true,
+	[H_RETRY_AFTER] = true, [H_VARY] = true, [H_EARLY_DATA] = true,
+};
+
+int
+h2_trailer(struct h2_stream *e, struct weir_str name, struct weir_str value)
+{
+	const struct weir_serve *o = e->s->opts;
+	enum weir_known k = name_find(name);
+	enum name is = judge_name(name);
+
+	e->head.bytes += (uint32_t)WEIR_MIN(name.n + value.n, (size_t)1 << 24);
+	if (e->head.bytes > o->large_total || ++e->head.fields > o->fields)
+		return WEIR_FAIL;
+	if (is == NAME_BAD || !value_ok(value) || is_connection_field(k))
+		return WEIR_FAIL;
+	if (not_behind[k] || (is != NAME_FINE && o->ignore_invalid && (is == NAME_ODD || !o->underscores)))
+		return WEIR_OK;
+	keep(e, &e->x.msg.trailers, name, value);
+	return WEIR_OK;
+}

@@ -1,0 +1,189 @@
+/*
+ * server.h - what the files of this room share: a connection and the streams on it.
+ *
+ * nghttp2 calls back while it reads and while it writes, and must not be called for either meanwhile.  So
+ * callbacks only take notes; whoever is above is told afterwards, by h2_tell().
+ */
+#ifndef WEIR_HTTP_H2_SERVER_H
+#define WEIR_HTTP_H2_SERVER_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "core/ev/loop.h"
+#include "http/h2/conf.h"
+
+enum {
+	H2_PREFACE	= 24,
+	H2_OUT_MOST	= 1 << 16,	/* frames that wait for the socket: no more are made then */
+	H2_QUEUE_MOST	= 1 << 15,	/* a response's bytes that wait for their frames */
+	H2_CONN_WINDOW	= 1 << 20,
+	H2_HELD_MOST	= 1 << 22,	/* unread bodies of a connection: then its credit is held back, too */
+	H2_STREAM_WINDOW = 1 << 18	/* of a body that somebody reads */
+};
+
+/* Parts of a request's head that were seen. */
+enum {
+	H2_METHOD = 1, H2_SCHEME = 2, H2_PATH = 4, H2_AUTHORITY = 8, H2_PROTOCOL = 16,
+	H2_REGULAR = 32		/* a field that is not one of these */
+};
+
+/* What the owner of a stream is to be told. */
+enum {
+	TELL_FRESH = 1,		/* a head is complete, or is to be refused */
+	TELL_READ = 2, TELL_WRITE = 4, TELL_GONE = 8
+};
+
+struct h2_head {		/* a head while it comes */
+	uint8_t		 seen;
+	uint32_t	 once, twice;	/* fields that must be single */
+	uint32_t	 fields, bytes, crumbs;
+	int		 status;	/* 0: fine; else it is refused with this */
+	const char	*why;
+};
+
+struct h2_stream {		/* in the exchange's pool */
+	struct weir_xchg x;
+	struct h2_server *s;
+	struct weir_list node, todo;
+	int32_t		 id;
+	uint8_t		 tell;
+	struct h2_head	 head;
+	/* the request's body */
+	struct weir_bufq in;
+	uint64_t	 got;
+	bool		 in_end;	/* all of it came */
+	bool		 in_failed, want_in, reading, expects;
+	/* the response */
+	struct weir_bufq out;
+	const struct weir_fields *trailers;
+	uint32_t	 chunk;
+	int64_t		 left;		/* of its length; -1: not known */
+	bool		 head_done;	/* the final one */
+	bool		 nothing;	/* it has no body: END_STREAM went with the head */
+	bool		 finishing, ended;	/* finish() was called; END_STREAM was made a frame */
+	bool		 deferred;	/* nghttp2 waits to be told that there is something */
+	bool		 want_out, broken;
+	bool		 reset;		/* by the client */
+	bool		 dead;		/* nghttp2 knows it no longer */
+	bool		 released;
+	uint32_t	 code;		/* of RST_STREAM, after the release */
+	const char	*why;		/* TELL_GONE */
+	struct weir_timer rtimer, wtimer;	/* client_body_timeout, send_timeout */
+};
+
+enum h2_server_state {
+	H2_OPEN,
+	H2_LOST,	/* nothing goes in or out any more; streams are still to be released */
+	H2_LINGER,	/* our direction is shut; what comes is thrown away */
+	H2_CLOSED
+};
+
+#define H2_SERVER_MAGIC 0x68327376u
+
+struct h2_server {
+	uint32_t	 magic;
+	uint8_t		 state;
+	bool		 inside;	/* nghttp2 is on the stack */
+	uint8_t		 begun;		/* bytes of `first` that are here; all: they were given on */
+	char		 first[H2_PREFACE + 9];	/* the preface and the head of a frame */
+	bool		 acked, greeted;	/* the client has confirmed, has sent, settings */
+	bool		 head_open;	/* in the middle of a head */
+	bool		 resting;	/* counted as waiting */
+	bool		 blocked;	/* the socket did not take all of `out` */
+	bool		 draining, goodbye;	/* the first GOAWAY was made; the last one */
+	bool		 calmed;	/* it was ended by GOAWAY with an error */
+	bool		 linger_after;	/* H2_LOST ends in H2_LINGER */
+	uint8_t		 timing;	/* what rtimer is for: enum in server.c */
+	nghttp2_session	*ng;
+	struct weir_conn *conn;
+	const struct weir_serve *opts;
+	const struct h2_conf *conf;
+	struct weir_bufq out;		/* frames */
+	struct weir_list streams, todo, tails;
+	uint32_t	 n_streams, requests;
+	uint64_t	 held, owed;	/* bytes of unread bodies; credit of the connection not given back */
+	uint64_t	 send_ms;
+	struct weir_after after;	/* of the latest exchange */
+	int32_t		 points;	/* budget.c */
+	uint32_t	 earned;
+	uint64_t	 points_ms;
+	uint64_t	 linger_until;
+	struct weir_timer rtimer, wtimer;
+	struct weir_task task;
+};
+
+/* ---- server.c ---- */
+
+/* Frames are to be made and sent at the end of this turn. */
+void	h2_post(struct h2_server *);
+/* Make frames of what waits, as far as there is room. */
+int	h2_pack(struct h2_server *);
+/* Its owner is to be told something. */
+void	h2_note(struct h2_stream *, unsigned what);
+/* A stream was released: the connection rests, or goes on to its end. */
+void	h2_settle(struct h2_server *);
+/* No request behind those that came is served. */
+void	h2_goodbye(struct h2_server *);
+/* A line of the log about the connection, at level info. */
+void	h2_say(const struct h2_server *, const char *what, ...) WEIR_PRINTF(2, 3);
+
+/* ---- preface.c ---- */
+
+extern const char h2_preface[];
+/* Takes what a connection begins with, until all of it was given on.  WEIR_FAIL: it is no HTTP/2. */
+int	h2_begin(struct h2_server *, struct weir_bufq *) WEIR_MUST_USE;
+
+/* ---- session.c ---- */
+
+/* A session with its settings on their way.  WEIR_FAIL: no memory. */
+extern const nghttp2_data_provider2 h2_provider;
+int	h2_session_new(struct h2_server *) WEIR_MUST_USE;
+/* So many bytes of a body left the stream's queue. */
+void	h2_consumed(struct h2_stream *, uint64_t n, bool stream);
+
+/* ---- stream.c ---- */
+
+struct h2_stream *h2_stream_new(struct h2_server *, int32_t id);
+/* Forget one that nobody above has heard of. */
+void	h2_stream_drop(struct h2_stream *);
+/* Nobody will see more of it. */
+void	h2_stream_lost(struct h2_stream *, const char *why);
+
+/* ---- tail.c: streams that were released while their requests still come ---- */
+
+void	h2_tail_begin(struct h2_stream *);
+/* So many bytes came for one.  False: it is none. */
+bool	h2_tail_data(struct h2_server *, int32_t id, size_t n);
+/* Its request has come to its end / nghttp2 closes it; it may be none. */
+void	h2_tail_end(struct h2_server *, int32_t id);
+void	h2_tail_closed(struct h2_server *, int32_t id);
+void	h2_tails_free(struct h2_server *);
+
+/* ---- head.c ---- */
+
+/* One field of a request.  WEIR_FAIL: the client went too far, the connection ends. */
+int	h2_head_field(struct h2_stream *, struct weir_str name, struct weir_str value) WEIR_MUST_USE;
+/* All fields are here; `end`: so is the request.  head.status says whether it is refused. */
+void	h2_head_end(struct h2_stream *, bool end);
+/* One field behind the body.  WEIR_FAIL: it is malformed. */
+int	h2_trailer(struct h2_stream *, struct weir_str name, struct weir_str value) WEIR_MUST_USE;
+
+/* ---- respond.c ---- */
+
+/* Give a head to nghttp2. */
+int	h2_put_head(struct h2_stream *, const struct weir_msg *, const nghttp2_data_provider2 *) WEIR_MUST_USE;
+/* Fields behind the body. */
+int	h2_put_trailers(struct h2_stream *, const struct weir_fields *) WEIR_MUST_USE;
+
+/* ---- budget.c ---- */
+
+/* A frame came, or was refused: GOAWAY when that has been too much. */
+void	h2_budget_frame(struct h2_server *, const nghttp2_frame_hd *);
+void	h2_budget_reset(struct h2_server *);
+/* Bytes of a body were moved / a request was answered: that earns something. */
+void	h2_budget_bytes(struct h2_server *, size_t n);
+void	h2_budget_done(struct h2_server *);
+/* End the connection with ENHANCE_YOUR_CALM. */
+void	h2_calm(struct h2_server *, const char *why);
+
+#endif

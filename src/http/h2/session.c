@@ -1,0 +1,398 @@
+/*
+ * session.c - what nghttp2 tells us and asks us for.
+ *
+ * Nothing here calls anybody above: callbacks take notes (h2_note), and submit frames.
+ */
+#include "core/base/mem.h"
+#include "http/h2/server.h"
+
+enum { HEADER_BLOCK_MOST = 1 << 20, FRAME_HEAD = 9, FRAME_MOST = 1 << 16, DEFAULT_WINDOW = 65535, NO_LIMIT = 1 << 30 };
+
+static struct h2_stream *
+stream_of(nghttp2_session *ng, int32_t id)
+{
+	struct h2_stream *e = nghttp2_session_get_stream_user_data(ng, id);
+
+	return e != NULL && e->x.magic == WEIR_XCHG_MAGIC ? e : NULL;
+}
+
+static struct weir_str
+text_of(nghttp2_rcbuf *b)
+{
+	nghttp2_vec v = nghttp2_rcbuf_get_buf(b);
+
+	return str_of((const char *)v.base, v.len);
+}
+
+/* The stream is refused before anybody hears of it. */
+static int
+turn_away(struct h2_server *s, const nghttp2_frame_hd *hd, uint32_t code)
+{
+	s->head_open = !(hd->flags & NGHTTP2_FLAG_END_HEADERS);
+	(void)nghttp2_submit_rst_stream(s->ng, NGHTTP2_FLAG_NONE, hd->stream_id, code);
+	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* ---- heads ---- */
+
+static int
+on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *arg)
+{
+	struct h2_server *s = arg;
+	struct h2_stream *e;
+
+	s->head_open = hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION;
+	if (s->head_open && (e = stream_of(ng, hd->stream_id)) != NULL)		/* a continuation, or trailers */
+		e->x.msg.size += (uint32_t)hd->length;
+	h2_budget_frame(s, hd);
+	return 0;
+}
+
+static int
+on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+	struct h2_server *s = arg;
+	int32_t id = frame->hd.stream_id;
+	struct h2_stream *e;
+
+	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+		return 0;
+	if (s->n_streams >= (uint64_t)s->conf->streams)
+		return turn_away(s, &frame->hd, NGHTTP2_REFUSED_STREAM);
+	/* who sends a body before he knows how much of it may come does so again (as nginx) */
+	if (!s->acked && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) && s->conf->preread < DEFAULT_WINDOW)
+		return turn_away(s, &frame->hd, NGHTTP2_REFUSED_STREAM);
+	e = h2_stream_new(s, id);
+	e->x.msg.size = (uint32_t)frame->hd.length;
+	(void)nghttp2_session_set_stream_user_data(ng, id, e);
+	return 0;
+}
+
+static int
+on_trailer(struct h2_server *s, const nghttp2_frame_hd *hd, struct weir_str name, struct weir_str value)
+{
+	struct h2_stream *e = stream_of(s->ng, hd->stream_id);
+
+	if (e == NULL || h2_trailer(e, name, value) == WEIR_OK)
+		return 0;
+	e->x.io.in.err = "client sent malformed trailers";
+	e->in_failed = true;
+	h2_note(e, TELL_READ);
+	return turn_away(s, hd, NGHTTP2_PROTOCOL_ERROR);
+}
+
+static int
+on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
+    uint8_t flags, void *arg)
+{
+	struct h2_server *s = arg;
+	struct h2_stream *e = stream_of(ng, frame->hd.stream_id);
+
+	(void)flags;
+	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+		return on_trailer(s, &frame->hd, text_of(name), text_of(value));
+	if (e == NULL || h2_head_field(e, text_of(name), text_of(value)) != WEIR_OK)
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	return 0;
+}
+
+/* ---- the end of frames ---- */
+
+static void
+body_failed(struct h2_stream *e, const char *why)
+{
+	e->x.io.in.err = why;
+	e->in_failed = true;
+	e->code = NGHTTP2_PROTOCOL_ERROR;
+	h2_consumed(e, e->in.len, false);	/* so that no upstream sees something that looks whole */
+	bufq_clear(&e->in);
+	h2_note(e, TELL_READ);
+}
+
+static void
+body_end(struct h2_stream *e)
+{
+	e->in_end = true;
+	if (e->x.msg.flags & MSG_HAS_LENGTH && e->got < (uint64_t)e->x.msg.length && !e->in_failed)
+		body_failed(e, "client ended its body early");
+	else
+		h2_note(e, TELL_READ);
+}
+
+static void
+on_headers_frame(struct h2_server *s, struct h2_stream *e, const nghttp2_frame *frame)
+{
+	bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+
+	s->head_open = false;
+	if (e == NULL)
+		return;
+	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+		e->in_end = end;
+		h2_head_end(e, end);
+		h2_note(e, TELL_FRESH);
+	} else if (end) {
+		body_end(e);
+	} else {		/* RFC 9113, 8.1 */
+		body_failed(e, "client sent trailers that are not the end");
+		(void)nghttp2_submit_rst_stream(s->ng, NGHTTP2_FLAG_NONE, e->id, NGHTTP2_PROTOCOL_ERROR);
+	}
+}
+
+static int
+on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+	struct h2_server *s = arg;
+	struct h2_stream *e = frame->hd.stream_id != 0 ? stream_of(ng, frame->hd.stream_id) : NULL;
+
+	switch (frame->hd.type) {
+	case NGHTTP2_HEADERS:
+		on_headers_frame(s, e, frame);
+		break;
+	case NGHTTP2_DATA:
+		if (e != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+			body_end(e);
+		else if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+			h2_tail_end(s, frame->hd.stream_id);
+		break;
+	case NGHTTP2_RST_STREAM:
+		if (e != NULL)
+			e->reset = true;
+		break;
+	case NGHTTP2_SETTINGS:
+		s->greeted = true;
+		if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+			s->acked = true;
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static int
+on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t n, void *arg)
+{
+	struct h2_server *s = arg;
+	struct h2_stream *e = stream_of(ng, id);
+
+	(void)flags;
+	h2_budget_bytes(s, n);
+	if (e == NULL && h2_tail_data(s, id, n))
+		return 0;
+	if (e == NULL || e->in_failed) {
+		(void)nghttp2_session_consume(ng, id, n);
+		return 0;
+	}
+	e->got += n;
+	s->held += n;
+	if (s->held <= H2_HELD_MOST)
+		(void)nghttp2_session_consume_connection(ng, n);
+	else
+		s->owed += n;
+	bufq_put(&e->in, data, n);
+	if (e->x.msg.flags & MSG_HAS_LENGTH && e->got > (uint64_t)e->x.msg.length)
+		body_failed(e, "client sent more of a body than its Content-Length says");
+	else
+		h2_note(e, TELL_READ);
+	return 0;
+}
+
+void
+h2_consumed(struct h2_stream *e, uint64_t n, bool stream)
+{
+	struct h2_server *s = e->s;
+
+	s->held -= n;
+	if (s->owed != 0 && s->held <= H2_HELD_MOST) {
+		(void)nghttp2_session_consume_connection(s->ng, (size_t)s->owed);
+		s->owed = 0;
+	}
+	if (stream && !e->dead && n != 0)
+		(void)nghttp2_session_consume_stream(s->ng, e->id, (size_t)n);
+	if (nghttp2_session_want_write(s->ng))
+		h2_post(s);
+}
+
+/* ---- the end of streams ---- */
+
+static int
+on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
+{
+	struct h2_stream *e = stream_of(ng, id);
+
+	if (e == NULL) {
+		h2_tail_closed(arg, id);
+		return 0;
+	}
+	if (e->x.owner == NULL) {	/* nobody has heard of it yet */
+		h2_stream_drop(e);
+		return 0;
+	}
+	if (!e->ended || code != NGHTTP2_NO_ERROR)
+		h2_stream_lost(e, e->reset ? "client canceled the stream" :
+		    "the stream was reset, the client broke the rules");
+	e->dead = true;
+	return 0;
+}
+
+static int
+on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int code, void *arg)
+{
+	(void)ng, (void)frame, (void)code;
+	h2_budget_reset(arg);
+	return 0;
+}
+
+/* ---- bodies of responses ---- */
+
+static nghttp2_ssize
+give_data(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t most, uint32_t *flags,
+    nghttp2_data_source *source, void *arg)
+{
+	struct h2_stream *e = stream_of(ng, id);
+	size_t n;
+
+	(void)buf, (void)source, (void)arg;
+	if (e == NULL)
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	n = (size_t)WEIR_MIN(e->out.len, (uint64_t)WEIR_MIN(most, (size_t)e->chunk));
+	if (n == 0 && !e->finishing) {
+		e->deferred = true;
+		return NGHTTP2_ERR_DEFERRED;
+	}
+	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+	if (n == e->out.len && e->finishing) {
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+		if (e->trailers != NULL && h2_put_trailers(e, e->trailers) == WEIR_OK)
+			*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+	}
+	return (nghttp2_ssize)n;
+}
+
+const nghttp2_data_provider2 h2_provider = { .read_callback = give_data };
+
+static int
+send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t n,
+    nghttp2_data_source *source, void *arg)
+{
+	struct h2_server *s = arg;
+	struct h2_stream *e = stream_of(ng, frame->hd.stream_id);
+
+	(void)source;
+	if (s->out.len >= H2_OUT_MOST)
+		return NGHTTP2_ERR_WOULDBLOCK;
+	if (e == NULL)
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	/* through TLS it must be read in any case; a file that became shorter is this stream's trouble only */
+	if (s->conn->layer != NULL && bufq_load(&e->out, n) != WEIR_OK) {
+		e->x.io.out.err = "the file became shorter";
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	}
+	bufq_put(&s->out, head, FRAME_HEAD);
+	bufq_move(&s->out, &e->out, n);
+	e->x.sent += FRAME_HEAD + n;
+	h2_budget_bytes(s, n);
+	if (e->wtimer.at != 0 && e->out.len == 0 && !e->finishing)
+		timer_off(&e->wtimer);
+	else if (e->wtimer.at != 0)
+		timer_set(&e->wtimer, e->x.send_ms);
+	if (e->want_out && e->out.len < H2_QUEUE_MOST)
+		h2_note(e, TELL_WRITE);
+	return 0;
+}
+
+static int
+on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+	struct h2_server *s = arg;
+	struct h2_stream *e = frame->hd.stream_id != 0 ? stream_of(ng, frame->hd.stream_id) : NULL;
+
+	switch (frame->hd.type) {
+	case NGHTTP2_RST_STREAM:
+		if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+			h2_budget_reset(s);
+		return 0;
+	case NGHTTP2_GOAWAY:
+		if (frame->goaway.error_code != NGHTTP2_NO_ERROR && !s->calmed)
+			h2_say(s, "client broke the rules of HTTP/2: %.*s (%s)",
+			    (int)frame->goaway.opaque_data_len, (const char *)frame->goaway.opaque_data,
+			    nghttp2_http2_strerror(frame->goaway.error_code));
+		return 0;
+	case NGHTTP2_HEADERS:
+		if (e != NULL)
+			e->x.sent += FRAME_HEAD + frame->hd.length;
+		break;
+	case NGHTTP2_DATA:
+		break;
+	default:
+		return 0;
+	}
+	if (e == NULL || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		return 0;
+	e->ended = true;
+	timer_off(&e->wtimer);
+	h2_budget_done(s);
+	if (e->want_out)
+		h2_note(e, TELL_WRITE);
+	return 0;
+}
+
+/* ---- a session ---- */
+
+static nghttp2_session_callbacks *
+callbacks(void)
+{
+	static nghttp2_session_callbacks *cb;
+
+	if (cb != NULL || nghttp2_session_callbacks_new(&cb) != 0)
+		return cb;
+	nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
+	nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
+	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
+	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+	nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
+	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
+	return cb;
+}
+
+static nghttp2_option *
+options(void)
+{
+	static nghttp2_option *o;
+
+	if (o != NULL || nghttp2_option_new(&o) != 0)
+		return o;
+	nghttp2_option_set_no_recv_client_magic(o, 1);	/* h2_begin()'s */
+	nghttp2_option_set_no_http_messaging(o, 1);	/* head.c's */
+	nghttp2_option_set_no_auto_window_update(o, 1);
+	nghttp2_option_set_no_closed_streams(o, 1);
+	nghttp2_option_set_server_fallback_rfc7540_priorities(o, 1);
+	nghttp2_option_set_builtin_recv_extension_type(o, NGHTTP2_PRIORITY_UPDATE);
+	nghttp2_option_set_max_send_header_block_length(o, HEADER_BLOCK_MOST);
+	nghttp2_option_set_stream_reset_rate_limit(o, NO_LIMIT, NO_LIMIT);	/* budget.c's */
+	return o;
+}
+
+int
+h2_session_new(struct h2_server *s)
+{
+	nghttp2_settings_entry v[] = {
+		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)s->conf->streams },
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)s->conf->preread },
+		{ NGHTTP2_SETTINGS_MAX_FRAME_SIZE, FRAME_MOST },
+		{ NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
+	};
+
+	if (callbacks() == NULL || options() == NULL ||
+	    nghttp2_session_server_new2(&s->ng, callbacks(), s, options()) != 0)
+		return WEIR_FAIL;
+	if (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, v, WEIR_COUNT(v)) == 0 &&
+	    nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW) == 0)
+		return WEIR_OK;
+	nghttp2_session_del(s->ng);
+	return WEIR_FAIL;
+}
