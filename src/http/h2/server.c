@@ -320,16 +320,18 @@ begin(struct h2_stream *e)
 static void
 tell(struct h2_stream *e)
 {
+	struct h2_server *s = e->s;
 	unsigned what = e->tell;
 
 	e->tell = 0;
 	if (what & TELL_FRESH) {
-		if (what & TELL_GONE)
-			h2_note(e, TELL_GONE);
+		if (what & ~(unsigned)TELL_FRESH)
+			h2_note(e, what & ~(unsigned)TELL_FRESH);
 		begin(e);
 		return;
 	}
 	if (what & TELL_GONE) {
+		s->n_going--;
 		if (e->x.on_gone != NULL)
 			e->x.on_gone(&e->x, e->why);
 		if (e->released)

@@ -101,6 +101,7 @@ struct h2_server {
 	struct weir_bufq out;		/* frames */
 	struct weir_list streams, todo, tails;
 	uint32_t	 n_streams, requests;
+	uint32_t	 n_going;	/* streams whose owners are still to be told that they are gone */
 	uint64_t	 held, owed;	/* bytes of unread bodies; credit of the connection not given back */
 	uint64_t	 send_ms;
 	struct weir_after after;	/* of the latest exchange */

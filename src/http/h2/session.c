@@ -57,7 +57,7 @@ on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
-	if (s->n_streams >= (uint64_t)s->conf->streams)
+	if (s->n_streams - s->n_going >= (uint64_t)s->conf->streams)
 		return turn_away(s, &frame->hd, NGHTTP2_REFUSED_STREAM);
 	/* who sends a body before he knows how much of it may come does so again (as nginx) */
 	if (!s->acked && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) && s->conf->preread < DEFAULT_WINDOW)

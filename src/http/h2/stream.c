@@ -101,6 +101,8 @@ static void
 forget(struct h2_stream *e)
 {
 	e->released = true;
+	if (e->tell & TELL_GONE)
+		e->s->n_going--;
 	list_remove(&e->node);
 	list_remove(&e->todo);
 	timer_off(&e->rtimer);
@@ -164,10 +166,11 @@ void
 h2_stream_lost(struct h2_stream *e, const char *why)
 {
 	e->why = why;
-	if (e->x.gone < 2) {
-		h2_note(e, TELL_GONE);
-		e->x.gone = 2;
-	}
+	if (e->x.gone == 2)
+		return;
+	e->x.gone = 2;
+	e->s->n_going++;
+	h2_note(e, TELL_GONE);
 }
 
 /* ---- the request's body ---- */
