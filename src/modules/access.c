@@ -73,7 +73,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_ACCESS, on_access }, { .fn = NULL } };
+static bool
+idle(const void *conf)
+{
+	return ((const struct access_conf *)conf)->rules.n == 0;
+}
+
+static const struct weir_hook hooks[] = { { ON_ACCESS, on_access, idle }, { .fn = NULL } };
 
 const struct weir_module access_module = {
 	.name = "access", .index = &module_index, .conf_size = sizeof(struct access_conf),

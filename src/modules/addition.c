@@ -4,12 +4,12 @@
  * The body becomes a row of up to three sources, read one after the other.  The sub-request behind
  * is made when its turn comes.
  */
-#include "http/req/filter.h"
+#include "http/req/edit.h"
 #include "http/req/sub.h"
 
 struct addition_conf {
 	struct weir_expr	 before, after;
-	struct weir_conf_list	 types;
+	struct weir_media_types	 types;
 };
 
 struct row {				/* the body that the client gets */
@@ -105,7 +105,7 @@ static bool
 applies(struct weir_req *r, const struct addition_conf *c)
 {
 	return (c->before.source.n != 0 || c->after.source.n != 0) && r->parent == NULL &&
-	    r->rsp.status == 200 && r->msg->method_id != M_HEAD && filter_fits(r, &c->types);
+	    r->rsp.status == 200 && r->msg->method_id != M_HEAD && media_types_has(&c->types, r);
 }
 
 static enum weir_next
@@ -122,7 +122,9 @@ on_response(struct weir_sess *s)
 	row->r = r;
 	row->c = c;
 	row->own = r->body;
-	filter_changes(r, false);
+	req_length_unknown(r);
+	req_etag_weaken(r);
+	fields_remove_known(&r->rsp.fields, H_LAST_MODIFIED);
 	r->at_hand = NULL;
 	r->body = &row->src;
 	row->turn = BEFORE;
@@ -144,6 +146,13 @@ set_uri(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, 
 	return expr_field(cf, node, 1, before ? &c->before : &c->after);
 }
 
+static int
+set_types(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return media_types_set(cf, node, &((struct addition_conf *)conf)->types);
+}
+
 static const struct weir_cmd cmds[] = {
 	{ "add_before_body", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_uri,
 	  .args = "uri",
@@ -153,12 +162,21 @@ static const struct weir_cmd cmds[] = {
 	  .args = "uri",
 	  .doc = "Put what a sub-request to this URI answers behind bodies.  May contain variables; empty: "
 	  "nothing." },
-	{ "addition_types", IN_HTTP_ANY, CONF_LIST, CONF_AT(addition_conf, types), .args = "type ...",
+	{ "addition_types", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(addition_conf, types), .args_min = 1,
+	  .args_max = CONF_ANY, .set = set_types, .flags = CONF_MULTI, .args = "mime-type ...",
 	  .doc = "The media types of responses that get additions, besides text/html; \"*\": all." },
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	const struct addition_conf *c = conf;
+
+	return c->before.source.n == 0 && c->after.source.n == 0;
+}
+
+static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response, idle }, { 0 } };
 
 const struct weir_module addition_module = {
 	.name = "addition", .index = &index_, .conf_size = sizeof(struct addition_conf),

@@ -457,7 +457,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_ACCESS, on_access }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return !((const struct auth_basic_conf *)conf)->realm.set;
+}
+
+static const struct weir_hook hooks[] = { { ON_ACCESS, on_access, idle }, { 0 } };
 
 const struct weir_module auth_basic_module = {
 	.name = "auth_basic", .index = &index_, .conf_size = sizeof(struct auth_basic_conf),

@@ -171,7 +171,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_ACCESS, on_access }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return ((const struct auth_conf *)conf)->uri.n == 0;
+}
+
+static const struct weir_hook hooks[] = { { ON_ACCESS, on_access, idle }, { 0 } };
 
 const struct weir_module auth_request_module = {
 	.name = "auth_request", .index = &index_, .conf_size = sizeof(struct auth_conf),

@@ -702,7 +702,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return !((const struct autoindex_conf *)conf)->on;
+}
+
+static const struct weir_hook hooks[] = { { ON_CONTENT, on_content, idle }, { 0 } };
 
 const struct weir_module autoindex_module = {
 	.name = "autoindex", .index = &index_, .conf_size = sizeof(struct autoindex_conf),

@@ -145,11 +145,12 @@ on_response(struct weir_sess *s)
 {
 	struct weir_req			*r = req_of(s);
 	const struct charset_conf	*conf = REQ_CONF(r, charset_conf, charset_module);
-	struct weir_str			 bare, there = charset_of(r->content_type, &bare), from, to;
+	struct weir_str			 bare, there, from, to;
 	const struct weir_recode_map	*map;
 
 	if (!conf->charset.set && r->accel_charset.n == 0)
 		return WEIR_NEXT;
+	there = charset_of(r->content_type, &bare);
 	to = wanted(r, conf, there);
 	if (to.n == 0)
 		return WEIR_NEXT;
@@ -360,7 +361,7 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response }, { 0 } };
+static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response, NULL }, { 0 } };
 
 const struct weir_module charset_module = {
 	.name = "charset", .index = &index_, .conf_size = sizeof(struct charset_conf), .cmds = cmds,

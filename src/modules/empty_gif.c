@@ -44,7 +44,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return !((const struct gif_conf *)conf)->here;
+}
+
+static const struct weir_hook hooks[] = { { ON_CONTENT, on_content, idle }, { 0 } };
 
 const struct weir_module empty_gif_module = {
 	.name = "empty_gif", .index = &index_, .conf_size = sizeof(struct gif_conf),

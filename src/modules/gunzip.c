@@ -212,7 +212,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return !((const struct gunzip_conf *)conf)->on;
+}
+
+static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response, idle }, { 0 } };
 
 const struct weir_module gunzip_module = {
 	.name = "gunzip", .index = &index_, .conf_size = sizeof(struct gunzip_conf), .cmds = cmds,

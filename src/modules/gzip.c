@@ -246,7 +246,13 @@ static const struct weir_var vars[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return !((const struct gzip_conf *)conf)->on;
+}
+
+static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response, idle }, { 0 } };
 
 const struct weir_module gzip_module = {
 	.name = "gzip", .index = &index_, .conf_size = sizeof(struct gzip_conf), .cmds = cmds,

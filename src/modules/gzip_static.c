@@ -158,7 +158,16 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	for (unsigned i = 0; i < N_CODINGS; i++)
+		if (((const struct static_conf *)conf)->on[i] != STATIC_OFF)
+			return false;
+	return true;
+}
+
+static const struct weir_hook hooks[] = { { ON_CONTENT, on_content, idle }, { 0 } };
 
 const struct weir_module gzip_static_module = {
 	.name = "gzip_static", .index = &index_, .conf_size = sizeof(struct static_conf),

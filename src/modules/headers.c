@@ -308,7 +308,16 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	const struct headers_conf *c = conf;
+
+	return (c->headers == NULL || c->headers->n == 0) && c->expires.kind == EXPIRES_OFF &&
+	    (!c->expires_expr.set || expr_is_const(&c->expires_expr));
+}
+
+static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response, idle }, { 0 } };
 
 const struct weir_module headers_module = {
 	.name = "headers", .index = &index_, .conf_size = sizeof(struct headers_conf),

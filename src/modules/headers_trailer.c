@@ -161,7 +161,15 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	const struct header_list *l = ((const struct trailer_conf *)conf)->trailers;
+
+	return l == NULL || l->n == 0;
+}
+
+static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response, idle }, { 0 } };
 
 const struct weir_module headers_trailer_module = {
 	.name = "headers_trailer", .index = &index_, .conf_size = sizeof(struct trailer_conf),

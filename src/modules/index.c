@@ -114,7 +114,7 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
+static const struct weir_hook hooks[] = { { ON_CONTENT, on_content, NULL }, { 0 } };
 
 const struct weir_module index_module = {
 	.name = "index", .index = &index_, .conf_size = sizeof(struct index_conf),

@@ -398,8 +398,14 @@ static const struct weir_var vars[] = {
 	{ 0 }
 };
 
+static bool
+idle(const void *conf)
+{
+	return ((const struct limit_conn_conf *)conf)->limits.n == 0;
+}
+
 static const struct weir_hook hooks[] = {
-	{ ON_PREACCESS, on_preaccess }, { ON_RESPONSE, on_response }, { .fn = NULL }
+	{ ON_PREACCESS, on_preaccess, idle }, { ON_RESPONSE, on_response, NULL }, { .fn = NULL }
 };
 
 const struct weir_module limit_conn_module = {

@@ -215,7 +215,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_LOG, on_log }, { .fn = NULL } };
+static bool
+idle(const void *conf)
+{
+	return ((const struct log_conf *)conf)->logs.off || ((const struct log_conf *)conf)->logs.first == NULL;
+}
+
+static const struct weir_hook hooks[] = { { ON_LOG, on_log, idle }, { .fn = NULL } };
 
 const struct weir_module log_module = {
 	.name = "log", .index = &module_index, .conf_size = sizeof(struct log_conf),

@@ -112,7 +112,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return ((const struct mirror_conf *)conf)->uris.n == 0;
+}
+
+static const struct weir_hook hooks[] = { { ON_CONTENT, on_content, idle }, { 0 } };
 
 const struct weir_module mirror_module = {
 	.name = "mirror", .index = &index_, .conf_size = sizeof(struct mirror_conf),

@@ -106,7 +106,7 @@ on_response(struct weir_sess *s)
 
 static unsigned index_;
 
-static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response }, { 0 } };
+static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response, NULL }, { 0 } };
 
 const struct weir_module not_modified_module = {
 	.name = "not_modified", .index = &index_, .hooks = hooks,

@@ -59,7 +59,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_LOG, on_log }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return ((const struct post_conf *)conf)->to.n == 0;
+}
+
+static const struct weir_hook hooks[] = { { ON_LOG, on_log, idle }, { 0 } };
 
 const struct weir_module post_action_module = {
 	.name = "post_action", .index = &index_, .conf_size = sizeof(struct post_conf),

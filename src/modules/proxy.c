@@ -226,7 +226,13 @@ on_content(struct weir_sess *s)
 	    c->pass.secure);
 }
 
-static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return !((const struct proxy_conf *)conf)->pass.given;
+}
+
+static const struct weir_hook hooks[] = { { ON_CONTENT, on_content, idle }, { 0 } };
 
 /* ---- directives ---- */
 

@@ -205,7 +205,7 @@ on_response(struct weir_sess *s)
 
 static unsigned index_;
 
-static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response }, { 0 } };
+static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response, NULL }, { 0 } };
 
 const struct weir_module range_module = {
 	.name = "range", .index = &index_, .hooks = hooks,

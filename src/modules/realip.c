@@ -118,8 +118,14 @@ on_request(struct weir_sess *s)
 	return WEIR_NEXT;
 }
 
+static bool
+idle(const void *conf)
+{
+	return netset_is_empty(&((const struct realip_conf *)conf)->from);
+}
+
 static const struct weir_hook hooks[] = {
-	{ ON_SERVER_REWRITE, on_request }, { ON_PREACCESS, on_request }, { .fn = NULL }
+	{ ON_SERVER_REWRITE, on_request, idle }, { ON_PREACCESS, on_request, idle }, { .fn = NULL }
 };
 
 static int

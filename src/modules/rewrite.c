@@ -404,8 +404,8 @@ static const struct weir_cmd cmds[] = {
 };
 
 static const struct weir_hook hooks[] = {
-	{ ON_SERVER_REWRITE, on_server_rewrite },
-	{ ON_REWRITE, on_rewrite },
+	{ ON_SERVER_REWRITE, on_server_rewrite, NULL },
+	{ ON_REWRITE, on_rewrite, NULL },
 	{ .fn = NULL }
 };
 

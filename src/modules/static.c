@@ -68,7 +68,7 @@ on_content(struct weir_sess *s)
 
 static unsigned index_;
 
-static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
+static const struct weir_hook hooks[] = { { ON_CONTENT, on_content, NULL }, { 0 } };
 
 const struct weir_module static_module = {
 	.name = "static", .index = &index_, .hooks = hooks,

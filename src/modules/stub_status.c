@@ -77,7 +77,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return !((const struct stub_conf *)conf)->here;
+}
+
+static const struct weir_hook hooks[] = { { ON_CONTENT, on_content, idle }, { 0 } };
 
 const struct weir_module stub_status_module = {
 	.name = "stub_status", .index = &index_, .conf_size = sizeof(struct stub_conf),

@@ -153,7 +153,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return ((const struct sub_conf *)conf)->subs.n == 0;
+}
+
+static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response, idle }, { 0 } };
 
 const struct weir_module sub_filter_module = {
 	.name = "sub_filter", .index = &index_, .conf_size = sizeof(struct sub_conf), .cmds = cmds,

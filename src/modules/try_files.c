@@ -144,7 +144,13 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_CONTENT, on_content }, { 0 } };
+static bool
+idle(const void *conf)
+{
+	return ((const struct try_conf *)conf)->list.n == 0;
+}
+
+static const struct weir_hook hooks[] = { { ON_CONTENT, on_content, idle }, { 0 } };
 
 const struct weir_module try_files_module = {
 	.name = "try_files", .index = &index_, .conf_size = sizeof(struct try_conf),

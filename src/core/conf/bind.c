@@ -34,9 +34,10 @@ scope_new(struct weir_conf *cf, struct weir_scope *parent, struct weir_node *nod
 	s->node = node;
 	s->in = in;
 	s->own = pool_zalloc(cf->pool, (weir_n_modules / 64 + 1) * sizeof(*s->own));
-	s->conf = parent != NULL
-	    ? pool_dup(cf->pool, parent->conf, weir_n_modules * sizeof(*s->conf))
-	    : pool_zalloc(cf->pool, weir_n_modules * sizeof(*s->conf));
+	/* one more: what sess/ finds out about the place while the server runs */
+	s->conf = pool_zalloc(cf->pool, (weir_n_modules + 1) * sizeof(*s->conf));
+	if (parent != NULL)
+		memcpy(s->conf, parent->conf, weir_n_modules * sizeof(*s->conf));
 	return s;
 }
 

@@ -191,7 +191,8 @@ struct weir_scope {
 	struct weir_scope *parent;
 	unsigned	 in;
 	struct weir_node *node;		/* NULL: the top */
-	void		**conf;		/* by module; shared with the parent until set */
+	void		**conf;		/* by module; shared with the parent until set.  Behind the last: NULL,
+					   for the room above */
 	void		*owner;		/* the room's object for this block: server, location, upstream */
 	/* bind.c's: what was written here, and whose structs are this scope's own (bits) */
 	struct weir_seen *seen;

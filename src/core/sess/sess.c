@@ -6,8 +6,6 @@
 
 typedef enum weir_next (*hook_fn)(struct weir_sess *);
 
-weir_hook_list sess_hook_lists[N_PHASES];
-
 void *
 sess_ctx(struct weir_sess *s, unsigned module)
 {
@@ -90,9 +88,15 @@ sess_capture(const struct weir_captures *c, unsigned n)
 	return str_of(c->subject.p + from, to - from);
 }
 
+static bool
+has_work(const struct weir_hook *h, const struct weir_module *m, void *const *conf)
+{
+	return h->idle == NULL || !h->idle(conf[*m->index]);
+}
+
 /* Writes the hooks of a phase, if `to` is not NULL; returns how many there are. */
 static size_t
-gather(enum weir_phase at, hook_fn *to)
+gather(void *const *conf, enum weir_phase at, hook_fn *to)
 {
 	const struct weir_module *const *m;
 	const struct weir_hook		*h;
@@ -100,7 +104,7 @@ gather(enum weir_phase at, hook_fn *to)
 
 	for (m = weir_modules; *m != NULL; m++)
 		for (h = (*m)->hooks; h != NULL && h->fn != NULL; h++) {
-			if (h->at != at)
+			if (h->at != at || !has_work(h, *m, conf))
 				continue;
 			if (to != NULL)
 				to[n] = h->fn;
@@ -109,13 +113,18 @@ gather(enum weir_phase at, hook_fn *to)
 	return n;
 }
 
-weir_hook_list
-sess_hooks_make(enum weir_phase at)
+/* They live as long as the process, as the configuration does in which the worker was made. */
+const struct weir_place_hooks *
+sess_hooks_make(void *const *conf)
 {
-	hook_fn *list;
+	struct weir_place_hooks	*all = mem_zalloc(sizeof(*all));
+	hook_fn			*list;
 
-	assert(at < N_PHASES);
-	list = mem_zalloc((gather(at, NULL) + 1) * sizeof(hook_fn));
-	gather(at, list);
-	return sess_hook_lists[at] = (weir_hook_list)list;
+	for (unsigned at = 0; at < N_PHASES; at++) {
+		list = mem_zalloc((gather(conf, at, NULL) + 1) * sizeof(hook_fn));
+		gather(conf, at, list);
+		all->at[at] = (weir_hook_list)list;
+	}
+	((void **)(uintptr_t)conf)[weir_n_modules] = all;
+	return all;
 }

@@ -39,6 +39,11 @@ struct weir_sess;
 struct weir_hook {
 	enum weir_phase	 at;
 	enum weir_next	(*fn)(struct weir_sess *);	/* NULL ends the table */
+	/*
+	 * With this struct of a place, is there nothing to do there?  Then the hook is not called.
+	 * NULL: that is not to be known.
+	 */
+	bool		(*idle)(const void *conf);
 };
 
 struct weir_captures {		/* of the last regex that matched: $1 ... */
@@ -95,17 +100,21 @@ void	 sess_release(struct weir_sess *);
 /* Group n (from 1) of a match, empty when there is none or it took no part. */
 struct weir_str sess_capture(const struct weir_captures *, unsigned n);
 /*
- * Hooks of all modules for a phase, in the order of LIST, ended by NULL; made once, after
- * conf_modules_init().
+ * The hooks for a phase that have something to do where the session is, in the order of LIST, ended by NULL.  They
+ * are found out once for each place, by the first session that comes there.
  */
 typedef enum weir_next (*const *weir_hook_list)(struct weir_sess *);
-weir_hook_list sess_hooks_make(enum weir_phase);
-extern weir_hook_list sess_hook_lists[N_PHASES];
+struct weir_place_hooks {
+	weir_hook_list	at[N_PHASES];
+};
+const struct weir_place_hooks *sess_hooks_make(void *const *conf);
 
 static inline weir_hook_list
-sess_hooks(enum weir_phase at)
+sess_hooks(const struct weir_sess *s, enum weir_phase at)
 {
-	return likely(sess_hook_lists[at] != NULL) ? sess_hook_lists[at] : sess_hooks_make(at);
+	const struct weir_place_hooks *h = s->conf[weir_n_modules];	/* the room that bind.c leaves */
+
+	return (likely(h != NULL) ? h : sess_hooks_make(s->conf))->at[at];
 }
 
 #endif

@@ -244,7 +244,7 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response }, { 0 } };
+static const struct weir_hook hooks[] = { { ON_RESPONSE, on_response, NULL }, { 0 } };
 
 const struct weir_module http_gzip_module = {
 	.name = "http_gzip", .index = &index_, .conf_size = sizeof(struct gzip_conf),

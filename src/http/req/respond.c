@@ -162,7 +162,7 @@ req_head_ready(struct weir_req *r)
 static bool
 run_response_hooks(struct weir_req *r)
 {
-	for (weir_hook_list h = sess_hooks(ON_RESPONSE); *h != NULL; h++)
+	for (weir_hook_list h = sess_hooks(&r->s, ON_RESPONSE); *h != NULL; h++)
 		if ((*h)(&r->s) == WEIR_DONE)
 			return false;
 	return true;
@@ -382,7 +382,7 @@ req_finish(struct weir_req *r)
 	if (r->timed_out)
 		r->x->after.reset = REQ_CORE(r)->reset_timedout;
 	if (r->parent == NULL || r->sub->instead != NULL || REQ_CORE(r)->log_subrequest)
-		for (weir_hook_list h = sess_hooks(ON_LOG); *h != NULL && (*h)(&r->s) != WEIR_DONE; h++)
+		for (weir_hook_list h = sess_hooks(&r->s, ON_LOG); *h != NULL && (*h)(&r->s) != WEIR_DONE; h++)
 			;
 	sess_release(&r->s);
 	sub_parent_ends(r);

@@ -24,7 +24,7 @@ unsigned req_count;
 static enum weir_next
 hooks(struct weir_req *r, enum weir_phase phase)
 {
-	weir_hook_list list = sess_hooks(phase);
+	weir_hook_list list = sess_hooks(&r->s, phase);
 
 	while (list[r->hook] != NULL) {
 		enum weir_next n = list[r->hook](&r->s);
@@ -211,7 +211,7 @@ refuse_later(struct weir_sess *s, int status)
 static enum weir_next
 access_any(struct weir_req *r)
 {
-	weir_hook_list list = sess_hooks(ON_ACCESS);
+	weir_hook_list list = sess_hooks(&r->s, ON_ACCESS);
 	enum weir_next n = WEIR_NEXT;
 	int refused;
 
