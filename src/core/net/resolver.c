@@ -21,7 +21,8 @@ enum {
 	TRY_MS = 2000, TRIES = 3,	/* each server, so often */
 	NOTHING_MS = 5000,		/* how long "there is none" is believed */
 	LEAST_MS = 1000,		/* a TTL of 0 is taken for this */
-	NAME_MOST = 255
+	NAME_MOST = 255,
+	FEW = 4				/* addresses of a name */
 };
 
 struct entry {
@@ -265,8 +266,8 @@ add(struct entry *e, const struct weir_addr *a)
 {
 	if (e->n >= RESOLVER_ADDRS)
 		return;
-	if (e->addrs == NULL)
-		e->addrs = mem_alloc(RESOLVER_ADDRS * sizeof *e->addrs);
+	if (e->n == 0 || (e->n >= FEW && (e->n & (e->n - 1)) == 0))	/* doubles: most names have one or two */
+		e->addrs = mem_realloc(e->addrs, e->n * sizeof *a, WEIR_MAX(2 * e->n, (unsigned)FEW) * sizeof *a);
 	e->addrs[e->n++] = *a;
 }
 
