@@ -3,10 +3,10 @@
  *
  * The course of a proxied request is http/up's; here is only what the directives say.
  */
-#include "core/net/resolver.h"
 #include "core/peer/tls_conf.h"
 #include "core/proc/cycle.h"
 #include "http/up/rules_conf.h"
+#include "http/up/target.h"
 
 struct proxy_target {			/* proxy_pass */
 	bool		 given;
@@ -32,117 +32,6 @@ extern const struct weir_module proxy_module;
 static unsigned index_;
 
 /* ---- the request ---- */
-
-/* "http://host:port/uri", or https. */
-static bool
-split_target(struct weir_str url, struct weir_str *host, struct weir_str *uri, bool *secure)
-{
-	ssize_t at;
-
-	*secure = str_ibegins(url, STR("https://"));
-	if (!*secure && !str_ibegins(url, STR("http://")))
-		return false;
-	url = str_from(url, *secure ? 8 : 7);
-	if (str_ibegins(url, STR("unix:"))) {
-		struct weir_str rest = str_from(url, 5);
-
-		at = str_chr(rest, ':');
-		*host = at < 0 ? url : str_of(url.p, (size_t)at + 5);
-		*uri = at < 0 ? STR("") : str_from(rest, (size_t)at + 1);
-		return host->n > 5;
-	}
-	for (at = 0; (size_t)at < url.n && url.p[at] != '/' && url.p[at] != '?'; at++)
-		;
-	*host = str_of(url.p, (size_t)at);
-	*uri = str_from(url, (size_t)at);
-	return host->n != 0;
-}
-
-/* A name that a variable gave, while it is asked for. */
-struct naming {
-	struct weir_lookup lookup;
-	struct weir_req	*r;
-	struct weir_str	 host, name;	/* with and without its port */
-	unsigned	 port;
-	struct weir_group *group;
-	bool		 answered;
-};
-
-static void
-on_named(struct weir_lookup *l)
-{
-	struct naming *n = WEIR_OF(l, struct naming, lookup);
-	struct weir_req *r = n->r;
-	struct weir_addr *v;
-
-	n->answered = true;
-	if (l->how == RESOLVED) {
-		v = pool_dup(r->s.pool, l->addrs, l->n * sizeof *v);
-		for (unsigned i = 0; i < l->n; i++)
-			addr_set_port(&v[i], n->port);
-		n->group = group_of_addrs(r->s.pool, v, l->n, n->host);
-	} else {
-		log_errorx(&r->s.log, "%.*s could not be resolved (%s)", STR_ARG(n->name), resolve_error(l->how));
-	}
-	weir_resume(&r->s);
-}
-
-static void
-stop_naming(void *arg)
-{
-	lookup_cancel(&((struct naming *)arg)->lookup);
-}
-
-static bool
-ask_name(struct weir_req *r, struct weir_str host, struct weir_str name, unsigned port)
-{
-	struct naming *n;
-	uint64_t timeout_ms;
-	struct weir_resolver *resolver = resolver_of(r->s.conf, &timeout_ms);
-
-	if (resolver == NULL) {
-		log_errorx(&r->s.log, "no resolver defined to resolve %.*s", STR_ARG(name));
-		return false;
-	}
-	n = sess_ctx_make(&r->s, index_, sizeof *n);
-	n->r = r;
-	n->host = host;
-	n->name = name;
-	n->port = port;
-	req_doing(r, "resolving the name of the upstream");
-	lookup_start(&n->lookup, resolver, name, timeout_ms, on_named);
-	pool_on_free(r->s.pool, stop_naming, n);
-	return true;
-}
-
-/* WEIR_OK and *g; WEIR_AGAIN: its name is being asked for; WEIR_FAIL, logged. */
-static int
-group_at_run(struct weir_req *r, struct weir_str host, unsigned dflt, struct weir_group **g)
-{
-	struct naming *n = sess_ctx(&r->s, index_);
-	struct weir_addr a;
-	struct weir_str name;
-	unsigned port = dflt;
-
-	if (n != NULL && !n->answered)
-		return WEIR_AGAIN;
-	if (n != NULL) {
-		*g = n->group;
-		return n->group != NULL ? WEIR_OK : WEIR_FAIL;
-	}
-	*g = group_find(r->s.conf, host);
-	if (*g != NULL)
-		return WEIR_OK;
-	switch (addr_parse(r->s.pool, host, dflt, &a, &name, &port)) {
-	case WEIR_OK:
-		*g = group_of_addrs(r->s.pool, &a, 1, host);
-		return WEIR_OK;
-	case WEIR_AGAIN:
-		return ask_name(r, host, name, port) ? WEIR_AGAIN : WEIR_FAIL;
-	}
-	log_errorx(&r->s.log, "\"%.*s\" is no address of an upstream", STR_ARG(host));
-	return WEIR_FAIL;
-}
 
 /* The request line's target when no URI is given: as the client sent it, unless a rewrite changed it. */
 static struct weir_str
@@ -182,12 +71,12 @@ pass_variable(struct weir_req *r, const struct proxy_conf *c)
 	struct weir_group *g;
 	bool secure;
 
-	if (!split_target(url, &host, &uri, &secure)) {
+	if (!target_split(url, &host, &uri, &secure)) {
 		log_errorx(&r->s.log, "invalid URL prefix in \"%.*s\"", STR_ARG(url));
 		return req_error(r, 500);
 	}
 	r->proxy_host = host;
-	switch (group_at_run(r, host, secure ? 443 : 80, &g)) {
+	switch (target_group(r, index_, host, secure ? 443 : 80, &g)) {
 	case WEIR_AGAIN:
 		return WEIR_WAIT;
 	case WEIR_FAIL:
@@ -260,7 +149,7 @@ set_pass(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *
 	if (str_chr(url, '$') >= 0)
 		return expr_field(cf, n, 1, &c->pass.variable);
 	c->pass.variable = (struct weir_expr){ 0 };
-	if (!split_target(url, &c->pass.host, &c->pass.uri, &c->pass.secure))
+	if (!target_split(url, &c->pass.host, &c->pass.uri, &c->pass.secure))
 		return conf_error(cf, n, 1, "invalid URL prefix: it must begin with http:// or https://");
 	c->pass.has_uri = c->pass.uri.n != 0;
 	if (c->pass.has_uri && c->pass.uri.p[0] == '?')

@@ -9,6 +9,7 @@
  *	up.c      the course of it
  *	send.c    the request goes to the upstream
  *	retry.c   may the request be tried again, and what is a failure
+ *	target.c  where to, when only the request tells
  *	request.c the head that the upstream gets
  *	forwarded.c its field Forwarded
  *	response.c the head that the client gets
