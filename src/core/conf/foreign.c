@@ -44,8 +44,6 @@ static const struct foreign {
 	{ "ssl_stapling*", "ngx_http_ssl_module",
 	  "weir staples no OCSP responses: leave the line out, authorities give them up" },
 	{ "ssl_ocsp*", "ngx_http_ssl_module", "weir asks no OCSP responders: revocations come with ssl_crl" },
-	{ "ssl_early_data $ssl_early_data", "ngx_http_ssl_module",
-	  "weir takes no early data, which can be replayed: leave the line out" },
 	{ "ssl_ech_file $ssl_ech_*", "ngx_http_ssl_module", "weir has no keys for encrypted ClientHellos" },
 	{ "ssl_certificate_cache ssl_certificate_compression", "ngx_http_ssl_module",
 	  "certificates are read once, when the configuration is: leave the line out" },

@@ -64,6 +64,7 @@ struct weir_hold {
 struct weir_sess {
 	uint32_t	 magic;
 	bool		 is_http;
+	bool		 early;		/* it came before the TLS handshake was over: maybe a copy */
 	struct weir_pool *pool;
 	struct weir_conn *conn;
 	void *const	*conf;		/* typed structs, by module */

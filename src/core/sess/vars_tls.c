@@ -59,6 +59,14 @@ get_reused(struct weir_sess *s, struct weir_str *to, const void *data)
 }
 
 static int
+get_early(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	(void)data;
+	*to = s->early ? STR("1") : STR("");
+	return WEIR_OK;
+}
+
+static int
 get_ciphers(struct weir_sess *s, struct weir_str *to, const void *data)
 {
 	SSL *ssl = tls_ssl(s->conn);
@@ -352,6 +360,7 @@ static const struct weir_var vars[] = {
 	{ "ssl_ciphers", get_ciphers, NULL, V, NULL, "The ciphers that the client offered." },
 	{ "ssl_curve", get_text, NULL, V, &curve, "The group of the key exchange: X25519MLKEM768." },
 	{ "ssl_curves", get_curves, NULL, V, NULL, "The groups that the client offered." },
+	{ "ssl_early_data", get_early, NULL, V, NULL, "\"1\": the request came before the handshake was over." },
 	{ "ssl_server_name", get_server_name, NULL, V, NULL, "The name that the client asked for (SNI)." },
 	{ "ssl_alpn_protocol", get_alpn, NULL, V, NULL, "The protocol above TLS, when they agreed on one (ALPN)." },
 	{ "ssl_session_id", get_session_id, NULL, V, NULL, "The number of the session." },

@@ -14,6 +14,8 @@
 #include "core/tls/sess_cache.h"
 #include "core/tls/tickets.h"
 
+enum { EARLY_MAX = 16384 };
+
 /* Forward secrecy and authenticated encryption, and nothing else (RFC 9325). */
 #define CIPHERS_DEFAULT	"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL:!aDSS:!aPSK"
 
@@ -287,6 +289,13 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	struct weir_tls_ctx *c = ctx_new(cf, TLS_server_method());
 
 	c->reject = o->reject;
+	c->early = o->early;
+	/*
+	 * OpenSSL's own way against replays needs sessions on the server, which not every client has.  As in
+	 * nginx a replay may come through, and early_data_methods says what of it is served.
+	 */
+	SSL_CTX_set_options(c->ssl, SSL_OP_NO_ANTI_REPLAY);
+	SSL_CTX_set_max_early_data(c->ssl, o->early ? EARLY_MAX : 0);
 	c->record = (uint32_t)o->record;
 	SSL_CTX_set_client_hello_cb(c->ssl, handshake_on_hello, NULL);
 	SSL_CTX_set_tlsext_servername_callback(c->ssl, handshake_on_name);
@@ -347,6 +356,8 @@ ctx_apply(const struct weir_tls_ctx *c, SSL *ssl)
 	SSL_set_options(ssl, SSL_CTX_get_options(c->ssl));
 	SSL_set_min_proto_version(ssl, SSL_CTX_get_min_proto_version(c->ssl));
 	SSL_set_max_proto_version(ssl, SSL_CTX_get_max_proto_version(c->ssl));
+	SSL_set_max_early_data(ssl, SSL_CTX_get_max_early_data(c->ssl));
+	SSL_set_recv_max_early_data(ssl, SSL_CTX_get_recv_max_early_data(c->ssl));
 	return SSL_set1_groups_list(ssl, c->groups) == 1 ? WEIR_OK : WEIR_FAIL;
 }
 

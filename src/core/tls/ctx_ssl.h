@@ -13,7 +13,7 @@ struct weir_tls_ctx {
 	const char	*groups;	/* as OpenSSL wants them */
 	uint32_t	 record;	/* ssl_buffer_size */
 	enum weir_tls_verify verify;
-	bool		 reject;
+	bool		 reject, early;
 };
 
 /* ctx.c: a connection that began with another context goes on with this one. */

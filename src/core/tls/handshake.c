@@ -12,7 +12,7 @@
 #include "core/tls/ctx_ssl.h"
 #include "core/tls/layer.h"
 
-enum { NAME_MAX_ = 255, FIRST_TLS = 0x16, FIRST_SSL2 = 0x80 };
+enum { NAME_MAX_ = 255, FIRST_TLS = 0x16, FIRST_SSL2 = 0x80, EARLY_MAX = 16384 };
 
 struct weir_tls_handshake {
 	struct weir_tls	*t;
@@ -24,6 +24,7 @@ struct weir_tls_handshake {
 	bool		(*check)(struct weir_tls *, struct weir_log *);
 	bool		 server, looked;	/* at the first byte */
 	bool		 hopeless;		/* it could not even be prepared */
+	bool		 early;			/* the client may send before it is over */
 };
 
 static struct weir_slab slab = WEIR_SLAB(weir_tls_handshake);
@@ -138,6 +139,20 @@ look(struct weir_tls_handshake *h)
 	return WEIR_OK;
 }
 
+/* 1: there is something, and the client may be served; 2: there is no such thing, or no more; 0: not yet, or a failure. */
+static int
+take_early(struct weir_tls *t)
+{
+	size_t room, n = 0;
+	char *p = bufq_room(&t->held, EARLY_MAX, &room);
+	int rc = SSL_read_early_data(t->ssl, p, room, &n);
+
+	bufq_added(&t->held, rc == SSL_READ_EARLY_DATA_SUCCESS ? n : 0);
+	if (rc == SSL_READ_EARLY_DATA_ERROR)
+		return 0;
+	return rc == SSL_READ_EARLY_DATA_SUCCESS ? 1 : 2;
+}
+
 static void
 go_on(struct weir_tls_handshake *h)
 {
@@ -156,7 +171,12 @@ go_on(struct weir_tls_handshake *h)
 		}
 	}
 	ERR_clear_error();
-	rc = SSL_do_handshake(h->t->ssl);
+	rc = h->early ? take_early(h->t) : 2;
+	h->t->early = rc == 1;
+	if (rc == 2) {
+		h->early = false;
+		rc = SSL_do_handshake(h->t->ssl);
+	}
 	if (rc == 1) {
 		finish(h, h->check == NULL || h->check(h->t, &h->log) ? TLS_OK : TLS_FAIL);
 		return;
@@ -332,6 +352,7 @@ tls_accept(struct weir_conn *c, const struct weir_tls_accept *a)
 	struct weir_tls_handshake *h = handshake_begin(c, a->ctx, a->log, a->timeout_ms, a->done);
 
 	h->server = true;
+	h->early = a->ctx->early;
 	h->accept = *a;
 	if (h->t->ssl != NULL)
 		SSL_set_accept_state(h->t->ssl);

@@ -20,6 +20,14 @@ conn_is_tls(const struct weir_conn *c)
 	return c->layer != NULL;
 }
 
+bool
+tls_is_early(const struct weir_conn *c)
+{
+	SSL *ssl = ssl_of(c);
+
+	return ssl != NULL && !SSL_is_init_finished(ssl);
+}
+
 void *
 tls_owner(const struct weir_conn *c)
 {

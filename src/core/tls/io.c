@@ -136,22 +136,39 @@ read_nothing(struct weir_tls *t, int rc)
 	return WEIR_FAIL;
 }
 
+/* As SSL_read_ex(), also of bytes that come before the handshake is over (RFC 8446, 2.3). */
+static int
+read_some(struct weir_tls *t, char *p, size_t room, size_t *n)
+{
+	ERR_clear_error();
+	if (t->early) {
+		switch (SSL_read_early_data(t->ssl, p, room, n)) {
+		case SSL_READ_EARLY_DATA_SUCCESS:
+			return 1;
+		case SSL_READ_EARLY_DATA_ERROR:
+			return 0;
+		}
+		t->early = false;
+	}
+	return SSL_read_ex(t->ssl, p, room, n);
+}
+
 static ssize_t
 tls_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 {
 	struct weir_tls *t = WEIR_OF(src, struct weir_tls, io.in);
-	size_t total = 0;
+	size_t total = (size_t)bufq_move(to, &t->held, t->held.len);
 
 	if (t->broken)
-		return WEIR_FAIL;
+		return total != 0 ? (ssize_t)total : WEIR_FAIL;
 	while (total < max) {
 		size_t room, n = 0;
 		char *p = bufq_room(to, READ_MIN, &room);
-		int rc;
+		int rc = read_some(t, p, room, &n);
 
-		ERR_clear_error();
-		rc = SSL_read_ex(t->ssl, p, room, &n);
 		bufq_added(to, rc == 1 ? n : 0);
+		if (t->finish && SSL_is_init_finished(t->ssl))
+			(void)sink_finish(&t->io.out);
 		if (rc != 1) {
 			ssize_t why = read_nothing(t, rc);
 
@@ -224,7 +241,9 @@ tls_write(struct weir_sink *sink, struct weir_bufq *from)
 			return WEIR_FAIL;
 		}
 		ERR_clear_error();
-		rc = SSL_write_ex(t->ssl, s.p, s.n, &n);
+		/* until the client has finished the handshake we do not know that it is alive, but may answer */
+		rc = SSL_is_init_finished(t->ssl) ? SSL_write_ex(t->ssl, s.p, s.n, &n) :
+		    SSL_write_early_data(t->ssl, s.p, s.n, &n);
 		if (rc != 1) {
 			ssize_t why = write_nothing(t, rc, s.n);
 
@@ -243,6 +262,10 @@ tls_finish(struct weir_sink *sink)
 {
 	struct weir_tls *t = WEIR_OF(sink, struct weir_tls, io.out);
 
+	if (!t->closed && !t->broken && !SSL_is_init_finished(t->ssl)) {
+		t->finish = true;	/* whoever reads sees the handshake through */
+		return WEIR_AGAIN;
+	}
 	if (!t->closed && !t->broken) {
 		ERR_clear_error();
 		int rc = SSL_shutdown(t->ssl);
@@ -324,7 +347,7 @@ tls_want_read(struct weir_src *src, bool on)
 		return;
 	t->want_read = on;
 	watch(t);
-	if (on && (t->broken || t->ended || (!t->starved && SSL_has_pending(t->ssl))))
+	if (on && (t->broken || t->ended || t->held.len != 0 || (!t->starved && SSL_has_pending(t->ssl))))
 		task_post(&t->notice);
 	else if (!on)
 		task_off(&t->notice);
@@ -379,6 +402,7 @@ layer_free(struct weir_layer *l)
 	struct weir_tls *t = WEIR_OF(l, struct weir_tls, layer);
 
 	SSL_free(t->ssl);
+	bufq_clear(&t->held);
 	t->magic = 0;
 	slab_give(&slab, t);
 }

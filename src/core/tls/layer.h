@@ -23,8 +23,11 @@ struct weir_tls {
 	bool			 ended;		/* the next read has an end or a failure to tell */
 	bool			 read_wants_write, write_wants_read;
 	bool			 nameless;	/* of a client: nobody could be who is wanted */
+	bool			 early;		/* the client sends before the handshake is over */
+	bool			 finish;	/* a close_notify is to be made when it is */
 	bool			 closed;	/* our close_notify was made */
 	bool			 broken;	/* OpenSSL wants no more of it */
+	struct weir_bufq	 held;		/* what came so early that nobody read yet */
 	uint32_t		 again;		/* bytes of a record that is made and not sent */
 	uint32_t		 record;	/* so many bytes go into one */
 	void			*owner;		/* find()'s */

@@ -297,6 +297,10 @@ static const struct weir_cmd cmds[] = {
 	{ "ssl_conf_command", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.commands), .args_min = 2, .args_max = 2,
 	  .set = set_command, .flags = CONF_MULTI, .args = "name value",
 	  .doc = "A command of OpenSSL's, see SSL_CONF_cmd(3)." },
+	{ "ssl_early_data", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, o.early), .def = "off",
+	  .doc = "Whether clients that come back may send requests before the handshake is over (RFC 8446, 2.3), 16 kB at "
+	  "most; the default server of the address must say so, too.  Such a request may be a copy that somebody else "
+	  "sends: see early_data_methods, and give upstreams the field Early-Data, which they get by themselves." },
 	{ "ssl_reject_handshake", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, o.reject), .def = "off",
 	  .doc = "Refuse every handshake that means this server: for a default server, all names that no other "
 	  "server has." },

@@ -77,6 +77,8 @@ struct weir_tls_connect {
 void	tls_accept(struct weir_conn *, const struct weir_tls_accept *);
 void	tls_connect(struct weir_conn *, const struct weir_tls_connect *);
 
+/* Is the handshake not over yet, although there is something to read?  It may be a copy of what another client sent. */
+bool	tls_is_early(const struct weir_conn *);
 /* Is it encrypted? */
 bool	conn_is_tls(const struct weir_conn *);
 /* What find() said of the server that was asked for; NULL: it was not asked, or there is no TLS. */

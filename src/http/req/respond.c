@@ -109,7 +109,8 @@ decide_keepalive(struct weir_req *r, const struct weir_http_conf *c)
 	a->keepalive_ms = short_ms(c->keepalive_ms);
 	a->keepalive_min_ms = short_ms(c->keepalive_min_ms);
 	a->keepalive_header_ms = short_ms(c->keepalive_header_ms);
-	a->linger = (uint8_t)c->lingering;
+	/* while a handshake is not over the client has more to say: to close would lose the response */
+	a->linger = r->s.early ? 2 : (uint8_t)c->lingering;
 	a->linger_ms = short_ms(c->linger_ms);
 	a->linger_each_ms = short_ms(c->linger_each_ms);
 	a->last = r->x->number >= (unsigned)c->keepalive_requests ||

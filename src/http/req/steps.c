@@ -365,6 +365,7 @@ req_make(struct weir_xchg *x)
 	r->s.peer = &c->peer;
 	r->s.began_ms = weir_now_ms;
 	r->s.began_wall_ms = weir_wall_ms;
+	r->s.early = unlikely(c->layer != NULL) && tls_is_early(c);
 	r->s.resume = resume;
 	r->s.refuse = refuse_now;
 	r->x = x;

@@ -83,6 +83,15 @@ put_forwarded(struct weir_up *u)
 	    .value = up_forwarded(u->r, u->p), .known = H_FORWARDED };
 }
 
+/* RFC 8470, 5.1: whoever passes on what may be a copy must say so. */
+static void
+put_early(struct weir_up *u)
+{
+	if (u->r->s.early && fields_find(&u->head.fields, STR("Early-Data"), NULL) == NULL)
+		u->head.fields.v[u->head.fields.n++] = (struct weir_field){ .name = STR("Early-Data"),
+		    .value = STR("1") };
+}
+
 static void
 put_body_length(struct weir_up *u)
 {
@@ -134,7 +143,7 @@ up_make_head(struct weir_up *u)
 {
 	struct weir_req *r = u->r;
 	struct weir_msg *m = &u->head;
-	unsigned room = u->p->n_headers + r->msg->fields.n + 3;
+	unsigned room = u->p->n_headers + r->msg->fields.n + 4;
 
 	m->method = r->method;
 	m->method_id = r->method_id;
@@ -148,6 +157,7 @@ up_make_head(struct weir_up *u)
 	if (u->p->pass_request_headers)
 		put_client_headers(u);
 	put_forwarded(u);
+	put_early(u);
 	if (forwards_upgrade(u)) {
 		struct weir_field *up = fields_known(&r->msg->fields, H_UPGRADE);
 
