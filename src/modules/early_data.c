@@ -44,7 +44,7 @@ static const struct weir_cmd cmds[] = {
 	{ 0 }
 };
 
-static const struct weir_hook hooks[] = { { ON_PREACCESS, on_preaccess }, { 0 } };
+static const struct weir_hook hooks[] = { { ON_PREACCESS, on_preaccess, NULL }, { 0 } };
 
 const struct weir_module early_data_module = {
 	.name = "early_data", .index = &index_, .conf_size = sizeof(struct early_conf),
