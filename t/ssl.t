@@ -4,7 +4,7 @@
 #
 # effect: ssl_certificate ssl_certificate_key ssl_password_file ssl_protocols ssl_ciphers
 # effect: ssl_prefer_server_ciphers ssl_ecdh_curve ssl_dhparam ssl_conf_command ssl_reject_handshake
-# effect: ssl_buffer_size listen
+# effect: ssl_buffer_size pqc_policy listen
 
 use strict;
 use warnings;
@@ -89,6 +89,11 @@ http {
 		server_name leaf.example;
 		ssl_certificate %DIR%/chain.crt;
 		ssl_certificate_key %DIR%/leaf.key;
+	}
+	server {
+		listen 127.0.0.1:%PORT1%;
+		server_name pq.example;
+		pqc_policy require;
 	}
 	server {
 		listen 127.0.0.1:%PORT1%;
@@ -206,6 +211,12 @@ is get('/', port => 2), undef, 'ssl_reject_handshake of the default server: no n
 is get('/', port => 2, sni => 'x.example'), undef, '... an unknown name';
 is body('/', port => 2, sni => 'known.example'), 'known', '... a known one passes';
 $w->log_like(qr/asked for "no\.example", which is refused here/, 'the log tells of it');
+
+# The client here knows no ML-KEM; t/unit/tls.c has one that does.
+is get('/', sni => 'pq.example'), undef, 'pqc_policy require: a classical client is refused (S-123)';
+like $Weir::TLS_ERROR, qr/handshake failure/, '... by handshake_failure';
+is get('/', sni => 'pq.example', SSL_version => 'TLSv1_2'), undef, '... and TLSv1.2 is no way around';
+$w->log_like(qr/SSL_do_handshake\(\) failed \(SSL: [^)]*no suitable (?:groups|key share)/, '... and the log tells why');
 
 # ---- clear text ----
 
@@ -340,6 +351,10 @@ conf_is 'an unknown group', "$pair\nssl_ecdh_curve X25519:nope;", 0, qr/6:\d+: s
 conf_is 'Kyber', "$pair\nssl_ecdh_curve x25519_kyber768;", 0, qr/Kyber was a draft: the standard is X25519MLKEM768/;
 conf_is 'X448MLKEM1024', "$pair\nssl_ecdh_curve X448MLKEM1024;", 0, qr/TLS has no such group: SecP384r1MLKEM1024/;
 conf_is 'groups', "$pair\nssl_ecdh_curve SecP384r1MLKEM1024:MLKEM768/X25519:P-256;", 1;
+conf_is 'require without TLSv1.3', "$pair\nssl_protocols TLSv1.2;\npqc_policy require;", 0, qr/7:\d+: pqc_policy: .*needs TLSv1\.3/;
+conf_is 'require and classical groups', "$pair\nssl_ecdh_curve X25519:P-256;\npqc_policy require;", 0, qr/6:\d+: ssl_ecdh_curve: no group is left/;
+conf_is 'off and ML-KEM alone', "$pair\nssl_ecdh_curve MLKEM768;\npqc_policy off;", 0, qr/6:\d+: ssl_ecdh_curve: no group is left/;
+conf_is 'a policy that is none', "$pair\npqc_policy maybe;", 0, qr/6:\d+: pqc_policy: /;
 conf_is 'no parameters', "$pair\nssl_dhparam %DIR%/s.key;", 0, qr/6:\d+: ssl_dhparam: cannot load Diffie-Hellman parameters/;
 conf_is 'an unknown command', "$pair\nssl_conf_command Nope x;", 0, qr/6:\d+: ssl_conf_command: OpenSSL has no command "Nope"/;
 conf_is 'a wrong value', "$pair\nssl_conf_command MinProtocol x;", 0, qr/6:\d+: ssl_conf_command: OpenSSL refuses the value "x"/;

@@ -68,13 +68,15 @@ make_certificate(void)
 	EVP_PKEY_free(k);
 }
 
+static enum weir_tls_pqc policy;
+
 static const struct weir_tls_ctx *
 context(const char *groups, unsigned protocols, bool reject)
 {
 	struct weir_tls_word c = word(crt), k = word(key);
 	struct weir_tls_opts o = {
 		.certificates = { .v = &c, .n = 1 }, .keys = { .v = &k, .n = 1 },
-		.protocols = protocols, .tickets = true, .rotate_ms = 1000, .session_ms = 300000, .depth = 1, .record = 16384,
+		.protocols = protocols, .tickets = true, .rotate_ms = 1000, .pqc = policy, .session_ms = 300000, .depth = 1, .record = 16384,
 		.curves = groups != NULL ? word(groups) : (struct weir_tls_word){ .s = STR_NONE }, .reject = reject,
 	};
 
@@ -235,6 +237,57 @@ test_wrong_groups(void **state)
 	}
 	assert_true(group_is_pq("X25519MLKEM768") && group_is_pq("MLKEM512"));
 	assert_false(group_is_pq("x25519") || group_is_pq(NULL));
+}
+
+/* Who has no ML-KEM is refused by the alert for it, or has nothing else (S-123). */
+static void
+refused(const char *theirs, int version)
+{
+	begin_pair(theirs, NULL, version);
+	assert_int_not_equal(shake(), 1);
+	assert_int_equal(how, TLS_FAIL);
+	assert_int_equal(ERR_GET_REASON(ERR_peek_error()), version == TLS1_3_VERSION ? SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE :
+	    SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+	end_pair();
+}
+
+static void
+test_policy(void **state)
+{
+	static const struct { enum weir_tls_pqc policy; const char *from, *to; } rows[] = {
+		{ PQC_PREFER, "P-256:X25519MLKEM768", "P-256:X25519MLKEM768" },
+		{ PQC_REQUIRE, "P-256:X25519MLKEM768", "X25519MLKEM768" },
+		{ PQC_REQUIRE, "X25519:*MLKEM768/P-256/?SecP256r1MLKEM768:P-384", "*MLKEM768/?SecP256r1MLKEM768" },
+		{ PQC_REQUIRE, "MLKEM512:X25519:MLKEM768", "MLKEM512:MLKEM768" },
+		{ PQC_OFF, "X25519MLKEM768/X25519:P-256", "X25519:P-256" },
+		{ PQC_OFF, "X25519/X25519MLKEM768/P-256", "X25519/P-256" },
+		{ PQC_OFF, "auto", "X25519:P-256:P-384" },
+		{ PQC_REQUIRE, "X25519:P-256", NULL },
+		{ PQC_OFF, "MLKEM768", NULL },
+		{ PQC_REQUIRE, "DEFAULT", NULL },
+		{ PQC_OFF, "kyber768", NULL },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < WEIR_COUNT(rows); i++) {
+		struct weir_tls_word w = word(rows[i].from);
+		const char	*list = groups_list(&cf, &w, rows[i].policy);
+
+		assert_int_equal(list != NULL, rows[i].to != NULL);
+		if (list != NULL)
+			assert_string_equal(list, rows[i].to);
+	}
+	policy = PQC_REQUIRE;
+	ctx = context(NULL, TLS_V1_2 | TLS_V1_3, false);
+	agree("X25519:X25519MLKEM768", "X25519MLKEM768", true);
+	agree("SecP384r1MLKEM1024", "SecP384r1MLKEM1024", false);
+	refused("X25519:P-256", TLS1_3_VERSION);
+	refused("X25519:P-256", TLS1_2_VERSION);
+	policy = PQC_OFF;
+	ctx = context(NULL, TLS_V1_2 | TLS_V1_3, false);
+	agree("X25519MLKEM768:X25519", "X25519", true);
+	refused("X25519MLKEM768", TLS1_3_VERSION);
+	policy = PQC_PREFER;
 }
 
 /* The context is chosen by the name, also its protocols. */
@@ -421,6 +474,7 @@ main(void)
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_other_groups),
 		cmocka_unit_test(test_wrong_groups),
+		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_plain),

@@ -110,7 +110,7 @@ set_verify(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_node 
 static int
 set_groups(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_tls_opts *o)
 {
-	c->groups = groups_list(cf, &o->curves);
+	c->groups = groups_list(cf, &o->curves, o->pqc);
 	if (c->groups == NULL)
 		return WEIR_FAIL;
 	if (SSL_CTX_set1_groups_list(c->ssl, c->groups) != 1)
@@ -165,7 +165,10 @@ set_policy(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_tls_o
 {
 	static const char dflt[] = CIPHERS_DEFAULT;
 
-	SSL_CTX_set_min_proto_version(c->ssl, o->protocols & TLS_V1_2 ? TLS1_2_VERSION : TLS1_3_VERSION);
+	/* ML-KEM is of TLSv1.3 only: an older version would be a way around the policy */
+	bool old = (o->protocols & TLS_V1_2) && o->pqc != PQC_REQUIRE;
+
+	SSL_CTX_set_min_proto_version(c->ssl, old ? TLS1_2_VERSION : TLS1_3_VERSION);
 	SSL_CTX_set_max_proto_version(c->ssl, o->protocols & TLS_V1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
 	if (SSL_CTX_set_cipher_list(c->ssl, o->ciphers.s.n != 0 ? o->ciphers.s.p : dflt) != 1)
 		return ctx_error(cf, &o->ciphers, "OpenSSL knows no cipher of");

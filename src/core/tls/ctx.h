@@ -10,6 +10,9 @@
 
 enum { TLS_V1_2 = 1, TLS_V1_3 = 2 };		/* older ones are not offered at all (RFC 8996) */
 
+/* Key exchange that quantum computers do not break (ML-KEM): as the groups say, nothing else, or not at all. */
+enum weir_tls_pqc { PQC_PREFER, PQC_REQUIRE, PQC_OFF };
+
 enum weir_tls_verify { VERIFY_OFF, VERIFY_ON, VERIFY_OPTIONAL, VERIFY_OPTIONAL_NO_CA };
 
 /* Where something was written, for messages. */
@@ -31,6 +34,7 @@ struct weir_tls_opts {
 	unsigned	 protocols;		/* TLS_V1_... */
 	struct weir_tls_word ciphers, curves, dhparam;
 	bool		 prefer_server;
+	enum weir_tls_pqc pqc;
 	enum weir_tls_verify verify;
 	int64_t		 depth;
 	struct weir_tls_word client_ca;		/* verifies, and is told to clients */

@@ -67,21 +67,67 @@ next_name(struct weir_str *rest, bool *more)
 	return name;
 }
 
-const char *
-groups_list(struct weir_conf *cf, const struct weir_tls_word *w)
+static bool
+is_wanted(struct weir_conf *cf, struct weir_str name, enum weir_tls_pqc policy)
 {
-	struct weir_str rest = w->s;
+	return policy == PQC_PREFER || group_is_pq(pool_cstr(cf->pool, name)) == (policy == PQC_REQUIRE);
+}
+
+/* The list without the groups that the policy does not want, and without classes that are empty then. */
+static const char *
+filter(struct weir_conf *cf, const struct weir_tls_word *w, struct weir_str list, enum weir_tls_pqc policy)
+{
+	char *to = pool_bytes(cf->pool, list.n + 1);
+	size_t n = 0;
+	char before = 0;
+
+	while (list.n != 0) {
+		struct weir_str part = list, name;
+		bool more;
+
+		name = next_name(&list, &more);
+		part.n = (size_t)(name.p + name.n - part.p);
+		if (str_ieq(name, STR("DEFAULT"))) {
+			(void)conf_error(cf, w->node, w->w, "write the names of the groups: pqc_policy cannot choose "
+			    "among those of DEFAULT");
+			return NULL;
+		}
+		if (is_wanted(cf, name, policy)) {
+			if (n != 0)
+				to[n++] = before;
+			memcpy(to + n, part.p, part.n);
+			n += part.n;
+			before = ':';
+		}
+		if (more && part.p[part.n] == '/')
+			before = '/';
+	}
+	to[n] = '\0';
+	if (n != 0)
+		return to;
+	(void)conf_error(cf, w->node, w->w, "no group is left: pqc_policy wants %s",
+	    policy == PQC_REQUIRE ? "those with ML-KEM only" : "those without ML-KEM only");
+	return NULL;
+}
+
+const char *
+groups_list(struct weir_conf *cf, const struct weir_tls_word *w, enum weir_tls_pqc policy)
+{
+	bool dflt = w->s.n == 0 || str_eq(w->s, STR("auto"));
+	struct weir_str list = dflt ? STR(TLS_GROUPS_DEFAULT) : w->s, rest = list;
 	SSL_CTX *probe;
 	int rc = WEIR_OK;
 
-	if (rest.n == 0 || str_eq(rest, STR("auto")))
-		return TLS_GROUPS_DEFAULT;
+	if (dflt && policy == PQC_REQUIRE)
+		return TLS_GROUPS_PQ;
 	probe = SSL_CTX_new(TLS_method());
 	assert(probe != NULL);
-	for (bool more = true; more && rc == WEIR_OK; )
+	for (bool more = !dflt; more && rc == WEIR_OK; )
 		rc = check(cf, w, probe, next_name(&rest, &more));
 	SSL_CTX_free(probe);
-	return rc == WEIR_OK ? pool_cstr(cf->pool, w->s) : NULL;
+	if (rc != WEIR_OK)
+		return NULL;
+	return policy == PQC_PREFER ? pool_cstr(cf->pool, list) : filter(cf, w, list, policy);
 }
 
 bool

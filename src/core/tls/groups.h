@@ -11,14 +11,16 @@
  * a client that knows the first and sent a share of the others only is asked again (HelloRetryRequest).
  */
 #define TLS_GROUPS_DEFAULT	"X25519MLKEM768/X25519:P-256:P-384"
+/* Where there is no choice, all hybrids. */
+#define TLS_GROUPS_PQ		"X25519MLKEM768/SecP256r1MLKEM768:SecP384r1MLKEM1024"
 
 /*
  * Checks each name and makes OpenSSL's list of them, in the pool and NUL-terminated; "auto" is the
  * default.  Names are separated by colons, or by slashes as OpenSSL has them, and may have its marks
- * (* ? -) in front.  NULL after complaining: about a name that nobody knows, and with a hint about those that once
+ * (* ? -) in front.  The policy leaves some of them out.  NULL after complaining: about a name that nobody knows, and with a hint about those that once
  * were, or were never, groups of TLS.
  */
-const char *groups_list(struct weir_conf *, const struct weir_tls_word *);
+const char *groups_list(struct weir_conf *, const struct weir_tls_word *, enum weir_tls_pqc);
 /* Is it one that a quantum computer does not break?  By the name that OpenSSL says was agreed on. */
 bool	group_is_pq(const char *name);
 

@@ -14,6 +14,7 @@ struct ssl_conf {
 	struct weir_tls_opts	 o;
 	unsigned		 protocols;
 	int			 verify;
+	int			 pqc;
 	bool			 made;		/* ctx, or there is none to make */
 	struct weir_tls_ctx	*ctx;
 };
@@ -192,15 +193,15 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 	return WEIR_OK;
 }
 
-/* The line to complain about when verifying lacks something. */
+/* The line that says so, for complaints; that of the place when nobody wrote it. */
 static const struct weir_node *
-verify_line(const struct weir_scope *s)
+policy_line(const struct weir_scope *s, const char *directive)
 {
 	const struct weir_node *n = NULL;
 	const struct weir_scope *at = s;
 
 	for (; at != NULL && n == NULL; at = at->parent)
-		n = conf_written(at, &ssl_module, "ssl_verify_client");
+		n = conf_written(at, &ssl_module, directive);
 	return n != NULL ? n : s->node;
 }
 
@@ -214,7 +215,11 @@ tls_server_conf(struct weir_conf *cf, const struct weir_scope *scope)
 	c->made = true;
 	c->o.protocols = c->protocols;
 	c->o.verify = (enum weir_tls_verify)c->verify;
-	c->ctx = tls_server_ctx(cf, verify_line(scope), &c->o);
+	c->o.pqc = (enum weir_tls_pqc)c->pqc;
+	if (c->o.pqc == PQC_REQUIRE && !(c->protocols & TLS_V1_3))
+		return conf_error(cf, policy_line(scope, "pqc_policy"), 0, "pqc_policy require needs TLSv1.3, which "
+		    "ssl_protocols leaves out");
+	c->ctx = tls_server_ctx(cf, policy_line(scope, "ssl_verify_client"), &c->o);
 	return c->ctx != NULL ? WEIR_OK : WEIR_FAIL;
 }
 
@@ -233,6 +238,10 @@ tls_ctx_of(const struct weir_scope *scope)
 static const struct weir_choice verify_words[] = {
 	{ "off", VERIFY_OFF }, { "on", VERIFY_ON }, { "optional", VERIFY_OPTIONAL },
 	{ "optional_no_ca", VERIFY_OPTIONAL_NO_CA }, { NULL, 0 }
+};
+
+static const struct weir_choice pqc_words[] = {
+	{ "prefer", PQC_PREFER }, { "require", PQC_REQUIRE }, { "off", PQC_OFF }, { NULL, 0 }
 };
 
 #define ONE_FILE(fn)	CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = (fn), .args = "file"
@@ -260,6 +269,10 @@ static const struct weir_cmd cmds[] = {
 	  .args = "groups | auto",
 	  .doc = "Groups for the key exchange, the best first, with colons between them.  auto, the default: "
 	  "X25519MLKEM768:X25519:P-256:P-384, so what is recorded today stays secret when quantum computers come." },
+	{ "pqc_policy", IN_SSL, CONF_ENUM, CONF_AT(ssl_conf, pqc), .def = "prefer", .choices = pqc_words,
+	  .doc = "Whether the key exchange must withstand quantum computers (ML-KEM).  prefer: as ssl_ecdh_curve says, "
+	  "which begins with X25519MLKEM768, and older clients get in.  require: handshakes without it are refused, and "
+	  "so is TLSv1.2.  off: groups with ML-KEM are left out." },
 	{ "ssl_dhparam", IN_SSL, ONE_FILE(set_dhparam),
 	  .doc = "Parameters for DHE ciphers of TLSv1.2, which are not offered unless ssl_ciphers has them." },
 	{ "ssl_client_certificate", IN_SSL, ONE_FILE(set_client_ca),
