@@ -41,6 +41,7 @@ struct weir_tls_opts {
 	struct weir_tls_word trusted;		/* verifies, and is not */
 	struct weir_tls_word crl;
 	uint64_t	 record;		/* bytes of a record, at most */
+	struct weir_tls_word staple;		/* an OCSP response */
 	bool		 tickets;
 	uint64_t	 session_ms;		/* how long a session can be resumed */
 	struct weir_table *cache;		/* where sessions are kept; NULL: nowhere that is shared */

@@ -15,6 +15,8 @@ struct ssl_conf {
 	unsigned		 protocols;
 	int			 verify;
 	int			 pqc;
+	bool			 stapling;
+	struct weir_tls_word	 staple;
 	bool			 made;		/* ctx, or there is none to make */
 	struct weir_tls_ctx	*ctx;
 };
@@ -55,6 +57,13 @@ FILE_SETTER(dhparam)
 FILE_SETTER(client_ca)
 FILE_SETTER(trusted)
 FILE_SETTER(crl)
+
+static int
+set_staple(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return set_file(cf, node, &((struct ssl_conf *)conf)->staple);
+}
 
 static int
 push_file(struct weir_conf *cf, struct weir_node *node, struct weir_tls_words *to)
@@ -216,6 +225,11 @@ tls_server_conf(struct weir_conf *cf, const struct weir_scope *scope)
 	c->o.protocols = c->protocols;
 	c->o.verify = (enum weir_tls_verify)c->verify;
 	c->o.pqc = (enum weir_tls_pqc)c->pqc;
+	if (c->stapling && c->staple.s.n == 0)
+		conf_warn(cf, policy_line(scope, "ssl_stapling"), 0, "weir asks no OCSP responders: nothing is stapled "
+		    "without ssl_stapling_file");
+	if (c->stapling)
+		c->o.staple = c->staple;
 	if (c->o.pqc == PQC_REQUIRE && !(c->protocols & TLS_V1_3))
 		return conf_error(cf, policy_line(scope, "pqc_policy"), 0, "pqc_policy require needs TLSv1.3, which "
 		    "ssl_protocols leaves out");
@@ -290,6 +304,12 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "Revoked certificates (PEM): clients that show one of them are refused." },
 	{ "ssl_buffer_size", IN_SSL, CONF_SIZE, CONF_AT(ssl_conf, o.record), .def = "16k", .min = 256, .max = 16384,
 	  .doc = "How much goes into one record: a client can use none of it before all has come." },
+	{ "ssl_stapling", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, stapling), .def = "off",
+	  .doc = "Whether clients that ask for it get the response in ssl_stapling_file with the certificate.  Responders are "
+	  "not asked." },
+	{ "ssl_stapling_file", IN_SSL, ONE_FILE(set_staple),
+	  .doc = "An OCSP response in DER, as openssl ocsp -respout writes it.  It is checked when the configuration is read, "
+	  "for which ssl_certificate needs the issuer's certificate behind the server's, and is sent until its time is over." },
 	{ "ssl_session_cache", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_cache,
 	  .args = "off | none | [builtin[:number]] [shared:name:size]",
 	  .doc = "Where sessions are kept that clients resume by their number: in a zone that all workers share and "

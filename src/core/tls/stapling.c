@@ -1,0 +1,153 @@
+/*
+ * stapling.c - OCSP responses that are sent with the certificate.
+ */
+#include <openssl/err.h>
+#include <openssl/ocsp.h>
+
+#include "core/base/clock.h"
+#include "core/tls/ctx_ssl.h"
+#include "core/tls/stapling.h"
+
+enum { SKEW_S = 300 };
+
+struct staple {
+	unsigned char	*der;
+	int		 n;
+	ASN1_INTEGER	*serial;	/* whose it is */
+	time_t		 until;		/* 0: it does not say */
+};
+
+static int
+on_status(SSL *ssl, void *arg)
+{
+	const struct staple *s = arg;
+	const X509 *x = SSL_get_certificate(ssl);
+	unsigned char *copy;
+
+	if (x == NULL || ASN1_INTEGER_cmp(X509_get0_serialNumber(x), s->serial) != 0 ||
+	    (s->until != 0 && (time_t)(weir_wall_ms / 1000) > s->until))
+		return SSL_TLSEXT_ERR_NOACK;
+	copy = OPENSSL_memdup(s->der, (size_t)s->n);
+	if (copy == NULL || SSL_set_tlsext_status_ocsp_resp(ssl, copy, s->n) != 1) {
+		OPENSSL_free(copy);
+		return SSL_TLSEXT_ERR_NOACK;
+	}
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void
+staple_free(void *arg)
+{
+	struct staple *s = arg;
+
+	OPENSSL_free(s->der);
+	ASN1_INTEGER_free(s->serial);
+}
+
+/* Of the certificate that is the context's current one; NULL: the chain does not have it. */
+static X509 *
+issuer_of(SSL_CTX *ssl, X509 *x)
+{
+	STACK_OF(X509) *chain = NULL;
+
+	SSL_CTX_get0_chain_certs(ssl, &chain);
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		if (X509_check_issued(sk_X509_value(chain, i), x) == X509_V_OK)
+			return sk_X509_value(chain, i);
+	return X509_check_issued(x, x) == X509_V_OK ? x : NULL;
+}
+
+/* By the issuer, or by whom it has told to. */
+static bool
+is_signed(OCSP_BASICRESP *basic, X509 *issuer)
+{
+	X509_STORE *store = X509_STORE_new();
+	STACK_OF(X509) *certs = sk_X509_new_null();
+	bool ok = false;
+
+	if (store != NULL && certs != NULL && X509_STORE_add_cert(store, issuer) == 1 &&
+	    sk_X509_push(certs, issuer) > 0) {
+		X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+		ok = OCSP_basic_verify(basic, certs, store, 0) == 1;
+	}
+	sk_X509_free(certs);
+	X509_STORE_free(store);
+	return ok;
+}
+
+/* What a client would have against it; NULL: nothing.  Looks at the context's current certificate. */
+static const char *
+judge(OCSP_BASICRESP *basic, SSL_CTX *ssl, struct staple *to)
+{
+	X509 *x = SSL_CTX_get0_certificate(ssl), *issuer = issuer_of(ssl, x);
+	ASN1_GENERALIZEDTIME *from = NULL, *until = NULL;
+	OCSP_CERTID *id;
+	struct tm tm;
+	int found, status;
+
+	if (issuer == NULL)
+		return "the issuer's certificate is not behind the server's";
+	id = OCSP_cert_to_id(NULL, x, issuer);
+	found = id != NULL ? OCSP_resp_find_status(basic, id, &status, NULL, NULL, &from, &until) : 0;
+	OCSP_CERTID_free(id);
+	if (found != 1)
+		return "it is about another certificate";
+	if (!is_signed(basic, issuer))
+		return "the signature is not the issuer's";
+	if (OCSP_check_validity(from, until, SKEW_S, -1) != 1)
+		return "it is not valid now";
+	to->serial = ASN1_INTEGER_dup(X509_get0_serialNumber(x));
+	if (until != NULL && ASN1_TIME_to_tm(until, &tm) == 1)
+		to->until = timegm(&tm);
+	return NULL;
+}
+
+/* The certificate that it is about, of those that the context has. */
+static const char *
+find_owner(OCSP_BASICRESP *basic, SSL_CTX *ssl, struct staple *to)
+{
+	const char *why = "there is no certificate";
+
+	for (int more = SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_FIRST); more == 1;
+	    more = SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_NEXT)) {
+		why = judge(basic, ssl, to);
+		if (why == NULL)
+			break;
+	}
+	return why;
+}
+
+static OCSP_RESPONSE *
+read_file(const char *path)
+{
+	BIO *b = BIO_new_file(path, "r");
+	OCSP_RESPONSE *r = b != NULL ? d2i_OCSP_RESPONSE_bio(b, NULL) : NULL;
+
+	BIO_free(b);
+	return r;
+}
+
+int
+stapling_use(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *file)
+{
+	OCSP_RESPONSE *r = read_file(file->s.p);
+	OCSP_BASICRESP *basic;
+	struct staple *s = POOL_NEW(cf->pool, staple);
+	const char *why;
+
+	if (r == NULL)
+		return ctx_error(cf, file, "cannot load an OCSP response from");
+	basic = OCSP_response_status(r) == OCSP_RESPONSE_STATUS_SUCCESSFUL ? OCSP_response_get1_basic(r) : NULL;
+	why = basic != NULL ? find_owner(basic, ssl, s) : "the responder refused to answer";
+	OCSP_BASICRESP_free(basic);
+	if (why == NULL)
+		s->n = i2d_OCSP_RESPONSE(r, &s->der);
+	OCSP_RESPONSE_free(r);
+	ERR_clear_error();
+	pool_on_free(cf->pool, staple_free, s);
+	if (why != NULL)
+		return conf_warn(cf, file->node, file->w, "the OCSP response in \"%s\" is not sent: %s", file->s.p, why);
+	SSL_CTX_set_tlsext_status_cb(ssl, on_status);
+	SSL_CTX_set_tlsext_status_arg(ssl, s);
+	return WEIR_OK;
+}

@@ -1,0 +1,18 @@
+/*
+ * stapling.h - OCSP responses that are sent with the certificate (RFC 6066, 8; RFC 6960).
+ */
+#ifndef WEIR_TLS_STAPLING_H
+#define WEIR_TLS_STAPLING_H
+
+#include <openssl/ssl.h>
+
+#include "core/tls/ctx.h"
+
+/*
+ * Clients that ask for it get the response in the file, until its time is over.  One that clients would not
+ * believe (another certificate's, a signature that is wrong, too old) is worth a warning and is
+ * not sent; WEIR_FAIL after complaining about a file that is none.  The certificates are in the context.
+ */
+int	stapling_use(struct weir_conf *, SSL_CTX *, const struct weir_tls_word *file) WEIR_MUST_USE;
+
+#endif
