@@ -222,4 +222,20 @@ subtest 'trailers' => sub {
 	like $c->read_all, qr/\r\n\r\nbody$/, 'none without chunks';
 };
 
+# RFC 9110, 15.5.22: what to upgrade to is part of the answer
+$w->origin(9, sub {
+	my ($c) = @_;
+	while (my $q = $c->read_request) {
+		my ($status) = $q->{uri} =~ m{/(\d+)};
+		$c->send("HTTP/1.1 $status X\r\nUpgrade: foo/2\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n") or return;
+	}
+});
+{
+	my $u = Weir->new;
+	$u->start('http { server { listen 127.0.0.1:%PORT1%; location / { proxy_pass http://127.0.0.1:' . $w->port(9) . '; } } }');
+	like $u->http("GET /426 HTTP/1.1\r\nHost: x\r\n\r\nGET /200 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+	    qr{^HTTP/1\.1 426 .*Upgrade: foo/2\r\n.*Connection: upgrade\r\nConnection: keep-alive\r\n.*?\r\nHTTP/1\.1 200 (?!.*Upgrade)}s,
+	    '426 says what to upgrade to, other answers do not';
+}
+
 done_testing;

@@ -109,6 +109,8 @@ framing(struct exchange *e, const struct weir_msg *m, unsigned flags, char *to)
 	    m->status != 304 && !old && (flags & HEAD_CHUNKED)) {
 		p = mempcpy(p, "Transfer-Encoding: chunked\r\n", 28);
 	}
+	if (unlikely(m->status == 426) && fields_known(&m->fields, H_UPGRADE) != NULL)
+		p = mempcpy(p, "Connection: upgrade\r\n", 21);
 	if (s->keep) {
 		p = mempcpy(p, "Connection: keep-alive\r\n", 24);
 		if (e->x.after.keepalive_header_ms != 0) {

@@ -34,10 +34,13 @@ hidden_by_default(const struct weir_field *f)
 }
 
 static bool
-is_hidden(const struct weir_up_params *p, const struct weir_field *f, int status)
+is_hidden(const struct weir_up *u, const struct weir_field *f, int status)
 {
+	const struct weir_up_params *p = u->p;
+
+	/* 101 is ours to give as well: both sides change the protocol.  426 has to say to what (RFC 9110, 15.5.22). */
 	if (f->known == H_UPGRADE)
-		return status != 101;	/* ours to give as well: both sides change the protocol */
+		return status != 101 && (status != 426 || u->r->msg->version >= 0x200);
 	if (f->hop || f->known == H_CONTENT_LENGTH)
 		return true;
 	if (f->known == H_ACCEPT_RANGES && p->force_ranges)
@@ -96,7 +99,7 @@ copy_fields(struct weir_up *u)
 		const struct weir_field *f = &from->v[i];
 		struct weir_str value = f->value;
 
-		if (is_hidden(u->p, f, u->x->msg.status))
+		if (is_hidden(u, f, u->x->msg.status))
 			continue;
 		if (f->known == H_CONTENT_TYPE) {
 			r->content_type = value;
