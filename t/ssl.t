@@ -10,6 +10,7 @@ use strict;
 use warnings;
 
 use lib 't/lib';
+use POSIX ();
 use Test::More;
 use Weir;
 
@@ -296,6 +297,31 @@ is $e->request('GET', '/x', [], undef, port => 2)->body, 'told /told', 'error_pa
 is $e->request('GET', '/x', [], undef, port => 2)->status, 200, '... with a status';
 is $e->request('GET', '/a%20b/../c', [], undef, port => 3)->header('Location'), 'https://localhost/c', '$uri is known, too';
 $e->stop;
+
+# ---- a file is read once, whoever names it ----
+{
+	my $f = Weir->new;
+	$f->cert('s', cn => 'once');
+	POSIX::mkfifo($f->dir . "/$_.fifo", 0600) or die "mkfifo: $!" for qw(crt key);
+	my %give;
+	for my $what (qw(crt key)) {
+		my $text = $f->read("s.$what");
+		$give{$what} = $f->background(sub {
+			open my $fh, '>', $f->dir . "/$what.fifo" or return;
+			print $fh $text;
+			close $fh;
+			return { given => 1 };
+		});
+	}
+	my $pair = 'ssl_certificate %DIR%/crt.fifo; ssl_certificate_key %DIR%/key.fifo;';
+	$f->start("http {\n" . join('', map { "server { listen 127.0.0.1:%PORT$_% ssl; $pair return 200 $_; }\n" } 1, 2) . "}\n");
+	for my $n (1, 2) {
+		my $c = $f->connect(port => $n, tls => {});
+		is $c && $c->socket->peer_certificate('cn'), 'once', "server $n has it";
+	}
+	$_->finish for values %give;
+	$f->stop;
+}
 
 # ---- mistakes ----
 

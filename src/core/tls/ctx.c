@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 
 #include "core/tls/ctx_ssl.h"
+#include "core/tls/files.h"
 #include "core/tls/groups.h"
 #include "core/tls/layer.h"
 #include "core/tls/sess_cache.h"
@@ -49,7 +50,7 @@ load_ca(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w, bool 
 
 	if (w->s.n == 0)
 		return WEIR_OK;
-	b = BIO_new_file(w->s.p, "r");
+	b = file_open(cf, w->s.p);
 	if (b != NULL)
 		all = PEM_X509_INFO_read_bio(b, NULL, NULL, NULL);
 	BIO_free(b);
@@ -77,13 +78,21 @@ static int
 load_crl(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
-	X509_LOOKUP *lookup;
+	X509_CRL *crl;
+	unsigned n = 0;
+	BIO *b;
 
 	if (w->s.n == 0)
 		return WEIR_OK;
-	lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
-	if (lookup == NULL || X509_LOOKUP_load_file(lookup, w->s.p, X509_FILETYPE_PEM) < 1)
+	b = file_open(cf, w->s.p);
+	for (; b != NULL && (crl = PEM_read_bio_X509_CRL(b, NULL, NULL, NULL)) != NULL; n++) {
+		X509_STORE_add_crl(store, crl);
+		X509_CRL_free(crl);
+	}
+	BIO_free(b);
+	if (n == 0 || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
 		return ctx_error(cf, w, "cannot load revocations from");
+	ERR_clear_error();
 	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	return WEIR_OK;
 }
@@ -127,7 +136,7 @@ set_dhparam(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w)
 
 	if (w->s.n == 0)
 		return WEIR_OK;
-	b = BIO_new_file(w->s.p, "r");
+	b = file_open(cf, w->s.p);
 	dh = b != NULL ? PEM_read_bio_Parameters(b, NULL) : NULL;
 	BIO_free(b);
 	if (dh == NULL || SSL_CTX_set0_tmp_dh_pkey(ssl, dh) != 1) {
@@ -207,9 +216,9 @@ tls_protocols(struct weir_conf *cf, const struct weir_node *node, unsigned *to)
 
 /* What is in a file, not its name: after a reload other authorities may be there. */
 static void
-add_file(EVP_MD_CTX *md, const struct weir_tls_word *w)
+add_file(struct weir_conf *cf, EVP_MD_CTX *md, const struct weir_tls_word *w)
 {
-	BIO *b = w->s.n != 0 ? BIO_new_file(w->s.p, "r") : NULL;
+	BIO *b = w->s.n != 0 ? file_open(cf, w->s.p) : NULL;
 	char part[4096];
 	int n;
 
@@ -224,7 +233,7 @@ add_file(EVP_MD_CTX *md, const struct weir_tls_word *w)
  * resumed, so that no client comes in by what another server was shown (S-124).
  */
 static void
-set_session_id(SSL_CTX *ssl, const struct weir_tls_opts *o)
+set_session_id(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	unsigned char sum[EVP_MAX_MD_SIZE];
@@ -240,9 +249,9 @@ set_session_id(SSL_CTX *ssl, const struct weir_tls_opts *o)
 	}
 	EVP_DigestUpdate(md, &o->verify, sizeof o->verify);
 	EVP_DigestUpdate(md, &o->depth, sizeof o->depth);
-	add_file(md, &o->client_ca);
-	add_file(md, &o->trusted);
-	add_file(md, &o->crl);
+	add_file(cf, md, &o->client_ca);
+	add_file(cf, md, &o->trusted);
+	add_file(cf, md, &o->crl);
 	EVP_DigestFinal_ex(md, sum, &n);
 	SSL_CTX_set_session_id_context(ssl, sum, n);
 	EVP_MD_CTX_free(md);
@@ -256,7 +265,7 @@ set_sessions(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_node *place, 
 	if (o->builtin != 0)
 		SSL_CTX_sess_set_cache_size(ssl, (long)o->builtin);
 	sess_cache_use(ssl, o->cache, o->builtin != 0);
-	set_session_id(ssl, o);
+	set_session_id(cf, ssl, o);
 	if (!o->tickets)
 		SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
 	return tickets_use(cf, ssl, place, o);

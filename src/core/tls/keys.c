@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 
 #include "core/tls/ctx_ssl.h"
+#include "core/tls/files.h"
 #include "core/tls/paths.h"
 
 enum { PASSWORDS_MAX = 4096 };
@@ -80,7 +81,7 @@ next_password(struct passwords *p)
 static BIO *
 open_file(struct weir_conf *cf, const struct weir_tls_word *w)
 {
-	BIO *b = BIO_new_file(w->s.p, "r");
+	BIO *b = file_open(cf, w->s.p);
 
 	if (b == NULL)
 		(void)ctx_error(cf, w, "cannot open certificate");
@@ -134,13 +135,13 @@ check_mode(struct weir_conf *cf, const struct weir_tls_word *w)
 }
 
 static EVP_PKEY *
-read_key(const struct weir_tls_word *w, struct passwords *p)
+read_key(struct weir_conf *cf, const struct weir_tls_word *w, struct passwords *p)
 {
 	EVP_PKEY *key = NULL;
 
 	p->next = p->n != 0 ? p->text : NULL;
 	do {
-		BIO *b = BIO_new_file(w->s.p, "r");
+		BIO *b = file_open(cf, w->s.p);
 
 		if (b == NULL)
 			return NULL;
@@ -161,7 +162,7 @@ load_key(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w,
 
 	if (read_passwords(cf, passwords, &p) != WEIR_OK)
 		return WEIR_FAIL;
-	key = read_key(w, &p);
+	key = read_key(cf, w, &p);
 	if (key == NULL && p.asked)
 		rc = conf_error(cf, w->node, w->w, "cannot load certificate key \"%s\": %s", w->s.p,
 		    p.n != 0 ? "no password in ssl_password_file fits" :
