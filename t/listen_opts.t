@@ -92,7 +92,7 @@ wrong 'server { listen %PORT1% default_server; } server { listen %PORT1% default
 wrong 'server { listen %PORT1% backlog=5; } server { listen %PORT1% backlog=6; }',
     qr/duplicate listen options for/, 'options twice';
 wrong "server { listen %PORT1% $_; }", qr/invalid parameter "\Q$_\E", weir does not have it/, $_
-    for qw(http2 quic);
+    for qw(quic);
 wrong 'server { listen %PORT1% backlock=5; }', qr/.*backlog/, 'misspelt parameter';
 wrong 'server { listen %PORT1% backlog=x; }', qr/\S/, 'backlog=x';
 wrong 'server { listen %PORT1% rcvbuf=9g; }', qr/\S/, 'rcvbuf=9g';
