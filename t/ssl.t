@@ -356,7 +356,7 @@ conf_is 'no such file', "ssl_certificate %DIR%/none;\nssl_certificate_key %DIR%/
 conf_is 'no such key', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/none;", 0, qr/weir\.conf:5:\d+: ssl_certificate_key: .*No such file/;
 conf_is 'an empty file', "ssl_certificate %DIR%/empty;\nssl_certificate_key %DIR%/s.key;", 0, qr/4:\d+: ssl_certificate: cannot load certificate /;
 conf_is 'junk', "ssl_certificate %DIR%/junk.pem;\nssl_certificate_key %DIR%/s.key;", 0, qr/4:\d+: ssl_certificate: cannot load certificate /;
-conf_is 'junk in the chain', "ssl_certificate %DIR%/half.crt;\nssl_certificate_key %DIR%/s.key;", 0, qr/4:\d+: ssl_certificate: cannot read all certificates /;
+conf_is 'junk in the chain', "ssl_certificate %DIR%/half.crt;\nssl_certificate_key %DIR%/s.key;", 0, qr/4:\d+: ssl_certificate: cannot load certificate /;
 conf_is 'a foreign key', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/other.key;", 0, qr/5:\d+: ssl_certificate_key: this key does not belong to the certificate/;
 conf_is 'a key of another kind', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/rsa.key;", 0, qr/5:\d+: ssl_certificate_key: this key does not belong to the certificate/;
 conf_is 'a certificate as key', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/s.crt;", 0, qr/5:\d+: ssl_certificate_key: cannot load certificate key/;
@@ -384,7 +384,10 @@ conf_is 'a policy that is none', "$pair\npqc_policy maybe;", 0, qr/6:\d+: pqc_po
 conf_is 'no parameters', "$pair\nssl_dhparam %DIR%/s.key;", 0, qr/6:\d+: ssl_dhparam: cannot load Diffie-Hellman parameters/;
 conf_is 'an unknown command', "$pair\nssl_conf_command Nope x;", 0, qr/6:\d+: ssl_conf_command: OpenSSL has no command "Nope"/;
 conf_is 'a wrong value', "$pair\nssl_conf_command MinProtocol x;", 0, qr/6:\d+: ssl_conf_command: OpenSSL refuses the value "x"/;
-conf_is 'a variable', "ssl_certificate %DIR%/\$host.crt;\nssl_certificate_key %DIR%/s.key;", 0, qr/4:\d+: ssl_certificate: variables in names/;
+conf_is 'a variable', "ssl_certificate %DIR%/\$host.crt;\nssl_certificate_key %DIR%/s.key;", 1;
+conf_is 'an unknown variable', "ssl_certificate %DIR%/\$nope.crt;\nssl_certificate_key %DIR%/s.key;", 0, qr/4:\d+: ssl_certificate: unknown "nope" variable/;
+conf_is 'a cache without a size', "$pair\nssl_certificate_cache valid=1s;", 0, qr/6:\d+: ssl_certificate_cache: it needs max=number/;
+conf_is 'a cache with something else', "$pair\nssl_certificate_cache max=1 min=2;", 0, qr/6:\d+: ssl_certificate_cache: /;
 conf_is 'an engine', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key engine:x:y;", 0, qr/weir reads certificates and keys from files only/;
 conf_is 'a record that is too large', "$pair\nssl_buffer_size 32k;", 0, qr/6:\d+: ssl_buffer_size: /;
 conf_is 'a server without certificate beside one that refuses all',

@@ -247,6 +247,8 @@ set_session_id(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o
 		if (x != NULL && X509_digest(x, EVP_sha256(), sum, &n) == 1)
 			EVP_DigestUpdate(md, sum, n);
 	}
+	for (unsigned i = 0; o->dynamic && i < o->certificates.n; i++)
+		EVP_DigestUpdate(md, o->certificates.v[i].s.p, o->certificates.v[i].s.n + 1);
 	EVP_DigestUpdate(md, &o->verify, sizeof o->verify);
 	EVP_DigestUpdate(md, &o->depth, sizeof o->depth);
 	add_file(cf, md, &o->client_ca);
@@ -313,8 +315,9 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	SSL_CTX_set_client_hello_cb(c->ssl, handshake_on_hello, NULL);
 	SSL_CTX_set_tlsext_servername_callback(c->ssl, handshake_on_name);
 	SSL_CTX_set_alpn_select_cb(c->ssl, handshake_on_alpn, NULL);
-	if (keys_load(cf, c->ssl, o) != WEIR_OK || set_policy(cf, c, o) != WEIR_OK ||
-	    set_verify(cf, c, place, o) != WEIR_OK || set_sessions(cf, c->ssl, place, o) != WEIR_OK)
+	if ((o->dynamic ? dynamic_use(cf, c, o) : keys_load(cf, c->ssl, o)) != WEIR_OK ||
+	    set_policy(cf, c, o) != WEIR_OK || set_verify(cf, c, place, o) != WEIR_OK ||
+	    set_sessions(cf, c->ssl, place, o) != WEIR_OK)
 		return NULL;
 	if (o->staple.s.n != 0 && stapling_use(cf, c->ssl, &o->staple) != WEIR_OK)
 		return NULL;
@@ -386,4 +389,10 @@ enum weir_tls_verify
 tls_ctx_verify(const struct weir_tls_ctx *c)
 {
 	return c->verify;
+}
+
+struct weir_tls_dynamic *
+tls_ctx_dynamic(struct weir_tls_ctx *c)
+{
+	return c->dynamic;
 }

@@ -30,6 +30,8 @@ struct weir_tls_words {
 /* What directives say; paths are absolute.  A word with an empty `s` was not given. */
 struct weir_tls_opts {
 	struct weir_tls_words certificates, keys;	/* in pairs */
+	bool		 dynamic;	/* they have variables: words as they were written */
+	uint64_t	 cache_max, cache_inactive_ms, cache_valid_ms;	/* of them; max 0: none */
 	struct weir_tls_word passwords;		/* a file: one on each line */
 	unsigned	 protocols;		/* TLS_V1_... */
 	struct weir_tls_word ciphers, curves, dhparam;
@@ -72,6 +74,29 @@ struct weir_tls_ctx *tls_client_ctx(struct weir_conf *, const struct weir_node *
 
 /* For ssl_protocols and its like: words from 1 on.  Older protocols are worth a warning. */
 int	tls_protocols(struct weir_conf *, const struct weir_node *, unsigned *to) WEIR_MUST_USE;
+
+/*
+ * Certificates whose names have variables.  Who serves knows what these are: eval() gives the names of all pairs, absolute
+ * and NUL-terminated, in the pool.  `owner` is tls_owner()'s.
+ */
+enum { TLS_PAIRS_MAX = 8 };
+
+struct weir_conn;
+
+struct weir_tls_names {
+	const char	*certificate[TLS_PAIRS_MAX], *key[TLS_PAIRS_MAX];
+	unsigned	 n;
+};
+
+struct weir_tls_dynamic {
+	struct weir_tls_words certificates, keys;
+	bool		 (*eval)(struct weir_conn *, void *owner, void *arg, struct weir_pool *,
+		    struct weir_tls_names *);
+	void		*arg;
+};
+
+/* To be filled in by who serves; NULL: the context needs none. */
+struct weir_tls_dynamic *tls_ctx_dynamic(struct weir_tls_ctx *);
 
 /* Refuses every handshake? */
 bool	tls_ctx_rejects(const struct weir_tls_ctx *);

@@ -14,6 +14,7 @@ struct weir_tls_ctx {
 	uint32_t	 record;	/* ssl_buffer_size */
 	enum weir_tls_verify verify;
 	bool		 reject, early;
+	struct weir_tls_dynamic *dynamic;
 };
 
 /* ctx.c: a connection that began with another context goes on with this one. */
@@ -30,6 +31,10 @@ int	handshake_on_alpn(SSL *, const unsigned char **, unsigned char *, const unsi
 
 /* keys.c: certificates with their keys into a context.  WEIR_FAIL after complaining. */
 int	keys_load(struct weir_conf *, SSL_CTX *, const struct weir_tls_opts *) WEIR_MUST_USE;
+/* Has each certificate its key? */
+int	keys_check(struct weir_conf *, const struct weir_tls_opts *) WEIR_MUST_USE;
+/* dynamic.c: certificates are looked for when a client comes. */
+int	dynamic_use(struct weir_conf *, struct weir_tls_ctx *, const struct weir_tls_opts *) WEIR_MUST_USE;
 
 /* ctx.c: complains with OpenSSL's reason at a word. */
 int	ctx_error(struct weir_conf *, const struct weir_tls_word *, const char *what);

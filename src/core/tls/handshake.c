@@ -246,6 +246,20 @@ handshake_give_up(struct weir_tls_handshake *h)
 	h->hopeless = true;
 }
 
+void
+handshake_log(SSL *ssl, enum weir_level level, const char *fmt, ...)
+{
+	struct weir_tls *t = SSL_get_app_data(ssl);
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (t->handshake != NULL)
+		log_at(&t->handshake->log, level, 0, "%s", text);
+}
+
 /* ---- the server that is meant ---- */
 
 /*

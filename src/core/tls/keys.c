@@ -10,21 +10,11 @@
 
 #include "core/tls/ctx_ssl.h"
 #include "core/tls/files.h"
+#include "core/tls/keys.h"
 #include "core/tls/paths.h"
 
-enum { PASSWORDS_MAX = 4096 };
-
-/* ---- passwords: one on each line of a file, tried in turn ---- */
-
-struct passwords {
-	char	text[PASSWORDS_MAX];
-	size_t	n;
-	const char *next;		/* the one to try */
-	bool	asked;			/* the key wanted one */
-};
-
-static int
-read_passwords(struct weir_conf *cf, const struct weir_tls_word *from, struct passwords *to)
+int
+passwords_read(struct weir_conf *cf, const struct weir_tls_word *from, struct weir_tls_passwords *to)
 {
 	int fd, err;
 	ssize_t n;
@@ -51,7 +41,7 @@ read_passwords(struct weir_conf *cf, const struct weir_tls_word *from, struct pa
 static int
 give_password(char *buf, int size, int writing, void *arg)
 {
-	struct passwords *p = arg;
+	struct weir_tls_passwords *p = arg;
 	size_t n;
 
 	(void)writing;
@@ -66,7 +56,7 @@ give_password(char *buf, int size, int writing, void *arg)
 }
 
 static bool
-next_password(struct passwords *p)
+next_password(struct weir_tls_passwords *p)
 {
 	if (p->next == NULL)
 		return false;
@@ -78,38 +68,47 @@ next_password(struct passwords *p)
 
 /* ---- certificates ---- */
 
-static BIO *
-open_file(struct weir_conf *cf, const struct weir_tls_word *w)
+bool
+chain_parse(BIO *b, X509 **leaf, STACK_OF(X509) **rest)
 {
-	BIO *b = file_open(cf, w->s.p);
+	X509 *x;
 
-	if (b == NULL)
-		(void)ctx_error(cf, w, "cannot open certificate");
-	return b;
+	*rest = NULL;
+	*leaf = PEM_read_bio_X509_AUX(b, NULL, NULL, NULL);
+	if (*leaf == NULL)
+		return false;
+	*rest = sk_X509_new_null();
+	while ((x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL)
+		if (sk_X509_push(*rest, x) <= 0)
+			X509_free(x);
+	if (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE) {
+		ERR_clear_error();
+		return true;
+	}
+	X509_free(*leaf);
+	*leaf = NULL;
+	OSSL_STACK_OF_X509_free(*rest);
+	return false;
 }
 
-/* The server's own, then those of the authorities between it and a root. */
 static int
 load_chain(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w)
 {
-	BIO *b = open_file(cf, w);
+	BIO *b = file_open(cf, w->s.p);
+	STACK_OF(X509) *rest;
 	X509 *x;
 	int rc = WEIR_OK;
 
 	if (b == NULL)
-		return WEIR_FAIL;
-	x = PEM_read_bio_X509_AUX(b, NULL, NULL, NULL);
-	if (x == NULL || SSL_CTX_use_certificate(ssl, x) != 1) {
-		rc = ctx_error(cf, w, "cannot load certificate");
-	} else {
-		SSL_CTX_clear_chain_certs(ssl);
-		while (X509_free(x), (x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL)
-			if (SSL_CTX_add1_chain_cert(ssl, x) != 1)
-				rc = ctx_error(cf, w, "cannot use a certificate of the chain in");
-		if (rc == WEIR_OK && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-			rc = ctx_error(cf, w, "cannot read all certificates of");
+		return ctx_error(cf, w, "cannot open certificate");
+	if (!chain_parse(b, &x, &rest)) {
+		BIO_free(b);
+		return ctx_error(cf, w, "cannot load certificate");
 	}
+	if (SSL_CTX_use_certificate(ssl, x) != 1 || SSL_CTX_set1_chain(ssl, rest) != 1)
+		rc = ctx_error(cf, w, "cannot load certificate");
 	X509_free(x);
+	OSSL_STACK_OF_X509_free(rest);
 	BIO_free(b);
 	ERR_clear_error();
 	return rc;
@@ -134,21 +133,26 @@ check_mode(struct weir_conf *cf, const struct weir_tls_word *w)
 		conf_warn(cf, w->node, w->w, "everybody can read the key \"%s\": chmod o= it", w->s.p);
 }
 
-static EVP_PKEY *
-read_key(struct weir_conf *cf, const struct weir_tls_word *w, struct passwords *p)
+EVP_PKEY *
+key_parse(BIO *b, struct weir_tls_passwords *p)
 {
-	EVP_PKEY *key = NULL;
+	EVP_PKEY *key;
 
 	p->next = p->n != 0 ? p->text : NULL;
 	do {
-		BIO *b = file_open(cf, w->s.p);
-
-		if (b == NULL)
-			return NULL;
 		p->asked = false;
 		key = PEM_read_bio_PrivateKey(b, NULL, give_password, p);
-		BIO_free(b);
-	} while (key == NULL && p->asked && next_password(p));
+	} while (key == NULL && p->asked && next_password(p) && BIO_reset(b) >= 0);
+	return key;
+}
+
+static EVP_PKEY *
+read_key(struct weir_conf *cf, const struct weir_tls_word *w, struct weir_tls_passwords *p)
+{
+	BIO *b = file_open(cf, w->s.p);
+	EVP_PKEY *key = b != NULL ? key_parse(b, p) : NULL;
+
+	BIO_free(b);
 	return key;
 }
 
@@ -156,11 +160,11 @@ static int
 load_key(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w,
     const struct weir_tls_word *passwords)
 {
-	struct passwords p = { .n = 0 };
+	struct weir_tls_passwords p = { .n = 0 };
 	EVP_PKEY *key;
 	int rc = WEIR_OK;
 
-	if (read_passwords(cf, passwords, &p) != WEIR_OK)
+	if (passwords_read(cf, passwords, &p) != WEIR_OK)
 		return WEIR_FAIL;
 	key = read_key(cf, w, &p);
 	if (key == NULL && p.asked)
@@ -181,14 +185,25 @@ load_key(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w,
 }
 
 int
+keys_check(struct weir_conf *cf, const struct weir_tls_opts *o)
+{
+	const struct weir_tls_word *cert;
+
+	if (o->certificates.n <= o->keys.n)
+		return WEIR_OK;
+	cert = &o->certificates.v[o->keys.n];
+	return conf_error(cf, cert->node, cert->w, "no \"ssl_certificate_key\" is defined for certificate \"%s\"",
+	    cert->s.p);
+}
+
+int
 keys_load(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
 {
+	if (keys_check(cf, o) != WEIR_OK)
+		return WEIR_FAIL;
 	for (unsigned i = 0; i < o->certificates.n; i++) {
 		const struct weir_tls_word *cert = &o->certificates.v[i];
 
-		if (i >= o->keys.n)
-			return conf_error(cf, cert->node, cert->w,
-			    "no \"ssl_certificate_key\" is defined for certificate \"%s\"", cert->s.p);
 		if (load_chain(cf, ssl, cert) != WEIR_OK ||
 		    load_key(cf, ssl, &o->keys.v[i], &o->passwords) != WEIR_OK)
 			return WEIR_FAIL;

@@ -68,6 +68,9 @@ void	handshake_give_up(struct weir_tls_handshake *);
 /* handshake.c: the connection goes in the middle of it. */
 void	handshake_end(struct weir_tls_handshake *);
 
+/* In a callback of OpenSSL's: a line about the handshake that is under way. */
+void	handshake_log(SSL *, enum weir_level, const char *, ...) WEIR_PRINTF(3, 4);
+
 /* OpenSSL's oldest complaint, "(SSL: error:...)"-like, into a buffer of the caller; clears the queue. */
 const char *tls_error(char *to, size_t room);
 

@@ -72,11 +72,11 @@ push_file(struct weir_conf *cf, struct weir_node *node, struct weir_tls_words *t
 
 	if (set_file(cf, node, &w) != WEIR_OK)
 		return WEIR_FAIL;
-	if (str_chr(node->w[1].s, '$') >= 0)
-		return conf_error(cf, node, 1, "variables in names of certificates are not supported");
 	if (str_begins(node->w[1].s, STR("engine:")) || str_begins(node->w[1].s, STR("data:")) ||
 	    str_begins(node->w[1].s, STR("store:")))
 		return conf_error(cf, node, 1, "weir reads certificates and keys from files only");
+	if (str_chr(node->w[1].s, '$') >= 0)
+		w.s = node->w[1].s;
 	*POOL_PUSH(cf->pool, to) = w;
 	return WEIR_OK;
 }
@@ -187,7 +187,47 @@ set_cache(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node
 	return rc;
 }
 
+/* off | max=n [inactive=time] [valid=time] */
+static int
+set_certificate_cache(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	static const char *const known[] = { "off", "max=", "inactive=", "valid=", NULL };
+	struct weir_tls_opts *o = &((struct ssl_conf *)conf)->o;
+	int rc = WEIR_OK;
+
+	(void)scope;
+	o->cache_max = 0;
+	o->cache_inactive_ms = 10000;
+	o->cache_valid_ms = 60000;
+	if (node->n == 2 && str_eq(node->w[1].s, STR("off")))
+		return WEIR_OK;
+	for (unsigned w = 1; w < node->n && rc == WEIR_OK; w++) {
+		struct weir_str v;
+
+		if (conf_param(node, w, "max", &v))
+			rc = conf_u64(cf, node, w, v, 1, 1 << 20, &o->cache_max);
+		else if (conf_param(node, w, "inactive", &v))
+			rc = conf_msec(cf, node, w, v, &o->cache_inactive_ms);
+		else if (conf_param(node, w, "valid", &v))
+			rc = conf_msec(cf, node, w, v, &o->cache_valid_ms);
+		else
+			rc = conf_bad_param(cf, node, w, known);
+	}
+	if (rc == WEIR_OK && o->cache_max == 0)
+		rc = conf_error(cf, node, 0, "it needs max=number, or is off");
+	return rc;
+}
+
 /* ---- the context of a place ---- */
+
+static bool
+has_variables(const struct weir_tls_words *words)
+{
+	for (unsigned i = 0; i < words->n; i++)
+		if (str_chr(words->v[i].s, '$') >= 0)
+			return true;
+	return false;
+}
 
 /* A struct of its own was copied from that around it. */
 static int
@@ -225,6 +265,7 @@ tls_server_conf(struct weir_conf *cf, const struct weir_scope *scope)
 	c->o.protocols = c->protocols;
 	c->o.verify = (enum weir_tls_verify)c->verify;
 	c->o.pqc = (enum weir_tls_pqc)c->pqc;
+	c->o.dynamic = has_variables(&c->o.certificates) || has_variables(&c->o.keys);
 	if (c->stapling && c->staple.s.n == 0)
 		conf_warn(cf, policy_line(scope, "ssl_stapling"), 0, "weir asks no OCSP responders: nothing is stapled "
 		    "without ssl_stapling_file");
@@ -264,11 +305,18 @@ static const struct weir_cmd cmds[] = {
 	{ "ssl_certificate", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.certificates), .args_min = 1,
 	  .args_max = 1, .set = set_certificate, .flags = CONF_MULTI, .args = "file",
 	  .doc = "A PEM file with the server's certificate, followed by those between it and a root.  Several, "
-	  "of different kinds (ECDSA, RSA, ML-DSA), may stand in one block, each with its ssl_certificate_key." },
+	  "of different kinds (ECDSA, RSA, ML-DSA), may stand in one block, each with its ssl_certificate_key.  With "
+	  "variables, such as $ssl_server_name, workers read the files in the handshake, so their user must be able to; a "
+	  "name with \"..\" in it is refused." },
 	{ "ssl_certificate_key", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.keys), .args_min = 1, .args_max = 1,
 	  .set = set_key, .flags = CONF_MULTI, .args = "file",
-	  .doc = "The key of the certificate, in PEM.  Only the master reads it.  That everybody can read the "
+	  .doc = "The key of the certificate, in PEM.  Only the master reads it, unless the name has variables.  That everybody can read the "
 	  "file is worth a warning." },
+	{ "ssl_certificate_cache", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 3, .set = set_certificate_cache,
+	  .args = "off | max=number [inactive=time] [valid=time]",
+	  .doc = "How many certificates and keys whose names have variables each worker keeps.  Those that were not used for "
+	  "inactive (10s) go, and after valid (60s) the file is looked at again.  off, the default: all are read in every "
+	  "handshake." },
 	{ "ssl_password_file", IN_SSL, ONE_FILE(set_passwords),
 	  .doc = "Passwords of keys, one on each line; they are tried in turn." },
 	{ "ssl_protocols", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, protocols), .args_min = 1,
@@ -345,3 +393,11 @@ const struct weir_module ssl_module = {
 	.cmds = cmds, .ready = ready,
 	.doc = "TLS for clients.",
 };
+
+struct weir_tls_dynamic *
+tls_dynamic_of(const struct weir_scope *scope)
+{
+	const struct ssl_conf *c = scope->conf[index_];
+
+	return c->ctx != NULL ? tls_ctx_dynamic(c->ctx) : NULL;
+}

@@ -15,6 +15,8 @@ int	tls_server_conf(struct weir_conf *, const struct weir_scope *) WEIR_MUST_USE
  * be served there but by the default server's.
  */
 const struct weir_tls_ctx *tls_ctx_of(const struct weir_scope *);
+/* Of that context: whose names somebody has to evaluate; NULL: none. */
+struct weir_tls_dynamic *tls_dynamic_of(const struct weir_scope *);
 /* The same with the frozen structs. */
 const struct weir_tls_ctx *tls_ctx_in(void *const *conf);
 

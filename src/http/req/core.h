@@ -55,6 +55,11 @@ int	listen_server(struct weir_conf *, struct weir_http_server *) WEIR_MUST_USE;
 /* All servers are read: is there a certificate wherever one is needed? */
 int	listen_check(struct weir_conf *) WEIR_MUST_USE;
 
+/* ---- tls_names.c ---- */
+
+/* A server is read: if names of its certificates have variables, they are evaluated for each client. */
+int	tls_names_conf(struct weir_conf *, struct weir_http_server *) WEIR_MUST_USE;
+
 /* ---- location_conf.c ---- */
 
 int	conf_location(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);

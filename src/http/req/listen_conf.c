@@ -533,7 +533,7 @@ listen_server(struct weir_conf *cf, struct weir_http_server *server)
 	const struct weir_http_conf	*c = conf_of(server->scope, &http_module);
 	int				 rc = WEIR_OK;
 
-	if (tls_server_conf(cf, server->scope) != WEIR_OK)
+	if (tls_server_conf(cf, server->scope) != WEIR_OK || tls_names_conf(cf, server) != WEIR_OK)
 		rc = WEIR_FAIL;
 	if (server->listens == NULL)
 		listen_default(cf, server);
