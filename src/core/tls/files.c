@@ -67,7 +67,8 @@ read_all(struct weir_pool *pool, BIO *from)
 		BIO_write(all, part, n);
 	f->n = (size_t)BIO_get_mem_data(all, &text);
 	f->text = pool_bytes(pool, f->n + 1);
-	memcpy(f->text, text, f->n);
+	if (f->n != 0)
+		memcpy(f->text, text, f->n);
 	OPENSSL_cleanse(text, f->n);
 	OPENSSL_cleanse(part, sizeof part);
 	BIO_free(all);
