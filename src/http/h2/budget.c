@@ -16,7 +16,9 @@ enum {
 	POINTS_MOST	= 1000,
 	POINT_MS	= 10,		/* a point is forgotten after */
 	BYTES_EARN	= 1024,		/* so many bytes earn one */
-	DONE_EARNS	= 4
+	FRAME_HEAD	= 9,
+	DONE_EARNS	= 4,
+	UNKNOWN_MOST	= 1 << 15
 };
 
 void
@@ -52,6 +54,7 @@ charge(struct h2_server *s, const char *why)
 void
 h2_budget_frame(struct h2_server *s, const nghttp2_frame_hd *hd)
 {
+	s->known += FRAME_HEAD + hd->length;
 	switch (hd->type) {
 	case NGHTTP2_DATA:
 		if (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM))
@@ -70,6 +73,15 @@ h2_budget_frame(struct h2_server *s, const nghttp2_frame_hd *hd)
 	default:
 		charge(s, "client flooded the connection with frames");
 	}
+}
+
+/* Frames of unknown types are passed over in silence; only the sum tells. */
+void
+h2_budget_came(struct h2_server *s, size_t n)
+{
+	s->came += n;
+	if (s->came > s->known && s->came - s->known > UNKNOWN_MOST + s->came / 16)
+		h2_calm(s, "client flooded the connection with unknown frames");
 }
 
 void

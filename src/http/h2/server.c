@@ -508,6 +508,7 @@ on_readable(void *arg)
 		}
 		turn += (uint64_t)n;
 		feed(s, &q);
+		h2_budget_came(s, (size_t)n);
 		if (turn >= TURN_BYTES) {
 			src_want(&s->conn->io->in, true);
 			break;

@@ -107,6 +107,7 @@ struct h2_server {
 	struct weir_after after;	/* of the latest exchange */
 	int32_t		 points;	/* budget.c */
 	uint32_t	 earned;
+	uint64_t	 came, known;	/* bytes; of frames that nghttp2 knows */
 	uint64_t	 points_ms;
 	uint64_t	 linger_until;
 	struct weir_timer rtimer, wtimer;
@@ -180,6 +181,7 @@ int	h2_put_trailers(struct h2_stream *, const struct weir_fields *) WEIR_MUST_US
 
 /* A frame came, or was refused: GOAWAY when that has been too much. */
 void	h2_budget_frame(struct h2_server *, const nghttp2_frame_hd *);
+void	h2_budget_came(struct h2_server *, size_t n);
 void	h2_budget_reset(struct h2_server *);
 /* Bytes of a body were moved / a request was answered: that earns something. */
 void	h2_budget_bytes(struct h2_server *, size_t n);

@@ -332,7 +332,8 @@ on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 		return 0;
 	e->ended = true;
 	timer_off(&e->wtimer);
-	h2_budget_done(s);
+	if (e->head.status == 0 && !e->in_failed)
+		h2_budget_done(s);
 	if (e->want_out)
 		h2_note(e, TELL_WRITE);
 	return 0;

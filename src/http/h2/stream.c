@@ -273,19 +273,11 @@ watch(struct h2_stream *e)
 		timer_set(&e->wtimer, e->x.send_ms);
 }
 
-static bool
-is_stuck(const struct h2_stream *e)
-{
-	return e->s->blocked || nghttp2_session_get_remote_window_size(e->s->ng) <= 0 ||
-	    nghttp2_session_get_stream_remote_window_size(e->s->ng, e->id) <= 0;
-}
-
 static ssize_t
 out_write(struct weir_sink *sink, struct weir_bufq *from)
 {
 	struct h2_stream *e = of_sink(sink);
 	uint64_t n = from->len;
-	bool stuck;
 
 	if (is_gone(e)) {
 		if (sink->err == NULL)
@@ -308,11 +300,9 @@ out_write(struct weir_sink *sink, struct weir_bufq *from)
 		return WEIR_AGAIN;
 	if (e->left > 0)
 		e->left -= (int64_t)n;
-	stuck = e->out.len != 0 || is_stuck(e);
 	bufq_move(&e->out, from, n);
 	resume(e);
-	if (stuck)	/* else it is gone at the end of this turn */
-		watch(e);
+	watch(e);
 	return (ssize_t)n;
 }
 
@@ -400,9 +390,8 @@ h2_stream_new(struct h2_server *s, int32_t id)
 	e->x.codec = &h2_codec;
 	e->x.pool = pool;
 	e->x.send_ms = e->x.recv_ms = s->opts->header_ms;
-	e->x.after.linger_ms = 30000;
-	e->x.after.linger_each_ms = 5000;
-	e->x.after.linger = 1;
+	e->x.after = s->after;
+	e->x.after.last = false;
 	timer_init(&e->rtimer, on_rtimer);
 	timer_init(&e->wtimer, on_wtimer);
 	list_init(&e->todo);
