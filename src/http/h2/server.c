@@ -514,6 +514,7 @@ on_readable(void *arg)
 			break;
 		}
 	}
+	bufq_clear(&q);		/* a read that gave nothing may have left room in it */
 	go_on(s);
 }
 

@@ -6,7 +6,7 @@
 #include "core/base/mem.h"
 #include "http/h2/server.h"
 
-enum { HEADER_BLOCK_MOST = 1 << 20, FRAME_HEAD = 9, FRAME_MOST = 1 << 16, DEFAULT_WINDOW = 65535, NO_LIMIT = 1 << 30 };
+enum { HEADER_BLOCK_MOST = 1 << 20, FRAME_HEAD = 9, DEFAULT_WINDOW = 65535, NO_LIMIT = 1 << 30 };
 
 static struct h2_stream *
 stream_of(nghttp2_session *ng, int32_t id)
@@ -272,6 +272,26 @@ give_data(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t most, uint32_t *
 
 const nghttp2_data_provider2 h2_provider = { .read_callback = give_data };
 
+/*
+ * Into the connection's queue, which outlives the exchange: what only refers to the memory of somebody
+ * else is copied.
+ */
+static void
+move_out(struct weir_bufq *to, struct weir_bufq *from, uint64_t n)
+{
+	while (n != 0) {
+		uint64_t part = WEIR_MIN(n, from->head->len);
+
+		if (from->head->seg->kind == SEG_IS_VIEW) {
+			bufq_put(to, bufq_first(from).p, (size_t)part);
+			bufq_drop(from, part);
+		} else {
+			bufq_move(to, from, part);
+		}
+		n -= part;
+	}
+}
+
 static int
 send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t n,
     nghttp2_data_source *source, void *arg)
@@ -290,7 +310,7 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
 	bufq_put(&s->out, head, FRAME_HEAD);
-	bufq_move(&s->out, &e->out, n);
+	move_out(&s->out, &e->out, n);
 	e->x.sent += FRAME_HEAD + n;
 	h2_budget_bytes(s, n);
 	if (e->wtimer.at != 0 && e->out.len == 0 && !e->finishing)
@@ -384,7 +404,6 @@ h2_session_new(struct h2_server *s)
 	nghttp2_settings_entry v[] = {
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)s->conf->streams },
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)s->conf->preread },
-		{ NGHTTP2_SETTINGS_MAX_FRAME_SIZE, FRAME_MOST },
 		{ NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
 	};
 
