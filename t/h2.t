@@ -61,6 +61,7 @@ http {
 		location /v { return 200 "$http2|$server_protocol|$request|$http_host|$host|$scheme|$request_length|$connection_requests"; }
 		location /cookie { return 200 "$http_cookie|$cookie_b"; }
 		location /none { return 204; }
+		location /empty { add_trailer X-Last yes; return 200; }
 		location /field { return 200 "$http_x_a|$http_x_b|"; }
 		location /chunk { alias %DIR%/www/big; http2_chunk_size 1000; }
 		location /up { proxy_pass http://127.0.0.1:%PORT9%; proxy_http_version 1.1; }
@@ -362,5 +363,11 @@ my %obsolete = (http2_recv_buffer_size => '256k', http2_pool_size => '4k', http2
 my ($code, undef, $err) = $w->test_conf("http {\n" . join('', map { "$_ $obsolete{$_};\n" } sort keys %obsolete) . "}\n");
 is $code, 0, 'obsolete directives are no mistakes';
 like $err, qr/\[warn\].*\Q$_\E: has no effect: /, "$_ warns" for sort keys %obsolete;
+
+{
+	my $h = Weir::H2->new($w->connect(port => 1));
+	my $r = $h->response($h->get('/empty'));
+	is "$r->{status} [$r->{body}] " . ($r->{trailers}{'x-last'} // 'none'), '200 [] yes', 'trailers of an empty body';
+}
 
 done_testing;

@@ -230,6 +230,7 @@ is $w->request('GET', '/', [], undef, port => 3)->body, 'http|||', 'no TLS: no v
 	is $r->header('Connection'), 'close', 'and closes';
 	$w->log_like(qr/client sent plain HTTP request to HTTPS port/, 'so does the log');
 	like $w->http("junk\r\n\r\n"), qr{^HTTP/1\.1 400 }, 'junk is a bad request';
+	like $w->http("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), qr{^HTTP/1\.1 400 .*plain HTTP request}s, 'so is HTTP/2 without TLS';
 }
 is get('/dir')->header('Location'), 'https://localhost:' . $w->port(1) . '/to', 'redirects go to https';
 ok scalar(grep /^TLSv1\.3 b\.example https on$/, $w->access), 'variables in logs';

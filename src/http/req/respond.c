@@ -274,6 +274,7 @@ req_respond(struct weir_req *r)
 {
 	const struct weir_http_conf *c = REQ_CORE(r);
 	unsigned flags = 0;
+	bool trailers;
 
 	assert(!r->head_sent);
 	if (r->x == NULL || r->finished)
@@ -296,15 +297,15 @@ req_respond(struct weir_req *r)
 	r->header_only = r->msg->method_id == M_HEAD || r->rsp.status == 204 || r->rsp.status == 304;
 	if (r->rsp.length < 0 && r->body == NULL && !r->header_only)
 		r->rsp.length = 0;
-	if ((r->trailers.n != 0 || r->late_trailers) && !r->header_only && r->x->version == 0x101 &&
-	    c->chunked_transfer_encoding)
-		r->rsp.length = -1;	/* trailers need chunks */
+	trailers = (r->trailers.n != 0 || r->late_trailers) && !r->header_only;
+	if (trailers && r->x->version == 0x101 && c->chunked_transfer_encoding)
+		r->rsp.length = -1;	/* they need chunks */
 	decide_keepalive(r, c);
 	if (!r->keepalive)
 		flags |= HEAD_CLOSE;
 	if (c->chunked_transfer_encoding)
 		flags |= HEAD_CHUNKED;
-	if (r->rsp.length == 0 || r->header_only)
+	if ((r->rsp.length == 0 && !trailers) || r->header_only)
 		flags |= HEAD_END;
 	r->head_sent = true;
 	if (xchg_head(r->x, &r->rsp, flags) != WEIR_OK) {

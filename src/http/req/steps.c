@@ -462,6 +462,8 @@ req_begin_bad(struct weir_xchg *x, int status, const char *why)
 		r->uri.path = STR("/");
 	if (status == 408)
 		r->timed_out = true;
+	if (x->conn->flags & CONN_NOT_TLS)	/* whatever it is, it is no TLS */
+		status = 497;
 	log_info(&r->s.log, "client sent an invalid request: %s", why);
 	req_error(r, status);
 }
