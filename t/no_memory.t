@@ -12,6 +12,7 @@ use MIME::Base64;
 use Test::More;
 use Fate;
 use Weir;
+use Weir::H2;
 
 my $w = Weir->new;
 my $f = Fate->new($w) or plan skip_all => Fate->why_not($w);
@@ -120,6 +121,12 @@ http {
 		location /text { }
 	}
 	server {
+		listen 127.0.0.1:%PORT6%;
+		http2 on;
+		location /text { }
+		location /body { proxy_pass http://127.0.0.1:%PORT3%/echo; }
+	}
+	server {
 		listen 127.0.0.1:%PORT5% ssl;
 		server_name strict;
 		ssl_certificate b.crt;
@@ -133,6 +140,18 @@ E
 
 sub unzip { my ($r) = @_; return $r->body unless $r->header('Content-Encoding'); gunzip(\$r->body, \my $out); return $out }
 sub basic { return (Authorization => 'Basic ' . encode_base64($_[0], '')) }
+
+# As a Weir::Response, as far as it is looked at here.
+sub by_http2
+{
+	my ($method, $uri, $body) = @_;
+	my $c = $w->connect(port => 6, timeout => 3) or return undef;
+	my $h = Weir::H2->new($c) or return undef;
+	my $sid = $h->request([ ':method' => $method, ':scheme' => 'http', ':authority' => 'localhost', ':path' => $uri ], body => $body);
+	my $r = $h->response($sid) or return undef;
+	return undef unless $r->{status};
+	return bless { status => $r->{status}, body => $r->{body}, complete => $r->{end}, headers => {} }, 'Weir::Response';
+}
 
 my $i = 0;
 my %features = (
@@ -152,6 +171,8 @@ my %features = (
 	'an upstream nobody vouches for' => [ sub { $w->get('/not_vouched') }, undef, 502 ],
 	'a client nobody vouches for' => [ sub { $w->request('GET', '/text', [ Host => 'strict' ], undef, port => 5, timeout => 3,
 	    tls => { sni => 'strict', SSL_cert_file => $w->dir . '/a.crt', SSL_key_file => $w->dir . '/a.key' }) }, undef, 400 ],
+	'HTTP/2' => [ sub { by_http2('GET', '/text') }, $text ],
+	'HTTP/2 with a body' => [ sub { by_http2('POST', '/body', 'b' x 30000) }, 'b' x 30000 ],
 	'a body in a file' => [ sub { $w->request('POST', '/body', [], 'b' x 30000) }, 'b' x 30000 ],
 	limits => [ sub { $w->get('/limited/text?k=' . ++$i) }, $text ],
 	listing => [ sub { $w->get('/list/') }, qr{<a href="9">9</a>.*</html>}s ],

@@ -380,6 +380,38 @@ callbacks(void)
 	return cb;
 }
 
+/*
+ * Memory that does not run out before all other does: when nghttp2 had none for a response it took the request for
+ * answered, and the client waited.
+ */
+static void *
+ng_alloc(size_t n, void *arg)
+{
+	(void)arg;
+	return mem_alloc(n);
+}
+
+static void *
+ng_zalloc(size_t n, size_t size, void *arg)
+{
+	(void)arg;
+	return size == 0 || n <= SIZE_MAX / size ? mem_zalloc(n * size) : NULL;
+}
+
+static void *
+ng_realloc(void *p, size_t n, void *arg)
+{
+	(void)arg;
+	return mem_realloc(p, 0, n);
+}
+
+static void
+ng_free(void *p, void *arg)
+{
+	(void)arg;
+	mem_free(p);
+}
+
 static nghttp2_option *
 options(void)
 {
@@ -401,6 +433,7 @@ options(void)
 int
 h2_session_new(struct h2_server *s)
 {
+	nghttp2_mem mem = { NULL, ng_alloc, ng_free, ng_zalloc, ng_realloc };
 	nghttp2_settings_entry v[] = {
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)s->conf->streams },
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)s->conf->preread },
@@ -408,7 +441,7 @@ h2_session_new(struct h2_server *s)
 	};
 
 	if (callbacks() == NULL || options() == NULL ||
-	    nghttp2_session_server_new2(&s->ng, callbacks(), s, options()) != 0)
+	    nghttp2_session_server_new3(&s->ng, callbacks(), s, options(), &mem) != 0)
 		return WEIR_FAIL;
 	if (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, v, WEIR_COUNT(v)) == 0 &&
 	    nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW) == 0)
