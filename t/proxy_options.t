@@ -49,7 +49,7 @@ $w->origin(2, sub {
 	my $q = $c->read_request or return;
 	if ($q->{uri} =~ m{redirect}) {
 		$c->note("asked for $q->{uri}");
-		$c->send("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/elsewhere\r\nContent-Length: 6\r\n\r\nmoved\n");
+		$c->send("HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: http://127.0.0.1:1/elsewhere\r\nContent-Length: 6\r\n\r\nmoved\n");
 	} elsif ($q->{uri} =~ m{trailers|echo|host}) {
 		my $text = $q->{head} . $q->{body};
 		(my $trailers = $q->{trailers} // '') =~ s/\r\n/|/g;
@@ -60,10 +60,10 @@ $w->origin(2, sub {
 	} elsif ($q->{uri} =~ m{unknown}) {
 		$c->send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n0123456789");
 	} elsif ($q->{uri} =~ m{short}) {
-		$c->send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123");
+		$c->send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 10\r\n\r\n0123");
 	} else {
 		my $body = $q->{method} eq 'HEAD' ? '' : $long;
-		$c->send("HTTP/1.1 200 OK\r\nAccept-Ranges: none\r\nETag: \"e\"\r\nContent-Length: " .
+		$c->send("HTTP/1.1 200 OK\r\nConnection: close\r\nAccept-Ranges: none\r\nETag: \"e\"\r\nContent-Length: " .
 		    length($long) . "\r\n\r\n$body");
 	}
 	$c->close;
