@@ -47,7 +47,7 @@ my %floods = (
 	'large heads' => [ 1200, "GET / HTTP/1.1\r\nHost: a\r\n" . join '', map "X-$_: " . 'x' x 7900 . "\r\n", 1 .. 4 ],
 	'bodies' => [ 400, "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 120000\r\n\r\n" . 'x' x 110000 ],
 	'gzip for slow readers' => [ 200, "GET /zip HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n" ],
-	'an upstream for slow readers' => [ 100, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n" ],
+	'an upstream for slow readers' => [ 300, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n" ],
 	'pipelines' => [ 400, "GET /big HTTP/1.1\r\nHost: a\r\n\r\n" x 1000 ],
 );
 for my $name (sort keys %floods) {
@@ -64,6 +64,23 @@ for my $name (sort keys %floods) {
 	is join(' ', $w->worker_pids), $pid, "$name: the worker lives" or ($pid) = $w->worker_pids;
 	$_->reset for @held;
 	ok wait_for(sub { my $r = $w->get('/'); $r && $r->status == 200 }), "$name: and serves when they have gone";
+}
+# All at once: each kind finds what the others left.
+for my $round (1, 2) {
+	my @held;
+	for my $name (sort keys %floods) {
+		my ($n, $text) = @{ $floods{$name} };
+		for (1 .. $n) {
+			my $c = $w->connect(timeout => 2) or last;
+			setsockopt $c->socket, SOL_SOCKET, SO_RCVBUF, 4096 if $name =~ /slow|pipe/;
+			$c->send($text);
+			push @held, $c;
+		}
+	}
+	note 'all of them: ', kb(), ' kB';
+	is join(' ', $w->worker_pids), $pid, 'all of them: the worker lives' or ($pid) = $w->worker_pids;
+	$_->reset for @held;
+	ok wait_for(sub { my $r = $w->get('/'); $r && $r->status == 200 }), 'all of them: and serves when they have gone';
 }
 is $w->stop, 0, 'the end';
 done_testing;

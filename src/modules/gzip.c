@@ -40,7 +40,7 @@ static void *
 z_take(void *opaque, unsigned n, unsigned size)
 {
 	(void)opaque;
-	return mem_alloc((size_t)n * size);
+	return mem_try((size_t)n * size);	/* more than the reserve can bear */
 }
 
 static void

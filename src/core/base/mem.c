@@ -109,6 +109,12 @@ mem_low(void)
 	return low;
 }
 
+bool
+mem_scarce(void)
+{
+	return unlikely(low) && mem_low() && 2 * reserve_n <= reserve_full;
+}
+
 static void *
 from_reserve(void *old, size_t size)
 {
@@ -133,6 +139,12 @@ mem_alloc(size_t size)
 	if (likely(!fails_now() && (p = malloc(size)) != NULL))
 		return p;
 	return from_reserve(NULL, size);
+}
+
+void *
+mem_try(size_t size)
+{
+	return likely(!fails_now()) ? malloc(size != 0 ? size : 1) : NULL;
 }
 
 void *

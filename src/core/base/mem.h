@@ -18,12 +18,16 @@
 void	*mem_alloc(size_t) __attribute__((malloc, alloc_size(1)));
 void	*mem_zalloc(size_t) __attribute__((malloc, alloc_size(1)));
 void	*mem_realloc(void *, size_t old, size_t size);
+/* What is large and can be done without: NULL when there is no memory; the reserve is not touched. */
+void	*mem_try(size_t) __attribute__((malloc, alloc_size(1)));
 void	 mem_free(void *);		/* NULL is fine */
 
 /* Set `size` bytes aside for bad times.  Called once in each process. */
 void	 mem_reserve(size_t size);
 /* An allocation failed recently, and memory has not been seen to come back. */
 bool	 mem_low(void);
+/* Low, and half of the reserve is gone: who reads for a connection ends it instead of growing. */
+bool	 mem_scarce(void);
 
 /*
  * Freeing many blocks leaves holes that the allocator keeps.  Who gives large blocks back to the system

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
+#include "core/base/mem.h"
 #include "core/io/fdio.h"
 
 enum { IOVS = 32, GREED_MAX = 4, ROOM_MIN = 4096 };
@@ -82,6 +83,15 @@ was_read(struct weir_fdio *f, ssize_t n, size_t asked)
 	return WEIR_FAIL;
 }
 
+/* What is read has to be kept: many who read at once would use the reserve up, which is for those who end. */
+static ssize_t
+no_memory(struct weir_fdio *f)
+{
+	f->broken = 1;
+	f->io.in.err = broke(f, ENOMEM);
+	return WEIR_FAIL;
+}
+
 static ssize_t
 fd_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 {
@@ -93,7 +103,9 @@ fd_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 		return WEIR_FAIL;
 	if (!(f->ev.ready & EV_READ) || max == 0)
 		return f->eof ? WEIR_EOF : WEIR_AGAIN;
-	n = f->greed > 1 && max > SEG_LARGE ? read_many(f, to, &asked) : read_one(f, to, &asked);
+	if (mem_scarce())
+		return no_memory(f);
+	n = f->greed > 1 && max > SEG_LARGE && !mem_low() ? read_many(f, to, &asked) : read_one(f, to, &asked);
 	f->got += n > 0 ? (uint64_t)n : 0;
 	if (n > 0 && (size_t)n == asked && f->greed < GREED_MAX)
 		f->greed = (uint8_t)(f->greed * 2);
@@ -111,6 +123,8 @@ fdio_recv(struct weir_fdio *f, void *to, size_t max)
 		return WEIR_FAIL;
 	if (!(f->ev.ready & EV_READ))
 		return f->eof ? WEIR_EOF : WEIR_AGAIN;
+	if (mem_scarce())
+		return no_memory(f);
 	do
 		n = recv(f->ev.fd, to, max, 0);
 	while (n < 0 && errno == EINTR);

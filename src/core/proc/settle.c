@@ -17,7 +17,7 @@
 #include "core/proc/channel.h"
 #include "core/proc/worker.h"
 
-#define RESERVE_BYTES	(128 * 1024)
+#define RESERVE_BYTES	(256 * 1024)
 #define STUCK_SEC	3	/* of CPU time in one turn of the loop */
 
 static struct weir_fd	 line = { .fd = -1 };
