@@ -273,12 +273,24 @@ in '/x', 'plain', 'secret', 'and a client that leaves harms nobody';
 
 # ---- time tells nothing (S-168) ----
 sub took { my ($u, $p) = @_; my $best = 99; for (1 .. 3) { my $t = time; got('/slow/x', $u, $p); my $d = time - $t; $best = $d if $d < $best } return $best }
-my $known = took('slow', 'public');
-cmp_ok took('nobody', 'public'), '>', $known * 0.5, 'an unknown user costs the same';
-cmp_ok took('cheap', 'public'), '>', $known * 0.5, 'a wrong password of a cheap hash, too';
-cmp_ok took('slow', 'a' x 3000), '>', $known * 0.5, 'one that cannot be right, too';
+
+# The least time is the true one; others may have the processor for a while.
+my %least;
+sub least { my ($u, $p) = @_; my $t = took($u, $p); my $k = "$u $p"; $least{$k} = $t if !defined $least{$k} || $t < $least{$k}; return $least{$k} }
+sub compare
+{
+	my ($u, $p, $more, $why) = @_;
+	for (1 .. 10) {
+		my ($known, $t) = (least('slow', 'public'), least($u, $p));
+		return ok 1, $why if $more ? $t > $known * 0.5 : $t < $known * 0.5;
+	}
+	ok 0, $why;
+}
+compare('nobody', 'public', 1, 'an unknown user costs the same');
+compare('cheap', 'public', 1, 'a wrong password of a cheap hash, too');
+compare('slow', 'a' x 3000, 1, 'one that cannot be right, too');
 in '/slow/x', 'slow', 'secret', 'a right one';
-cmp_ok took('slow', 'secret'), '<', $known * 0.5, 'costs once';
+compare('slow', 'secret', 0, 'costs once');
 
 # ---- nothing waits for a hash but who sent it ----
 sub ask_slowly
