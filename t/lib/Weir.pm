@@ -455,7 +455,8 @@ sub reload
 sub expect_alert { my ($self, $re) = @_; push @{ $self->{expected} }, $re }
 
 sub log_text { my ($self, $name) = @_; $self->read($name // 'error.log') // '' }
-sub log_lines { my ($self, $name) = @_; split /\n/, $self->log_text($name) }
+# Whole lines: a reader may see a long one half written.
+sub log_lines { my ($self, $name) = @_; my @l = $self->log_text($name) =~ /(.*)\n/g; return @l }
 
 sub wait_log
 {
