@@ -158,8 +158,13 @@ sub make_stuck
 	my ($pid) = @_;
 	my %loop = (x86_64 => "\xeb\xfe", aarch64 => "\x00\x00\x00\x14");
 	my $code = $loop{ (POSIX::uname())[4] } or return 0;
-	open my $sys, '<', "/proc/$pid/syscall" or return 0;
-	my $pc = (split ' ', <$sys>)[-1];
+	# A process that runs right now has no such place: wait until it sleeps.
+	my $pc = wait_for(sub {
+		open my $sys, '<', "/proc/$pid/syscall" or return '-';
+		my @f = split ' ', <$sys> // '';
+		return @f > 1 && $f[-1];
+	});
+	return 0 if !$pc || $pc eq '-';
 	open my $mem, '+<:unix', "/proc/$pid/mem" or return 0;
 	no warnings 'portable';
 	sysseek $mem, hex $pc, 0 or return 0;

@@ -214,7 +214,8 @@ subtest 'signals during the start' => sub {
 		kill $sig, $pid;
 		my $code = Weir::wait_exit($pid, 10);
 		# Before main() a signal ends any process; after it, in order.
-		ok defined $code && ($code == 0 || $code == -($sig eq 'TERM' ? 15 : 3)), "$sig at once: ends";
+		ok defined $code && ($code == 0 || $code == -($sig eq 'TERM' ? 15 : 3)), "$sig at once: ends" or
+		    diag(defined $code ? "with $code" : 'it runs', "\n", $w->log_text);
 		ok !-e $w->pid_path, 'no pid file is left';
 	}
 	my $w = Weir->new;
