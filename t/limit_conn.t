@@ -25,7 +25,7 @@ $w->origin(2, sub {
 		}
 		my ($go) = $q->{uri} =~ /go=(\w+)/;
 		$c->note("asked $go") if $go;
-		wait_for(sub { !$go || -e $w->dir . "/go.$go" }, 15);
+		wait_for(sub { !$go || -e $w->dir . "/go.$go" });
 		$c->send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
 	}
 });

@@ -83,10 +83,10 @@ SKIP: {
 	skip 'the machine is too slow to tell', 1 if time - $begin > 0.9;
 	is $got, "old c\n", 'valid 1s: not yet';
 }
-ok wait_for(sub { body('/short/a') eq "new text of a\n" }, 5), 'but soon';
+ok wait_for(sub { body('/short/a') eq "new text of a\n" }), 'but soon';
 is $w->get('/short/a')->header('Content-Length'), 14, 'with its length';
 unlink "$d/www/short/a";
-ok wait_for(sub { status('/short/a') == 404 }, 5), 'removed: soon, too';
+ok wait_for(sub { status('/short/a') == 404 }), 'removed: soon, too';
 $w->write('www/short/a', "again\n");
 is body('/short/a'), "again\n", 'what is missing is not remembered';
 unlink "$d/www/none/a";
@@ -152,7 +152,7 @@ SKIP: {
 	ok wait_for(sub { !open_files('max/big') }), 'and closed then';
 	status("/idle/$_") for qw(a b c);
 	is scalar(open_files('idle/')), 3, 'open';
-	ok wait_for(sub { !open_files('idle/') }, 10), 'closed when nobody asks, without a request';
+	ok wait_for(sub { !open_files('idle/') }), 'closed when nobody asks, without a request';
 }
 is body("/max/$_"), "old $_\n", "max: $_" for qw(a b c);
 replace('www/max/a', "new a\n");

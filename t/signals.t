@@ -33,7 +33,7 @@ sub slow_origin
 		$c->read_request;
 		$c->note('began');
 		$c->send("HTTP/1.1 200 OK\r\n\r\nfirst ");
-		wait_for(sub { -e $w->dir . '/go' }, 15);
+		wait_for(sub { -e $w->dir . '/go' });
 		$c->send('last');
 	});
 }
@@ -198,7 +198,7 @@ subtest 'storms' => sub {
 	# What was asked last is done: the configuration as it is after the last HUP.
 	ok $w->reload("worker_processes 3;\n$http"), 'the last reload counts';
 	# A reload that was asked for in between may still be under way.
-	ok wait_for(sub { $w->worker_pids == 3 && $w->all_pids == 5 }, 20),
+	ok wait_for(sub { $w->worker_pids == 3 && $w->all_pids == 5 }),
 	    'in the end there are a master, three workers and a keeper';
 	my $r = $load->finish;
 	is $r->{bad}, 0, "no request failed of $r->{ok}";
@@ -212,7 +212,7 @@ subtest 'signals during the start' => sub {
 		my $conf = $w->set_conf($http);
 		my $pid = $w->spawn([ $w->binary, $w->args($conf) ]);
 		kill $sig, $pid;
-		my $code = Weir::wait_exit($pid, 10);
+		my $code = Weir::wait_exit($pid);
 		# Before main() a signal ends any process; after it, in order.
 		ok defined $code && ($code == 0 || $code == -($sig eq 'TERM' ? 15 : 3)), "$sig at once: ends" or
 		    diag(defined $code ? "with $code" : 'it runs', "\n", $w->log_text);

@@ -110,10 +110,10 @@ unlink "$dir/one.crt", "$dir/one.key";
 is cn('one', 2), 'one', 'from the cache';
 is cn('three', 2), 'third', 'one more than there is room for';
 is cn('one', 2), 'one', 'the most recently used stays';
-ok wait_for(sub { cn('one', 2) eq 'none' }, 5), 'after valid the file is looked at, and it is gone';
+ok wait_for(sub { cn('one', 2) eq 'none' }), 'after valid the file is looked at, and it is gone';
 $w->cert('three', cn => 'other third');
 chmod 0644, "$dir/three.crt", "$dir/three.key";
-ok wait_for(sub { cn('three', 2) eq 'other third' }, 5), '... or another';
+ok wait_for(sub { cn('three', 2) eq 'other third' }), '... or another';
 
 is cn('four', 3), 'four', 'into the other cache';
 unlink "$dir/four.crt";

@@ -118,7 +118,7 @@ is $w->stop, 0, 'stop';
 	my $third;
 	is resumed('0', '-tls1_2', 2, sub {
 		my ($n, $last) = (0, $next);
-		wait_for(sub { my $now = $name->(); $n++ if $now ne $last; $last = $now; $n == 3 }, 20);
+		wait_for(sub { my $now = $name->(); $n++ if $now ne $last; $last = $now; $n == 3 });
 	}, $r), 0, 'a key that is older opens nothing';
 	$r->stop;
 }
