@@ -91,6 +91,13 @@ h2_budget_reset(struct h2_server *s)
 }
 
 void
+h2_budget_stray(struct h2_server *s, size_t n)
+{
+	s->known += FRAME_HEAD + n;
+	charge(s, "client flooded closed streams");
+}
+
+void
 h2_budget_bytes(struct h2_server *s, size_t n)
 {
 	s->earned += (uint32_t)n;

@@ -6,6 +6,7 @@
  *	stream.c   an exchange: head, bodies, release
  *	tail.c     the rest of a request that is answered already
  *	session.c  what nghttp2 tells us and asks us for
+ *	closed.c   frames on streams that are closed
  *	head.c     fields of a request to a message, strictly
  *	respond.c  heads of responses
  *	budget.c   what a client may do that costs us more than it costs him

@@ -371,6 +371,12 @@ static const bool not_behind[H_COUNT] = {
 	[H_RETRY_AFTER] = true, [H_VARY] = true, [H_EARLY_DATA] = true,
 };
 
+bool
+h2_trailer_ok(struct weir_str name, struct weir_str value)
+{
+	return judge_name(name) != NAME_BAD && value_ok(value) && !is_connection_field(name_find(name));
+}
+
 int
 h2_trailer(struct h2_stream *e, struct weir_str name, struct weir_str value)
 {
@@ -381,7 +387,7 @@ h2_trailer(struct h2_stream *e, struct weir_str name, struct weir_str value)
 	e->head.bytes += (uint32_t)WEIR_MIN(name.n + value.n, (size_t)1 << 24);
 	if (e->head.bytes > o->large_total || ++e->head.fields > o->fields)
 		return WEIR_FAIL;
-	if (is == NAME_BAD || !value_ok(value) || is_connection_field(k))
+	if (!h2_trailer_ok(name, value))
 		return WEIR_FAIL;
 	if (not_behind[k] || (is != NAME_FINE && o->ignore_invalid && (is == NAME_ODD || !o->underscores)))
 		return WEIR_OK;

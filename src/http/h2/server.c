@@ -456,6 +456,7 @@ feed(struct h2_server *s, struct weir_bufq *q)
 		struct weir_str part = bufq_first(q);
 		nghttp2_ssize n;
 
+		part.n = h2_closed_look(s, (const uint8_t *)part.p, part.n);
 		s->inside = true;
 		n = nghttp2_session_mem_recv2(s->ng, (const uint8_t *)part.p, part.n);
 		s->inside = false;

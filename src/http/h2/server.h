@@ -78,6 +78,17 @@ enum h2_server_state {
 	H2_CLOSED
 };
 
+struct h2_closed {			/* closed.c */
+	int32_t		 last;		/* the latest stream */
+	int32_t		 skipped_from, skipped_to;
+	int32_t		 lax;		/* of those up to it nothing is known */
+	int32_t		 reset[32];
+	unsigned	 at;
+	/* where in the frames we are */
+	uint8_t		 head[9], n;
+	uint32_t	 payload;	/* still to come */
+};
+
 #define H2_SERVER_MAGIC 0x68327376u
 
 struct h2_server {
@@ -110,6 +121,7 @@ struct h2_server {
 	uint64_t	 came, known;	/* bytes; of frames that nghttp2 knows */
 	uint64_t	 points_ms;
 	uint64_t	 linger_until;
+	struct h2_closed closed;
 	struct weir_timer rtimer, wtimer;
 	struct weir_task task;
 };
@@ -158,8 +170,19 @@ void	h2_tail_begin(struct h2_stream *);
 bool	h2_tail_data(struct h2_server *, int32_t id, size_t n);
 /* Its request has come to its end / nghttp2 closes it; it may be none. */
 void	h2_tail_end(struct h2_server *, int32_t id);
+/* A field behind the body.  WEIR_FAIL: it is malformed; the stream is reset. */
+int	h2_tail_trailer(struct h2_server *, int32_t id, struct weir_str name, struct weir_str value) WEIR_MUST_USE;
 void	h2_tail_closed(struct h2_server *, int32_t id);
 void	h2_tails_free(struct h2_server *);
+
+/* ---- closed.c ---- */
+
+/* We reset a stream: what is on its way for it is passed over. */
+void	h2_closed_by_us(struct h2_server *, int32_t id);
+/* HEADERS begin.  GOAWAY when the client itself has closed that stream before. */
+void	h2_closed_headers(struct h2_server *, int32_t id);
+/* Looks for DATA on such streams, in what comes next: so much may be given to nghttp2 until it is asked again. */
+size_t	h2_closed_look(struct h2_server *, const uint8_t *, size_t n) WEIR_MUST_USE;
 
 /* ---- head.c ---- */
 
@@ -167,6 +190,8 @@ void	h2_tails_free(struct h2_server *);
 int	h2_head_field(struct h2_stream *, struct weir_str name, struct weir_str value) WEIR_MUST_USE;
 /* All fields are here; `end`: so is the request.  head.status says whether it is refused. */
 void	h2_head_end(struct h2_stream *, bool end);
+/* May it stand behind a body? */
+bool	h2_trailer_ok(struct weir_str name, struct weir_str value);
 /* One field behind the body.  WEIR_FAIL: it is malformed. */
 int	h2_trailer(struct h2_stream *, struct weir_str name, struct weir_str value) WEIR_MUST_USE;
 
@@ -183,6 +208,8 @@ int	h2_put_trailers(struct h2_stream *, const struct weir_fields *) WEIR_MUST_US
 void	h2_budget_frame(struct h2_server *, const nghttp2_frame_hd *);
 void	h2_budget_came(struct h2_server *, size_t n);
 void	h2_budget_reset(struct h2_server *);
+/* A frame DATA came for a stream that is closed. */
+void	h2_budget_stray(struct h2_server *, size_t n);
 /* Bytes of a body were moved / a request was answered: that earns something. */
 void	h2_budget_bytes(struct h2_server *, size_t n);
 void	h2_budget_done(struct h2_server *);

@@ -44,6 +44,8 @@ on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *arg)
 	s->head_open = hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION;
 	if (s->head_open && (e = stream_of(ng, hd->stream_id)) != NULL)		/* a continuation, or trailers */
 		e->x.msg.size += (uint32_t)hd->length;
+	if (hd->type == NGHTTP2_HEADERS)
+		h2_closed_headers(s, hd->stream_id);
 	h2_budget_frame(s, hd);
 	return 0;
 }
@@ -73,7 +75,10 @@ on_trailer(struct h2_server *s, const nghttp2_frame_hd *hd, struct weir_str name
 {
 	struct h2_stream *e = stream_of(s->ng, hd->stream_id);
 
-	if (e == NULL || h2_trailer(e, name, value) == WEIR_OK)
+	if (e == NULL)
+		return h2_tail_trailer(s, hd->stream_id, name, value) == WEIR_OK ? 0 :
+		    NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	if (h2_trailer(e, name, value) == WEIR_OK)
 		return 0;
 	e->x.io.in.err = "client sent malformed trailers";
 	e->in_failed = true;
@@ -330,6 +335,7 @@ on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 
 	switch (frame->hd.type) {
 	case NGHTTP2_RST_STREAM:
+		h2_closed_by_us(s, frame->hd.stream_id);
 		if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
 			h2_budget_reset(s);
 		return 0;

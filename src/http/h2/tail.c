@@ -101,6 +101,17 @@ h2_tail_end(struct h2_server *s, int32_t id)
 		reset(t, NGHTTP2_PROTOCOL_ERROR);
 }
 
+int
+h2_tail_trailer(struct h2_server *s, int32_t id, struct weir_str name, struct weir_str value)
+{
+	struct tail *t = tail_of(s, id);
+
+	if (t == NULL || h2_trailer_ok(name, value))
+		return WEIR_OK;
+	reset(t, NGHTTP2_PROTOCOL_ERROR);
+	return WEIR_FAIL;
+}
+
 void
 h2_tail_closed(struct h2_server *s, int32_t id)
 {
