@@ -210,6 +210,26 @@ test_pass_full(void **state)
 }
 
 static void
+test_sealed(void **state)
+{
+	int	fd = fd_sealed("text", "hello", 5);
+	char	b[8] = "";
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, b, sizeof(b), 0), 5);
+	assert_string_equal(b, "hello");
+	assert_int_equal(pwrite(fd, "x", 1, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(fd, 2), -1);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	fd_close(&fd);
+	fd = fd_sealed("empty", "", 0);
+	assert_int_equal(pread(fd, b, sizeof(b), 0), 0);
+	fd_close(&fd);
+}
+
+static void
 test_reserve(void **state)
 {
 	struct rlimit	old, lim;
@@ -267,6 +287,7 @@ main(void)
 		cmocka_unit_test(test_pass_most),
 		cmocka_unit_test(test_pass_too_much),
 		cmocka_unit_test(test_pass_full),
+		cmocka_unit_test(test_sealed),
 		cmocka_unit_test(test_reserve),
 	};
 

@@ -213,6 +213,7 @@ struct weir_conf {			/* one run */
 	bool		 to_stderr;
 	void		*cycle;		/* proc's struct weir_cycle, for those who know it */
 	struct weir_zones *zones;	/* shared memory: core/shm/zone.h; opaque here */
+	struct weir_tls_watch *watch;	/* certificates that may change: core/tls/watch.h; opaque here */
 	bool		 broken;	/* braces or quotes do not match: binding would say nonsense */
 	/* this room's own */
 	struct weir_table *table;	/* table.c */

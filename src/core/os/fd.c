@@ -5,11 +5,16 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "core/os/fd.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u
+#endif
 
 void
 fd_close(int *fd)
@@ -52,6 +57,25 @@ fd_open_append(const char *path, mode_t mode)
 	if (fd < 0 && errno == ENXIO)
 		fd = open(path, O_RDWR | (flags & ~O_CREAT));
 	return fd;
+}
+
+/* Before Linux 6.3 nobody knows that a file in memory may be one that is not executed. */
+int
+fd_sealed(const char *name, const void *p, size_t n)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL), saved;
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -1;
+	if (write(fd, p, n) == (ssize_t)n &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0)
+		return fd;
+	saved = errno != 0 ? errno : EIO;
+	close(fd);
+	errno = saved;
+	return -1;
 }
 
 /*

@@ -22,6 +22,11 @@ int	 fd_cloexec(int fd, bool on);
 int	 fd_open_append(const char *path, mode_t mode) WEIR_MUST_USE;
 
 /*
+ * A file in memory with these bytes, which nobody can change any more: for passing them on.  -1 with errno.
+ */
+int	 fd_sealed(const char *name, const void *, size_t) WEIR_MUST_USE;
+
+/*
  * Messages with descriptors, over a Unix socket of type SOCK_SEQPACKET or SOCK_DGRAM: each is
  * sent and received whole.  Neither function trusts the other side: what is longer or
  * carries more than announced is refused, and its descriptors are closed.

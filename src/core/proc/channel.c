@@ -42,7 +42,7 @@ channel_recv(int channel, enum channel_kind *kind, uint32_t *arg, int *fd)
 	/* The other side died and left messages of ours unread. */
 	if (n == WEIR_FAIL && errno == ECONNRESET)
 		return WEIR_EOF;
-	if (n != sizeof(m) || m.magic != MAGIC || m.kind < CHANNEL_READY || m.kind > CHANNEL_LOGS_SENT) {
+	if (n != sizeof(m) || m.magic != MAGIC || m.kind < CHANNEL_READY || m.kind > CHANNEL_CERTS) {
 		if (n >= 0 && nfds > 0)
 			close(got);
 		return WEIR_FAIL;

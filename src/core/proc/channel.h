@@ -15,7 +15,8 @@ enum channel_kind {
 	CHANNEL_READY = 1,	/* child: I serve */
 	CHANNEL_ASK_LOGS,	/* child: send me the logs, newly opened */
 	CHANNEL_LOG,		/* master: the log file `arg` has this descriptor now */
-	CHANNEL_LOGS_SENT	/* master: those were all */
+	CHANNEL_LOGS_SENT,	/* master: those were all */
+	CHANNEL_CERTS		/* master: this descriptor has certificates that have changed */
 };
 
 /* WEIR_FAIL with errno.  fds[0] is the master's. */

@@ -23,6 +23,7 @@ struct child {
 	bool			 ready;
 	bool			 ended;		/* by us: SIGKILL after TERM is no accident */
 	bool			 logs_due;	/* it has not been sent the new logs yet */
+	bool			 certs_due;	/* nor certificates that have changed */
 	int			 place;		/* stats.h */
 	struct weir_fd		 channel;
 };
@@ -49,6 +50,8 @@ void	children_signal(int sig);
 void	child_retire(struct child *);
 /* After the logs were reopened: give them to everybody. */
 void	children_send_logs(void);
+/* After certificates of this cycle have changed: to its workers. */
+void	children_send_certs(struct weir_cycle *);
 /* "exited on signal 9 (core dumped)", "exited with code 1" */
 const char *exit_text(char to[64], int status);
 

@@ -8,18 +8,21 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/os/fd.h"
 #include "core/proc/channel.h"
 #include "core/proc/child.h"
 #include "core/proc/sig.h"
 #include "core/proc/stats.h"
 #include "core/proc/worker.h"
+#include "core/tls/watch.h"
 
-#define LOGS_AGAIN_MS 100
+#define LOGS_AGAIN_MS	100
+#define CERTS_AGAIN_MS	100
 
 struct weir_list children = { &children, &children };
 
 static const struct child_hooks	*hooks;
-static struct weir_timer	 logs_timer, ask_timer;
+static struct weir_timer	 logs_timer, ask_timer, certs_timer;
 
 #define CHILD(node) WEIR_OF((node), struct child, all)
 
@@ -40,7 +43,7 @@ send_one(struct child *c, enum channel_kind kind, uint32_t arg, int fd)
 	int rc = channel_send(c->channel.fd, kind, arg, fd);
 
 	if (rc == WEIR_FAIL && errno != EPIPE && errno != ECONNRESET)
-		log_alert(weir_log, "cannot send the logs to process %d", (int)c->pid);
+		log_alert(weir_log, "cannot send to process %d", (int)c->pid);
 	return rc != WEIR_AGAIN;
 }
 
@@ -98,12 +101,69 @@ on_ask_timer(struct weir_timer *t)
 	children_send_logs();
 }
 
+/*
+ * Certificates.  What is sent is all that has changed since the configuration was read, so who is late misses nothing.
+ */
+
+static bool
+has_due_certs(const struct weir_cycle *of)
+{
+	struct weir_list *at;
+
+	list_each(at, &children)
+		if (CHILD(at)->certs_due && CHILD(at)->cycle == of)
+			return true;
+	return false;
+}
+
+static void
+send_due_certs(void)
+{
+	struct weir_cycle	*of = weir_cycle;
+	struct weir_list	*at;
+	int			 fd;
+
+	if (!has_due_certs(of))
+		return;
+	fd = watch_give(of->conf->watch);
+	if (fd < 0)
+		log_alert(weir_log, "cannot give new certificates to workers");
+	list_each(at, &children) {
+		struct child *c = CHILD(at);
+
+		if (c->certs_due && c->cycle == of && fd >= 0)
+			c->certs_due = c->channel.fd >= 0 && !send_one(c, CHANNEL_CERTS, 0, fd);
+	}
+	fd_close(&fd);
+	if (has_due_certs(of))
+		timer_set(&certs_timer, CERTS_AGAIN_MS);
+}
+
+void
+children_send_certs(struct weir_cycle *of)
+{
+	struct weir_list *at;
+
+	list_each(at, &children)
+		if (CHILD(at)->cycle == of && CHILD(at)->kind == CHILD_WORKER)
+			CHILD(at)->certs_due = true;
+	send_due_certs();
+}
+
+static void
+on_certs_timer(struct weir_timer *t)
+{
+	(void)t;
+	send_due_certs();
+}
+
 void
 children_init(const struct child_hooks *h)
 {
 	hooks = h;
 	timer_init(&logs_timer, on_logs_timer);
 	timer_init(&ask_timer, on_ask_timer);
+	timer_init(&certs_timer, on_certs_timer);
 }
 
 /*

@@ -25,6 +25,7 @@
 #include "core/proc/pidfile.h"
 #include "core/proc/sig.h"
 #include "core/proc/upgrade.h"
+#include "core/tls/watch.h"
 
 #define KILL_MS		1000	/* from SIGTERM to SIGKILL */
 #define AGAIN_MS	1000	/* until a crew is tried again that must be had */
@@ -193,17 +194,25 @@ replaced(struct weir_cycle *old)
 }
 
 static void
+on_certs_changed(void)
+{
+	children_send_certs(weir_cycle);
+}
+
+static void
 on_up(struct crew *w)
 {
 	struct crew *old = now;
 
 	now = w;
 	coming = NULL;
+	watch_end(weir_cycle->conf->watch);
 	weir_cycle = w->cycle;
 	weir_log = &w->cycle->log;
 	backtrace_on_crash(log_crash_fd(weir_log));	/* before the old log is closed */
 	log_at(weir_log, LOG_NOTICE_, 0, "generation %u serves with %u workers",
 	    w->cycle->generation, w->cycle->workers);
+	watch_begin(weir_cycle->conf->watch, on_certs_changed);
 	if (old == NULL) {
 		first_up();
 		return;
@@ -367,6 +376,7 @@ in_child(struct weir_cycle *mine)
 {
 	forget(now, mine);
 	forget(coming, mine);
+	watch_forget(weir_cycle->conf->watch);
 	zones_close_fds();
 }
 

@@ -16,6 +16,7 @@
 #include "core/os/watchdog.h"
 #include "core/proc/channel.h"
 #include "core/proc/worker.h"
+#include "core/tls/watch.h"
 
 #define RESERVE_BYTES	(256 * 1024)
 #define STUCK_SEC	3	/* of CPU time in one turn of the loop */
@@ -54,6 +55,8 @@ on_line(struct weir_fd *f, unsigned ev)
 		take_log(arg, fd);
 	else if (rc == WEIR_OK && kind == CHANNEL_LOGS_SENT)
 		log_reopened();
+	else if (rc == WEIR_OK && kind == CHANNEL_CERTS && fd >= 0)
+		(void)!watch_take(weir_cycle->conf->watch, fd);
 	if (rc == WEIR_OK)
 		fd_close(&fd);
 	fd_reserve_retake();

@@ -24,6 +24,7 @@
 #include "core/proc/sig.h"
 #include "core/proc/title.h"
 #include "core/proc/worker.h"
+#include "core/tls/watch.h"
 
 #define LAST_TURNS	64	/* for what waits in accept queues */
 #define LAST_JOBS_MS	100	/* for threads; whose jobs these are, is gone */
@@ -308,6 +309,7 @@ single_run(const struct master_start *start)
 	    pidfile_write(core_conf()->pid.p, getpid(), weir_log) != WEIR_OK)
 		return 1;
 	keeper_begin(c);
+	watch_begin(c->conf->watch, NULL);
 	start->started();
 	serve();
 	listen_close_all(&c->listeners, true);

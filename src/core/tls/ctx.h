@@ -33,6 +33,8 @@ struct weir_tls_opts {
 	bool		 dynamic;	/* they have variables: words as they were written */
 	uint64_t	 cache_max, cache_inactive_ms, cache_valid_ms;	/* of them; max 0: none */
 	struct weir_tls_word passwords;		/* a file: one on each line */
+	bool		 watch;		/* notice when the files change */
+	uint64_t	 watch_ms;	/* by looking at them so often; 0: by being told */
 	unsigned	 protocols;		/* TLS_V1_... */
 	struct weir_tls_word ciphers, curves, dhparam;
 	bool		 prefer_server;

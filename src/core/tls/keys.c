@@ -11,6 +11,7 @@
 #include "core/tls/ctx_ssl.h"
 #include "core/tls/files.h"
 #include "core/tls/keys.h"
+#include "core/tls/pairs.h"
 #include "core/tls/paths.h"
 
 int
@@ -208,6 +209,8 @@ keys_load(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
 		    load_key(cf, ssl, &o->keys.v[i], &o->passwords) != WEIR_OK)
 			return WEIR_FAIL;
 		check_time(cf, cert, SSL_CTX_get0_certificate(ssl));
+		if (o->watch && pairs_add(cf, ssl, o, i) != WEIR_OK)
+			return ctx_error(cf, cert, "cannot watch");
 	}
 	return WEIR_OK;
 }

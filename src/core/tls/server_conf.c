@@ -21,7 +21,10 @@ struct ssl_conf {
 	struct weir_tls_ctx	*ctx;
 };
 
-enum { SSL_SESSIONS = 20480 };	/* of builtin */
+enum {
+	SSL_SESSIONS = 20480,		/* of builtin */
+	WATCH_MIN_MS = 100
+};
 
 static unsigned index_;
 
@@ -187,6 +190,24 @@ set_cache(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node
 	return rc;
 }
 
+/* on | off | interval */
+static int
+set_watch(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	struct weir_tls_opts *o = &((struct ssl_conf *)conf)->o;
+	struct weir_str s = node->w[1].s;
+
+	(void)scope;
+	o->watch = !str_eq(s, STR("off"));
+	o->watch_ms = 0;
+	if (!o->watch || str_eq(s, STR("on")))
+		return WEIR_OK;
+	if (conf_msec(cf, node, 1, s, &o->watch_ms) != WEIR_OK)
+		return WEIR_FAIL;
+	return o->watch_ms >= WATCH_MIN_MS ? WEIR_OK :
+	    conf_error(cf, node, 1, "an interval is at least %d ms long", WATCH_MIN_MS);
+}
+
 /* off | max=n [inactive=time] [valid=time] */
 static int
 set_certificate_cache(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
@@ -317,6 +338,13 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "How many certificates and keys whose names have variables each worker keeps.  Those that were not used for "
 	  "inactive (10s) go, and after valid (60s) the file is looked at again.  off, the default: all are read in every "
 	  "handshake." },
+	{ "ssl_certificate_watch", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_watch,
+	  .args = "on | off | interval",
+	  .doc = "Whether a certificate that was renewed is served without a reload.  on: the kernel tells when the files of "
+	  "ssl_certificate, ssl_certificate_key or ssl_password_file, or links to them, change; with an interval they are looked "
+	  "at that often, as file systems of other machines need it.  The master reads them and gives them to the workers when "
+	  "the key belongs to the certificate, which must be valid now; else it logs why, and the old one stays.  Connections and "
+	  "sessions go on.  Files whose names have variables are the matter of ssl_certificate_cache." },
 	{ "ssl_password_file", IN_SSL, ONE_FILE(set_passwords),
 	  .doc = "Passwords of keys, one on each line; they are tried in turn." },
 	{ "ssl_protocols", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, protocols), .args_min = 1,

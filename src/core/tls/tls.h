@@ -11,6 +11,7 @@
  *	ctx.c        contexts: certificates, keys, groups, verification
  *	sess_cache.c, tickets.c  sessions that are resumed
  *	keys.c, groups.c  what contexts are made of
+ *	watch.c, pairs.c  certificates that change while they are served
  *	info.c       what was agreed: for variables and logs
  *	server_conf.c  the directives ssl_*
  *
