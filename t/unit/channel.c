@@ -101,7 +101,7 @@ test_nonsense(void **state)
 	bad.kind = 0;
 	send(ch[1], &bad, sizeof(bad), 0);
 	assert_int_equal(recv_from(ch[0], NULL), WEIR_FAIL);
-	bad.kind = CHANNEL_LOGS_SENT + 1;
+	bad.kind = CHANNEL_CERTS + 1;
 	send(ch[1], &bad, sizeof(bad), 0);
 	assert_int_equal(recv_from(ch[0], NULL), WEIR_FAIL);
 	/* None of them has come apart: the next good one is understood. */
