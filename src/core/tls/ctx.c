@@ -270,6 +270,8 @@ set_sessions(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_node *place, 
 	set_session_id(cf, ssl, o);
 	if (!o->tickets)
 		SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
+	if (!o->tickets && o->cache == NULL && o->builtin == 0)
+		SSL_CTX_set_num_tickets(ssl, 0);	/* TLSv1.3 would send numbers that nobody remembers */
 	return tickets_use(cf, ssl, place, o);
 }
 
@@ -374,6 +376,7 @@ ctx_apply(const struct weir_tls_ctx *c, SSL *ssl)
 	SSL_set_options(ssl, SSL_CTX_get_options(c->ssl));
 	SSL_set_min_proto_version(ssl, SSL_CTX_get_min_proto_version(c->ssl));
 	SSL_set_max_proto_version(ssl, SSL_CTX_get_max_proto_version(c->ssl));
+	SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(c->ssl));
 	SSL_set_max_early_data(ssl, SSL_CTX_get_max_early_data(c->ssl));
 	SSL_set_recv_max_early_data(ssl, SSL_CTX_get_recv_max_early_data(c->ssl));
 	return SSL_set1_groups_list(ssl, c->groups) == 1 ? WEIR_OK : WEIR_FAIL;

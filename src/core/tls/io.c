@@ -109,13 +109,27 @@ was_reset(const struct weir_tls *t)
 	return fdio_reset(&t->conn->tcp);
 }
 
+/*
+ * As SSL_get_error(), whose answer depends on there being no older error in the queue.  To empty that before every
+ * read and every write costs more than all else that is done here; so whoever waits is known by what he waits for.
+ */
+static int
+reason(struct weir_tls *t, int rc)
+{
+	if (SSL_want_read(t->ssl) && BIO_should_read(SSL_get_rbio(t->ssl)))
+		return SSL_ERROR_WANT_READ;
+	if (SSL_want_write(t->ssl) && BIO_should_write(SSL_get_wbio(t->ssl)))
+		return SSL_ERROR_WANT_WRITE;
+	return SSL_get_error(t->ssl, rc);
+}
+
 /* What the result of a read that gave nothing means. */
 static ssize_t
 read_nothing(struct weir_tls *t, int rc)
 {
 	char why[256];
 
-	switch (SSL_get_error(t->ssl, rc)) {
+	switch (reason(t, rc)) {
 	case SSL_ERROR_WANT_READ:
 		t->starved = true;
 		return WEIR_AGAIN;
@@ -140,7 +154,7 @@ read_nothing(struct weir_tls *t, int rc)
 static int
 read_some(struct weir_tls *t, char *p, size_t room, size_t *n)
 {
-	ERR_clear_error();
+	t->starved = false;
 	if (t->early) {
 		switch (SSL_read_early_data(t->ssl, p, room, n)) {
 		case SSL_READ_EARLY_DATA_SUCCESS:
@@ -161,6 +175,8 @@ tls_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 
 	if (t->broken)
 		return total != 0 ? (ssize_t)total : WEIR_FAIL;
+	if (t->starved && !(t->conn->tcp.ev.ready & EV_READ))	/* OpenSSL would take long to say so */
+		return total != 0 ? (ssize_t)total : WEIR_AGAIN;
 	while (total < max) {
 		size_t room, n = 0;
 		char *p = bufq_room(to, READ_MIN, &room);
@@ -179,7 +195,8 @@ tls_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 		}
 		total += n;
 		t->conn->tcp.got += n;
-		if (SSL_has_pending(t->ssl) == 0 && !(t->conn->tcp.ev.ready & EV_READ))
+		t->starved = !(t->conn->tcp.ev.ready & EV_READ) && SSL_has_pending(t->ssl) == 0;
+		if (t->starved)
 			break;
 	}
 	return (ssize_t)total;
@@ -207,7 +224,7 @@ next_record(struct weir_tls *t, struct weir_bufq *from)
 static ssize_t
 write_nothing(struct weir_tls *t, int rc, size_t offered)
 {
-	switch (SSL_get_error(t->ssl, rc)) {
+	switch (reason(t, rc)) {
 	case SSL_ERROR_WANT_READ:
 		t->write_wants_read = true;
 		src_want(&t->conn->tcp.io.in, true);
@@ -240,7 +257,6 @@ tls_write(struct weir_sink *sink, struct weir_bufq *from)
 			sink->err = "the file became shorter";
 			return WEIR_FAIL;
 		}
-		ERR_clear_error();
 		/* until the client has finished the handshake we do not know that it is alive, but may answer */
 		rc = SSL_is_init_finished(t->ssl) ? SSL_write_ex(t->ssl, s.p, s.n, &n) :
 		    SSL_write_early_data(t->ssl, s.p, s.n, &n);
