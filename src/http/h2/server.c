@@ -194,6 +194,7 @@ lost_end(struct h2_server *s)
 void
 h2_post(struct h2_server *s)
 {
+	s->fresh = true;
 	task_post(&s->task);
 }
 
@@ -205,13 +206,15 @@ h2_pack(struct h2_server *s)
 
 	if (s->state != H2_OPEN)
 		return WEIR_FAIL;
-	if (s->inside)
+	if (s->inside || !s->fresh)
 		return WEIR_OK;
 	s->inside = true;
-	while (s->out.len < H2_OUT_MOST && (n = nghttp2_session_mem_send2(s->ng, &p)) != 0) {
-		if (n < 0) {
+	while (s->out.len < H2_OUT_MOST) {
+		n = nghttp2_session_mem_send2(s->ng, &p);
+		if (n <= 0) {
 			s->inside = false;
-			return WEIR_FAIL;
+			s->fresh = s->out.len >= H2_OUT_MOST;	/* a body waits for room */
+			return n == 0 ? WEIR_OK : WEIR_FAIL;
 		}
 		bufq_put(&s->out, p, (size_t)n);
 	}
@@ -279,7 +282,7 @@ h2_note(struct h2_stream *e, unsigned what)
 	if (e->tell == 0)
 		list_append(&e->s->todo, &e->todo);
 	e->tell |= (uint8_t)what;
-	h2_post(e->s);
+	task_post(&e->s->task);
 }
 
 static void
@@ -400,6 +403,8 @@ go_on(struct h2_server *s)
 		lost_end(s);
 	else if (s->state == H2_OPEN)
 		set_time(s);
+	if (s->state == H2_OPEN && !s->fresh && list_empty(&s->todo))
+		task_off(&s->task);
 }
 
 static void
@@ -411,7 +416,7 @@ on_task(struct weir_task *t)
 void
 h2_settle(struct h2_server *s)
 {
-	h2_post(s);
+	task_post(&s->task);
 }
 
 static void
@@ -431,6 +436,7 @@ bad_input(struct h2_server *s, nghttp2_ssize rc)
 {
 	if (rc == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
 		(void)nghttp2_session_terminate_session(s->ng, NGHTTP2_PROTOCOL_ERROR);
+		h2_post(s);
 	} else {
 		h2_calm(s, rc == NGHTTP2_ERR_FLOODED ? "client flooded the connection with frames" :
 		    rc == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS ? "client sent too many CONTINUATION frames" :
@@ -509,6 +515,7 @@ on_readable(void *arg)
 		}
 		turn += (uint64_t)n;
 		feed(s, &q);
+		s->fresh |= nghttp2_session_want_write(s->ng) != 0;
 		h2_budget_came(s, (size_t)n);
 		if (turn >= TURN_BYTES) {
 			src_want(&s->conn->io->in, true);

@@ -95,6 +95,7 @@ struct h2_server {
 	uint32_t	 magic;
 	uint8_t		 state;
 	bool		 inside;	/* nghttp2 is on the stack */
+	bool		 fresh;		/* it was given something: it may have frames to make */
 	uint8_t		 begun;		/* bytes of `first` that are here; all: they were given on */
 	char		 first[H2_PREFACE + 9];	/* the preface and the head of a frame */
 	bool		 acked, greeted;	/* the client has confirmed, has sent, settings */
@@ -111,6 +112,7 @@ struct h2_server {
 	const struct h2_conf *conf;
 	struct weir_bufq out;		/* frames */
 	struct weir_list streams, todo, tails;
+	struct h2_stream *latest;	/* that session.c looked for; NULL: none, or it is gone */
 	uint32_t	 n_streams, requests;
 	uint32_t	 n_going;	/* streams whose owners are still to be told that they are gone */
 	uint64_t	 held, owed;	/* bytes of unread bodies; credit of the connection not given back */
@@ -128,7 +130,7 @@ struct h2_server {
 
 /* ---- server.c ---- */
 
-/* Frames are to be made and sent at the end of this turn. */
+/* Frames are to be made and sent at the end of this turn: whoever gave nghttp2 something says so by this. */
 void	h2_post(struct h2_server *);
 /* Make frames of what waits, as far as there is room. */
 int	h2_pack(struct h2_server *);

@@ -8,12 +8,19 @@
 
 enum { HEADER_BLOCK_MOST = 1 << 20, FRAME_HEAD = 9, DEFAULT_WINDOW = 65535, NO_LIMIT = 1 << 30 };
 
+/* Many calls about the same stream come one after the other. */
 static struct h2_stream *
-stream_of(nghttp2_session *ng, int32_t id)
+stream_of(struct h2_server *s, int32_t id)
 {
-	struct h2_stream *e = nghttp2_session_get_stream_user_data(ng, id);
+	struct h2_stream *e;
 
-	return e != NULL && e->x.magic == WEIR_XCHG_MAGIC ? e : NULL;
+	if (s->latest != NULL && s->latest->id == id)
+		return s->latest;
+	e = nghttp2_session_get_stream_user_data(s->ng, id);
+	if (e == NULL || e->x.magic != WEIR_XCHG_MAGIC)
+		return NULL;
+	s->latest = e;
+	return e;
 }
 
 static struct weir_str
@@ -41,8 +48,9 @@ on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *arg)
 	struct h2_server *s = arg;
 	struct h2_stream *e;
 
+	(void)ng;
 	s->head_open = hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION;
-	if (s->head_open && (e = stream_of(ng, hd->stream_id)) != NULL)		/* a continuation, or trailers */
+	if (s->head_open && (e = stream_of(arg, hd->stream_id)) != NULL)		/* a continuation, or trailers */
 		e->x.msg.size += (uint32_t)hd->length;
 	if (hd->type == NGHTTP2_HEADERS)
 		h2_closed_headers(s, hd->stream_id);
@@ -73,7 +81,7 @@ on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 static int
 on_trailer(struct h2_server *s, const nghttp2_frame_hd *hd, struct weir_str name, struct weir_str value)
 {
-	struct h2_stream *e = stream_of(s->ng, hd->stream_id);
+	struct h2_stream *e = stream_of(s, hd->stream_id);
 
 	if (e == NULL)
 		return h2_tail_trailer(s, hd->stream_id, name, value) == WEIR_OK ? 0 :
@@ -91,9 +99,9 @@ on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name, 
     uint8_t flags, void *arg)
 {
 	struct h2_server *s = arg;
-	struct h2_stream *e = stream_of(ng, frame->hd.stream_id);
+	struct h2_stream *e = stream_of(arg, frame->hd.stream_id);
 
-	(void)flags;
+	(void)ng, (void)flags;
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return on_trailer(s, &frame->hd, text_of(name), text_of(value));
 	if (e == NULL || h2_head_field(e, text_of(name), text_of(value)) != WEIR_OK)
@@ -148,8 +156,9 @@ static int
 on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
 	struct h2_server *s = arg;
-	struct h2_stream *e = frame->hd.stream_id != 0 ? stream_of(ng, frame->hd.stream_id) : NULL;
+	struct h2_stream *e = frame->hd.stream_id != 0 ? stream_of(arg, frame->hd.stream_id) : NULL;
 
+	(void)ng;
 	switch (frame->hd.type) {
 	case NGHTTP2_HEADERS:
 		on_headers_frame(s, e, frame);
@@ -179,7 +188,7 @@ static int
 on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t n, void *arg)
 {
 	struct h2_server *s = arg;
-	struct h2_stream *e = stream_of(ng, id);
+	struct h2_stream *e = stream_of(arg, id);
 
 	(void)flags;
 	h2_budget_bytes(s, n);
@@ -224,12 +233,15 @@ h2_consumed(struct h2_stream *e, uint64_t n, bool stream)
 static int
 on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
 {
-	struct h2_stream *e = stream_of(ng, id);
+	struct h2_server *s = arg;
+	struct h2_stream *e = stream_of(s, id);
 
+	(void)ng;
 	if (e == NULL) {
-		h2_tail_closed(arg, id);
+		h2_tail_closed(s, id);
 		return 0;
 	}
+	s->latest = NULL;
 	if (e->x.owner == NULL) {	/* nobody has heard of it yet */
 		h2_stream_drop(e);
 		return 0;
@@ -255,10 +267,10 @@ static nghttp2_ssize
 give_data(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t most, uint32_t *flags,
     nghttp2_data_source *source, void *arg)
 {
-	struct h2_stream *e = stream_of(ng, id);
+	struct h2_stream *e = stream_of(arg, id);
 	size_t n;
 
-	(void)buf, (void)source, (void)arg;
+	(void)ng, (void)buf, (void)source;
 	if (e == NULL)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	n = (size_t)WEIR_MIN(e->out.len, (uint64_t)WEIR_MIN(most, (size_t)e->chunk));
@@ -302,9 +314,9 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
     nghttp2_data_source *source, void *arg)
 {
 	struct h2_server *s = arg;
-	struct h2_stream *e = stream_of(ng, frame->hd.stream_id);
+	struct h2_stream *e = stream_of(arg, frame->hd.stream_id);
 
-	(void)source;
+	(void)ng, (void)source;
 	if (s->out.len >= H2_OUT_MOST)
 		return NGHTTP2_ERR_WOULDBLOCK;
 	if (e == NULL)
@@ -331,8 +343,9 @@ static int
 on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
 	struct h2_server *s = arg;
-	struct h2_stream *e = frame->hd.stream_id != 0 ? stream_of(ng, frame->hd.stream_id) : NULL;
+	struct h2_stream *e = frame->hd.stream_id != 0 ? stream_of(arg, frame->hd.stream_id) : NULL;
 
+	(void)ng;
 	switch (frame->hd.type) {
 	case NGHTTP2_RST_STREAM:
 		h2_closed_by_us(s, frame->hd.stream_id);

@@ -101,6 +101,8 @@ static void
 forget(struct h2_stream *e)
 {
 	e->released = true;
+	if (e->s->latest == e)
+		e->s->latest = NULL;
 	if (e->tell & TELL_GONE)
 		e->s->n_going--;
 	list_remove(&e->node);
@@ -138,8 +140,10 @@ end_stream(struct h2_stream *e)
 		code = NGHTTP2_INTERNAL_ERROR;
 	if (code == NGHTTP2_NO_ERROR && !e->in_end && !e->in_failed && !e->dead && e->x.after.linger != 0)
 		h2_tail_begin(e);
-	else if (code != NGHTTP2_NO_ERROR || !e->in_end)
+	else if (code != NGHTTP2_NO_ERROR || !e->in_end) {
 		(void)nghttp2_submit_rst_stream(s->ng, NGHTTP2_FLAG_NONE, e->id, code);
+		h2_post(s);
+	}
 }
 
 static void
