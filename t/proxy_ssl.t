@@ -5,12 +5,13 @@
 # effect: proxy_ssl_certificate proxy_ssl_certificate_key proxy_ssl_password_file proxy_ssl_ciphers
 # effect: proxy_ssl_ecdh_curve proxy_ssl_protocols proxy_ssl_conf_command proxy_ssl_verify
 # effect: allow_insecure_upstream proxy_ssl_verify_depth proxy_ssl_trusted_certificate proxy_ssl_crl
-# effect: proxy_ssl_name proxy_ssl_server_name proxy_ssl_session_reuse
+# effect: proxy_ssl_name proxy_ssl_server_name proxy_ssl_session_reuse proxy_ssl_certificate_cache
 
 use strict;
 use warnings;
 
 use lib 't/lib';
+use IO::Socket::SSL;
 use Test::More;
 use Weir;
 
@@ -51,20 +52,36 @@ my $ec = '-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes';
 openssl("req -x509 $ec -keyout root.key -out root.crt -subj /CN=root -days 2 -config ca.conf -extensions authority");
 sub issue
 {
-	my ($name, $by, $ext, $alt) = @_;
+	my ($name, $by, $ext, $alt, @more) = @_;
 	openssl("req -new $ec -keyout $name.key -out $name.csr -subj /CN=$name -config ca.conf"
 	    . ($alt ? " -addext subjectAltName=$alt" : ''));
-	openssl("ca -batch -config ca.conf -cert $by.crt -keyfile $by.key -in $name.csr -out $name.crt -extensions $ext -notext");
+	openssl("ca -batch -config ca.conf -cert $by.crt -keyfile $by.key -in $name.csr -out $name.crt -extensions $ext -notext @more");
 }
 issue('inter', 'root', 'authority');
 issue('direct', 'root', 'plain', 'DNS:direct.test,DNS:*.wild.test,IP:127.0.0.1');
 issue('chained', 'inter', 'plain', 'DNS:chained.test');
 issue('client', 'root', 'plain');
+issue('other', 'root', 'plain');
+issue('expired', 'root', 'plain', 'DNS:expired.test', '-startdate 20200101000000Z -enddate 20210101000000Z');
 issue('revoked', 'root', 'plain', 'DNS:revoked.test');
 openssl('ca -config ca.conf -cert root.crt -keyfile root.key -revoke revoked.crt');
 openssl('ca -config ca.conf -cert root.crt -keyfile root.key -gencrl -out root.crl');
 openssl("req -x509 $ec -keyout self.key -out self.crt -subj /CN=self -days 2");
 openssl('ec -in client.key -aes128 -passout pass:secret -out locked.key');
+sub put		# as somebody does who renews certificates
+{
+	my ($as, $name, @ext) = @_;
+	for my $ext (@ext ? @ext : qw(key crt)) {
+		$w->write("id/$as.new", $w->read("$name.$ext"));
+		chmod 0644, "$d/id/$as.new";
+		rename "$d/id/$as.new", "$d/id/$as.$ext";
+	}
+}
+put($_, 'client') for 'a', 'c', 'd';
+put('b', 'other');
+put('locked', 'client', 'crt');
+put('locked', 'locked', 'key');
+$w->write('empty.crt', '');
 $w->write('both.crt', $w->read('chained.crt') . $w->read('inter.crt'));
 $w->write('passwords', "wrong\nsecret\n");
 chmod 0600, glob "$d/*.key";
@@ -72,10 +89,11 @@ chmod 0600, glob "$d/*.key";
 my $tls = 'ssl_certificate_key %DIR%/NAME.key; ssl_certificate %DIR%/CERT.crt;';
 sub origin { my ($port, $name, $cert, $more) = @_; my $t = $tls =~ s/NAME/$name/r =~ s/CERT/$cert/r;
 	return "server { listen 127.0.0.1:%PORT$port% ssl; $t $more location / { return 200 " .
-	    '"$ssl_protocol $ssl_cipher $ssl_curve [$ssl_server_name] $ssl_session_reused $ssl_client_verify $ssl_alpn_protocol c$connection\n"; } }' . "\n" }
+	    '"$ssl_protocol $ssl_cipher $ssl_curve [$ssl_server_name] $ssl_session_reused $ssl_client_verify $ssl_alpn_protocol c$connection\n"; add_header X-Who $ssl_client_s_dn; } }' . "\n" }
 
 $w->start("http {\n" . origin(2, 'direct', 'direct', 'ssl_verify_client optional; ssl_client_certificate %DIR%/root.crt;') .
     origin(3, 'chained', 'both', '') . origin(4, 'self', 'self', '') . origin(5, 'revoked', 'revoked', '') .
+    origin(10, 'expired', 'expired', '') . origin(11, 'direct', 'direct', 'ssl_protocols TLSv1.3;') .
     origin(6, 'direct', 'direct', 'ssl_protocols TLSv1.2; keepalive_timeout 0;') .
     origin(7, 'direct', 'direct', 'keepalive_timeout 0;') . <<'E');
 	server {
@@ -102,6 +120,21 @@ $w->start("http {\n" . origin(2, 'direct', 'direct', 'ssl_verify_client optional
 		location /cipher { proxy_pass https://127.0.0.1:%PORT2%; proxy_ssl_protocols TLSv1.2; proxy_ssl_ciphers ECDHE-ECDSA-CHACHA20-POLY1305; }
 		location /suite { proxy_pass https://127.0.0.1:%PORT2%; proxy_ssl_conf_command Ciphersuites TLS_CHACHA20_POLY1305_SHA256; }
 		location /group { proxy_pass https://127.0.0.1:%PORT2%; proxy_ssl_ecdh_curve X25519; }
+		location /expired { proxy_pass https://127.0.0.1:%PORT10%; proxy_ssl_verify on; proxy_ssl_trusted_certificate %DIR%/root.crt; proxy_ssl_name expired.test; }
+		location /alert { proxy_pass https://127.0.0.1:%PORT11%; proxy_ssl_protocols TLSv1.2; }
+		location /late { proxy_pass https://127.0.0.1:%PORT14%; }
+		location /early { proxy_pass https://127.0.0.1:%PORT12%; }
+		location /cut { proxy_pass https://127.0.0.1:%PORT13%; }
+		location /id {
+			proxy_ssl_certificate %DIR%/id/$arg_id.crt; proxy_ssl_certificate_key %DIR%/id/$arg_id.key;
+			location /id/plain { proxy_pass https://127.0.0.1:%PORT2%; }
+			location /id/two { proxy_pass https://two; }
+			location /id/kept { proxy_pass https://127.0.0.1:%PORT2%; proxy_ssl_certificate_cache max=2 valid=1h inactive=1h; }
+			location /id/short { proxy_pass https://127.0.0.1:%PORT2%; proxy_ssl_certificate_cache max=20 valid=1ms inactive=1h; }
+			location /id/unused { proxy_pass https://127.0.0.1:%PORT2%; proxy_ssl_certificate_cache max=20 valid=1h inactive=1ms; }
+			location /id/locked { proxy_pass https://127.0.0.1:%PORT2%; proxy_ssl_password_file %DIR%/passwords; proxy_ssl_certificate_cache max=20 valid=1h inactive=1h; }
+			location /id/var { proxy_pass https://127.0.0.1:%PORT2%; proxy_ssl_certificate $arg_crt; }
+		}
 		location /reuse { proxy_pass https://127.0.0.1:%PORT7%; }
 		location /reuse12 { proxy_pass https://127.0.0.1:%PORT6%; }
 		location /no-reuse { proxy_pass https://127.0.0.1:%PORT7%; proxy_ssl_session_reuse off; }
@@ -115,6 +148,14 @@ $w->start("http {\n" . origin(2, 'direct', 'direct', 'ssl_verify_client optional
 }
 E
 $w->origin(8, sub { my ($c) = @_; $c->read_n(1); $c->send("HTTP/1.1 400 what is this\r\n\r\n") });
+$w->origin(14, sub {
+	my ($c) = @_;
+	IO::Socket::SSL->start_SSL($c->socket, SSL_server => 1, SSL_cert_file => "$d/direct.crt", SSL_key_file => "$d/direct.key",
+	    SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_PEER() | IO::Socket::SSL::SSL_VERIFY_FAIL_IF_NO_PEER_CERT(), SSL_ca_file => "$d/root.crt");
+	$c->eof;
+});
+$w->origin(12, sub { my ($c) = @_; $c->send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly"); $c->read_all });
+$w->origin(13, sub { my ($c) = @_; $c->read_n(5) });
 $w->origin(9, sub { my ($c) = @_; $c->read_all });
 
 sub body { return $w->get($_[0])->body }
@@ -145,6 +186,24 @@ works('/revoked', qr/^TLS/, 'a revoked certificate, and nobody knows');
 fails('/crl', 'proxy_ssl_crl');
 works('/crl-fine', qr/^TLS/, 'proxy_ssl_crl: others are let in');
 
+# what goes wrong is told with its reason and with whom
+my $tail = qr{ while SSL handshaking to upstream, client: 127\.0\.0\.1, server: .*, request: "GET [^"]*", upstream: "https://127\.0\.0\.1:};
+sub says { my ($port, $re, $why) = @_; my $p = $w->port($port); $w->log_like(qr/$re$tail$p/, $why) }
+says(4, qr/upstream SSL certificate verify error: \(\d+:[^)]+\)/, 'nobody vouches for it');
+says(2, qr/upstream SSL certificate does not match the name that was asked for/, 'it has another name');
+says(8, qr/SSL_do_handshake\(\) failed \(SSL: [^)]*wrong version number[^)]*\)/, 'it speaks something else');
+says(9, qr/upstream timed out \(110: Connection timed out\)/, 'it says nothing');
+fails('/expired', 'an expired certificate');
+says(10, qr/upstream SSL certificate verify error: \(10:certificate has expired\)/, 'which the log tells');
+fails('/alert', 'no version in common');
+says(11, qr/SSL_do_handshake\(\) failed \(SSL: [^)]*alert protocol version[^)]*\)/, 'which the log tells');
+fails('/late', 'an alert when the handshake is over for us (TLSv1.3), as there is no certificate of ours');
+$w->log_like(qr{alert certificate required while reading response header from upstream, .*upstream: "https:}, 'which the log tells');
+fails('/early', 'what is said before the handshake is no response');
+says(12, qr/SSL_do_handshake\(\) failed \(SSL: [^)]*wrong version number[^)]*\)/, 'which the log tells');
+fails('/cut', 'an end in the middle of the handshake');
+says(13, qr/upstream closed the connection in the TLS handshake/, 'which the log tells');
+
 # what is shown and said
 works('/cert', qr/ SUCCESS /, 'a certificate is shown');
 works('/cert/none', qr/ NONE /, 'or none, with an empty name');
@@ -157,6 +216,38 @@ works('/v12', qr/^TLSv1\.2 /, 'proxy_ssl_protocols');
 works('/cipher', qr/ ECDHE-ECDSA-CHACHA20-POLY1305 /, 'proxy_ssl_ciphers');
 works('/suite', qr/ TLS_CHACHA20_POLY1305_SHA256 /, 'proxy_ssl_conf_command');
 works('/group', qr/ X25519 /i, 'proxy_ssl_ecdh_curve');
+
+# a certificate that the request chooses
+sub who { return $w->get($_[0])->header('X-Who') }
+like who('/id/plain?id=a'), qr/CN=client$/, 'variables in proxy_ssl_certificate';
+like who('/id/plain?id=b'), qr/CN=other$/, 'and another one';
+put('c', 'other');
+like who('/id/plain?id=c'), qr/CN=other$/, 'read each time without a cache';
+is $w->get('/id/plain?id=none')->status, 500, 'one that is not there';
+$w->log_like(qr{cannot load certificate "\Q$d\E/id/none\.crt" \(SSL: .*upstream: "https:}, 'which the log tells');
+is $w->get('/id/two?id=none')->status, 500, 'no other upstream is asked for it';
+is $w->get('/id/plain?id=../client')->status, 500, 'nothing leads out of the folder';
+$w->log_like(qr{the name of a certificate would be "\Q$d\E/id/\.\./client\.crt"}, 'which the log tells');
+works('/id/var', qr/ NONE /, 'an empty name is none');
+is $w->get('/id/plain?id=locked')->status, 500, 'a key with a password, and there is none';
+like who('/id/locked?id=locked'), qr/CN=client$/, 'one that there is a password for';
+put('locked', 'other');
+like who('/id/locked?id=locked'), qr/CN=other$/, 'is not kept, and what does not belong together is read again';
+my ($id) = body('/id/plain?id=a') =~ /(c\d+)$/m;
+isnt +(body('/id/plain?id=a') =~ /(c\d+)$/m)[0], $id, 'such a connection serves one request';
+unlike body('/id/plain?id=a'), qr/ r /, 'in a session of its own';
+
+like who('/id/kept?id=d'), qr/CN=client$/, 'proxy_ssl_certificate_cache: read';
+put('d', 'other');
+like who('/id/kept?id=d'), qr/CN=client$/, 'kept';
+who('/id/kept?id=a');
+like who('/id/kept?id=d'), qr/CN=other$/, 'max: the least used has to go';
+for my $uri ('/id/short', '/id/unused') {
+	like who("$uri?id=d"), qr/CN=other$/, "$uri: read";
+	put('d', 'client');
+	like who("$uri?id=d"), qr/CN=client$/, 'read again';
+	put('d', 'other');
+}
 
 # sessions, and connections
 for my $uri ('/reuse', '/reuse12') {
@@ -175,9 +266,13 @@ isnt +(body('/verify/name?name=a.wild.test') =~ /(c\d+)$/m)[0], $a, 'or another 
 my @wrong = (
 	[ 'proxy_pass https://127.0.0.1:1; proxy_ssl_verify off;', qr/allow_insecure_upstream on/ ],
 	[ 'proxy_pass https://127.0.0.1:1; proxy_ssl_trusted_certificate missing.crt;', qr/cannot load certificates of authorities/ ],
-	[ "proxy_pass https://127.0.0.1:1; proxy_ssl_certificate $d/client.crt;", qr/no "ssl_certificate_key" is defined/ ],
+	[ "proxy_pass https://127.0.0.1:1; proxy_ssl_trusted_certificate $d/empty.crt;", qr/cannot load certificates of authorities/ ],
+	[ "proxy_pass https://127.0.0.1:1; proxy_ssl_certificate $d/\$arg_x.crt;", qr/no "proxy_ssl_certificate_key" is defined/ ],
+	[ "proxy_pass https://127.0.0.1:1; proxy_ssl_certificate data:\$arg_x;", qr/from files only/ ],
+	[ 'proxy_pass https://127.0.0.1:1; proxy_ssl_certificate_cache valid=1s;', qr/it needs max=number/ ],
+	[ "proxy_pass https://127.0.0.1:1; proxy_ssl_certificate $d/client.crt;", qr/no "proxy_ssl_certificate_key" is defined/ ],
 	[ "proxy_pass https://127.0.0.1:1; proxy_ssl_certificate $d/client.crt; proxy_ssl_certificate_key $d/direct.key;", qr/does not belong/ ],
-	[ "proxy_pass https://127.0.0.1:1; proxy_ssl_certificate $d/client.crt; proxy_ssl_certificate_key $d/locked.key;", qr/it has a password/ ],
+	[ "proxy_pass https://127.0.0.1:1; proxy_ssl_certificate $d/client.crt; proxy_ssl_certificate_key $d/locked.key;", qr/it has a password, and there is no proxy_ssl_password_file/ ],
 	[ 'proxy_pass https://127.0.0.1:1; proxy_ssl_ciphers NONSENSE;', qr/OpenSSL knows no cipher/ ],
 	[ 'proxy_pass https://127.0.0.1:1; proxy_ssl_protocols TLSv1.4;', qr/there is no protocol "TLSv1.4"/ ],
 	[ 'proxy_pass https://127.0.0.1:1; proxy_ssl_conf_command Nothing x;', qr/OpenSSL has no command "Nothing"/ ],

@@ -506,6 +506,7 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	if (s->in == IN_MAIN) {
 		c->redirect_default = true;
 		c->up.store_access = 0600;
+		c->up.tls = &proxy_ssl_module;
 		return WEIR_OK;
 	}
 	if (check_busy(cf, s, &c->up) != WEIR_OK)
@@ -514,7 +515,7 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 		return WEIR_FAIL;
 	if (c->up.max_temp_file != 0 && c->up.buffering)
 		cycle_temp_dir(cf, c->up.temp_path);
-	if (may_be_secure(c) && peer_tls_need(cf, s) != WEIR_OK)
+	if (may_be_secure(c) && peer_tls_need(cf, s, &proxy_ssl_module) != WEIR_OK)
 		return WEIR_FAIL;
 	c->up.redirects = c->redirects;
 	if (c->up.forwarded.on && !c->up.forwarded.scheme.set &&

@@ -38,7 +38,7 @@ static const struct foreign {
 	{ "slice $slice_range", "ngx_http_slice_module", "weir has no cache of responses to slice for" },
 
 	/* ---- TLS and newer versions of HTTP ---- */
-	{ "proxy_ssl_certificate_cache proxy_ssl_key_log proxy_ssl_alpn", "ngx_http_proxy_module",
+	{ "proxy_ssl_key_log proxy_ssl_alpn", "ngx_http_proxy_module",
 	  "leave the line out" },
 	{ "ssl", "ngx_http_ssl_module", "write \"ssl\" behind the address of listen instead" },
 	{ "ssl_stapling_responder ssl_stapling_verify", "ngx_http_ssl_module",

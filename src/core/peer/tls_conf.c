@@ -1,5 +1,5 @@
 /*
- * tls_conf.c - the directives proxy_ssl_*.
+ * tls_conf.c - the directives proxy_ssl_*, whose rows are in tls_rows.h.
  *
  * A context is made where TLS is used, and shared by all places that say the same.
  */
@@ -8,18 +8,20 @@
 #include "core/base/hash.h"
 #include "core/peer/tls_conf.h"
 
-struct proxy_ssl_conf {
+struct ssl_conf {
 	struct weir_tls_opts	 o;
 	int			 protocols;
 	int			 verify;		/* VERIFY_AUTO ... */
 	bool			 sni, reuse, insecure;
 	struct weir_expr	 name;
+	struct weir_expr	 certificate, key;	/* when o.dynamic */
+	const char		*prefix;		/* of their names */
 	struct weir_tls_ctx	*ctx;
 };
 
 enum { PEER_AUTO, PEER_ON, PEER_OFF };		/* verify */
 
-static unsigned index_;
+static unsigned proxy_index;
 
 /* ---- connections ---- */
 
@@ -47,16 +49,41 @@ bare_host(struct weir_str host)
 	return at >= 0 ? str_of(host.p, (size_t)at) : host;
 }
 
-void
-peer_tls(struct weir_sess *s, struct weir_peer *peer, struct weir_str host, struct weir_tls_connect *to)
+/* What we show, when that depends on the session.  False: there is no such name, and that was logged. */
+static bool
+choose_shown(struct weir_sess *s, const struct ssl_conf *c, struct weir_tls_connect *to)
 {
-	const struct proxy_ssl_conf *c = s->conf[index_];
+	struct weir_str certificate = expr_eval(s, &c->certificate), key;
+	struct weir_tls_names *names;
+
+	if (certificate.n == 0)
+		return true;
+	key = expr_eval(s, &c->key);
+	names = POOL_NEW(s->pool, weir_tls_names);
+	names->n = 1;
+	names->certificate[0] = tls_file_name(s->pool, c->prefix, certificate);
+	names->key[0] = tls_file_name(s->pool, c->prefix, key);
+	to->shown = names;
+	if (names->certificate[0] != NULL && names->key[0] != NULL)
+		return true;
+	log_errorx(&s->log, "the name of a certificate%s would be \"%.*s\"", names->certificate[0] == NULL ? "" : " key",
+	    STR_ARG(names->certificate[0] == NULL ? certificate : key));
+	return false;
+}
+
+bool
+peer_tls(struct weir_sess *s, const struct weir_module *m, struct weir_peer *peer, struct weir_str host,
+    struct weir_tls_connect *to)
+{
+	const struct ssl_conf *c = s->conf[*m->index];
 
 	to->ctx = c->ctx;
 	to->name = bare_host(c->name.set ? expr_eval(s, &c->name) : host);
 	to->sni = c->sni;
 	to->verify = c->verify == PEER_ON || (c->verify == PEER_AUTO && !is_local(&peer->addr));
 	to->sessions = c->reuse ? &peer->tls : NULL;
+	to->shown = NULL;
+	return !c->o.dynamic || choose_shown(s, c, to);
 }
 
 uint64_t
@@ -97,7 +124,7 @@ static int										\
 set_##name(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)	\
 {											\
 	(void)scope;									\
-	return set_word(cf, node, (path), &((struct proxy_ssl_conf *)conf)->o.name);	\
+	return set_word(cf, node, (path), &((struct ssl_conf *)conf)->o.name);	\
 }
 
 WORD_SETTER(passwords, true)
@@ -108,46 +135,55 @@ WORD_SETTER(curves, false)
 
 /* One certificate: the last in a place counts, as there can be only one. */
 static int
-set_one(struct weir_conf *cf, struct weir_node *node, struct weir_tls_words *to)
+set_one(struct weir_conf *cf, struct weir_node *node, struct weir_tls_words *to, struct weir_expr *e)
 {
-	struct weir_tls_word w;
+	struct weir_str s = node->w[1].s;
 
-	if (node->w[1].s.n == 0) {		/* none, whatever the block around says */
-		memset(to, 0, sizeof *to);
-		return WEIR_OK;
-	}
-	if (set_word(cf, node, true, &w) != WEIR_OK)
-		return WEIR_FAIL;
 	memset(to, 0, sizeof *to);
-	*POOL_PUSH(cf->pool, to) = w;
-	return WEIR_OK;
+	if (s.n == 0)		/* none, whatever the block around says */
+		return WEIR_OK;
+	if (str_begins(s, STR("engine:")) || str_begins(s, STR("data:")) || str_begins(s, STR("store:")))
+		return conf_error(cf, node, 1, "weir reads certificates and keys from files only");
+	*POOL_PUSH(cf->pool, to) = word_at(cf, node, 1, str_chr(s, '$') < 0);
+	return expr_field(cf, node, 1, e);
 }
 
 static int
 set_certificate(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
+	struct ssl_conf *c = conf;
+
 	(void)scope;
-	return set_one(cf, node, &((struct proxy_ssl_conf *)conf)->o.certificates);
+	return set_one(cf, node, &c->o.certificates, &c->certificate);
 }
 
 static int
 set_key(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
+	struct ssl_conf *c = conf;
+
 	(void)scope;
-	return set_one(cf, node, &((struct proxy_ssl_conf *)conf)->o.keys);
+	return set_one(cf, node, &c->o.keys, &c->key);
+}
+
+static int
+set_cache(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return tls_cache_conf(cf, node, &((struct ssl_conf *)conf)->o);
 }
 
 static int
 set_name(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
 	(void)scope;
-	return expr_field(cf, node, 1, &((struct proxy_ssl_conf *)conf)->name);
+	return expr_field(cf, node, 1, &((struct ssl_conf *)conf)->name);
 }
 
 static int
 set_command(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	struct weir_tls_words *to = &((struct proxy_ssl_conf *)conf)->o.commands;
+	struct weir_tls_words *to = &((struct ssl_conf *)conf)->o.commands;
 
 	(void)scope;
 	*POOL_PUSH(cf->pool, to) = word_at(cf, node, 1, false);
@@ -158,7 +194,7 @@ set_command(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *no
 static int
 set_protocols(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	struct proxy_ssl_conf *c = conf;
+	struct ssl_conf *c = conf;
 	unsigned bits;
 
 	(void)scope;
@@ -171,23 +207,28 @@ set_protocols(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *
 /* ---- contexts ---- */
 
 int
-peer_tls_need(struct weir_conf *cf, struct weir_scope *scope)
+peer_tls_need(struct weir_conf *cf, struct weir_scope *scope, const struct weir_module *m)
 {
-	struct proxy_ssl_conf *c = conf_of(scope, &proxy_ssl_module);
+	struct ssl_conf *c = conf_of(scope, m);
 
 	if (c->ctx != NULL)
 		return WEIR_OK;
 	c->o.protocols = (unsigned)c->protocols;
 	c->o.verify = c->verify == PEER_OFF ? VERIFY_OFF : VERIFY_ON;
+	c->o.dynamic = c->o.certificates.n != 0 &&
+	    (tls_has_variables(&c->o.certificates) || tls_has_variables(&c->o.keys));
+	c->prefix = cf->conf_prefix;
 	c->ctx = tls_client_ctx(cf, scope->node, &c->o);
 	return c->ctx != NULL ? WEIR_OK : WEIR_FAIL;
 }
 
 /* A place with words of its own wants a context of its own; all of the block is known now. */
 static int
-ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
+ready(struct weir_conf *cf, struct weir_scope *scope, const struct weir_module *m, const char *verify)
 {
-	struct proxy_ssl_conf *c = conf;
+	struct ssl_conf *c = conf_of(scope, m);
+	const struct ssl_conf *allowed = conf_of(scope, &proxy_ssl_module);	/* where allow_insecure_upstream is */
+	const struct weir_node *written = conf_written(scope, m, verify);
 	bool needed = c->ctx != NULL;	/* by the place around, and so perhaps here */
 
 	if (scope == cf->main) {
@@ -195,12 +236,19 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 		return WEIR_OK;
 	}
 	c->ctx = NULL;
-	if (c->verify == PEER_OFF && !c->insecure)
-		return conf_error(cf, conf_written(scope, &proxy_ssl_module, "proxy_ssl_verify") != NULL ?
-		    conf_written(scope, &proxy_ssl_module, "proxy_ssl_verify") : scope->node, 0,
-		    "without verification anybody can be the upstream: say \"proxy_ssl_trusted_certificate\" "
-		    "and \"proxy_ssl_name\", or \"allow_insecure_upstream on\" when that is what you want");
-	return needed ? peer_tls_need(cf, scope) : WEIR_OK;
+	if (c->verify == PEER_OFF && !allowed->insecure)
+		return conf_error(cf, written != NULL ? written : scope->node, 0,
+		    "without verification anybody can be the upstream: say \"%.*s_trusted_certificate\" "
+		    "and \"%.*s_name\", or \"allow_insecure_upstream on\" when that is what you want",
+		    (int)strlen(verify) - 7, verify, (int)strlen(verify) - 7, verify);
+	return needed ? peer_tls_need(cf, scope, m) : WEIR_OK;
+}
+
+static int
+proxy_ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
+{
+	(void)conf;
+	return ready(cf, scope, &proxy_ssl_module, "proxy_ssl_verify");
 }
 
 static const struct weir_choice verify_words[] = {
@@ -209,48 +257,17 @@ static const struct weir_choice verify_words[] = {
 
 #define ONE(fn, word)	CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = (fn), .args = (word)
 
-static const struct weir_cmd cmds[] = {
-	{ "proxy_ssl_certificate", IN_HTTP_ANY, ONE(set_certificate, "file"),
-	  .doc = "The certificate that upstreams are shown, in PEM, with its chain.  Empty: none." },
-	{ "proxy_ssl_certificate_key", IN_HTTP_ANY, ONE(set_key, "file"),
-	  .doc = "Its key." },
-	{ "proxy_ssl_password_file", IN_HTTP_ANY, ONE(set_passwords, "file"),
-	  .doc = "Passwords of the key, one on each line." },
-	{ "proxy_ssl_ciphers", IN_HTTP_ANY, ONE(set_ciphers, "ciphers"),
-	  .doc = "Ciphers that are offered for TLSv1.2." },
-	{ "proxy_ssl_ecdh_curve", IN_HTTP_ANY, ONE(set_curves, "groups | auto"),
-	  .doc = "Groups that are offered, as ssl_ecdh_curve has them." },
-	{ "proxy_ssl_protocols", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(proxy_ssl_conf, protocols), .args_min = 1,
-	  .args_max = CONF_ANY, .set = set_protocols, .args = "[TLSv1.2] [TLSv1.3]",
-	  .doc = "Which versions of TLS are offered; both unless said otherwise." },
-	{ "proxy_ssl_conf_command", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(proxy_ssl_conf, o.commands), .args_min = 2,
-	  .args_max = 2, .set = set_command, .flags = CONF_MULTI, .args = "name value",
-	  .doc = "A command of OpenSSL's, see SSL_CONF_cmd(3)." },
-	{ "proxy_ssl_verify", IN_HTTP_ANY, CONF_ENUM, CONF_AT(proxy_ssl_conf, verify), .def = "auto",
-	  .choices = verify_words,
-	  .doc = "Whether the upstream's certificate must be signed by whom we trust, and have its name.  auto, the "
-	  "default: unless the connection stays on this machine (loopback, unix sockets).  off needs "
-	  "allow_insecure_upstream." },
-	{ "allow_insecure_upstream", IN_HTTP_ANY, CONF_FLAG, CONF_AT(proxy_ssl_conf, insecure), .def = "off",
+static const struct weir_cmd proxy_cmds[] = {
+#define P "proxy_ssl_"
+#include "core/peer/tls_rows.h"
+#undef P
+	{ "allow_insecure_upstream", IN_HTTP_ANY, CONF_FLAG, CONF_AT(ssl_conf, insecure), .def = "off",
 	  .doc = "Lets proxy_ssl_verify be off." },
-	{ "proxy_ssl_verify_depth", IN_HTTP_ANY, CONF_INT, CONF_AT(proxy_ssl_conf, o.depth), .def = "5", .max = 100,
-	  .doc = "How many certificates may stand between the upstream's and a root." },
-	{ "proxy_ssl_trusted_certificate", IN_HTTP_ANY, ONE(set_trusted, "file"),
-	  .doc = "Authorities that are trusted, in PEM, instead of those that the system trusts." },
-	{ "proxy_ssl_crl", IN_HTTP_ANY, ONE(set_crl, "file"),
-	  .doc = "Revoked certificates, in PEM." },
-	{ "proxy_ssl_name", IN_HTTP_ANY, ONE(set_name, "name"),
-	  .doc = "The name that the certificate must have, and that is asked for; the host of proxy_pass unless "
-	  "said otherwise.  May contain variables." },
-	{ "proxy_ssl_server_name", IN_HTTP_ANY, CONF_FLAG, CONF_AT(proxy_ssl_conf, sni), .def = "off",
-	  .doc = "Whether upstreams are told which name is meant (SNI)." },
-	{ "proxy_ssl_session_reuse", IN_HTTP_ANY, CONF_FLAG, CONF_AT(proxy_ssl_conf, reuse), .def = "on",
-	  .doc = "Whether sessions with upstreams are resumed." },
 	{ 0 }
 };
 
 const struct weir_module proxy_ssl_module = {
-	.name = "proxy_ssl", .index = &index_, .conf_size = sizeof(struct proxy_ssl_conf),
-	.cmds = cmds, .ready = ready,
+	.name = "proxy_ssl", .index = &proxy_index, .conf_size = sizeof(struct ssl_conf),
+	.cmds = proxy_cmds, .ready = proxy_ready,
 	.doc = "TLS to upstreams.",
 };

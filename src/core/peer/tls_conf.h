@@ -1,5 +1,5 @@
 /*
- * tls_conf.h - TLS to upstreams: what proxy_ssl_* say, for http and stream.
+ * tls_conf.h - TLS to upstreams: what proxy_ssl_* say.  `module` is the one whose directives count.
  *
  * Certificates are verified unless the connection stays on this machine: to a loopback address or a unix
  * socket there is no wire that somebody could sit on, and who serves there seldom has a certificate that an
@@ -18,14 +18,19 @@ extern const struct weir_module proxy_ssl_module;
  * For a place that wants TLS: makes its context.  Called while binding, from the ready() of the module
  * that passes requests on.  WEIR_FAIL after complaining.
  */
-int	peer_tls_need(struct weir_conf *, struct weir_scope *) WEIR_MUST_USE;
+int	peer_tls_need(struct weir_conf *, struct weir_scope *, const struct weir_module *) WEIR_MUST_USE;
 
 /*
- * Fills in what a session's place says about connecting to this peer by TLS: context, name, verification,
- * sessions.  `host`: the name when proxy_ssl_name gives none, without a port.
+ * Fills in what a session's place says about connecting to this peer by TLS: context, name, verification, what is
+ * shown, sessions.  `host`: the name when proxy_ssl_name gives none, without a port.  False: our own certificate has a
+ * name that cannot be, and that was logged.
  */
-void	peer_tls(struct weir_sess *, struct weir_peer *, struct weir_str host, struct weir_tls_connect *);
-/* A number that is the same for connections that may serve each other's requests; never 0. */
+bool	peer_tls(struct weir_sess *, const struct weir_module *, struct weir_peer *, struct weir_str host,
+	    struct weir_tls_connect *) WEIR_MUST_USE;
+/*
+ * A number that is the same for connections that may serve each other's requests; never 0.  Those with a `shown` of their
+ * own serve one request only: the certificate may be another the next time, or be gone.
+ */
 uint64_t peer_tls_kind(const struct weir_tls_connect *);
 
 #endif

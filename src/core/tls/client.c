@@ -191,9 +191,17 @@ tls_connect(struct weir_conn *c, const struct weir_tls_connect *a)
 		handshake_give_up(h);
 		return;
 	}
-	t->sessions = a->sessions;
+	if (a->shown != NULL) {
+		/* a session would tell the server who we were when it began */
+		if (!dynamic_apply(a->ctx, t->ssl, a->shown)) {
+			handshake_no_key(h);
+			return;
+		}
+	} else {
+		t->sessions = a->sessions;
+	}
 	t->session_key = key_of(a);
-	session = a->sessions != NULL ? find(*a->sessions, t->session_key) : NULL;
+	session = t->sessions != NULL ? find(*a->sessions, t->session_key) : NULL;
 	if (session != NULL)
 		SSL_set_session(t->ssl, session);
 	if (a->verify)

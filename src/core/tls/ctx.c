@@ -212,6 +212,34 @@ tls_protocols(struct weir_conf *cf, const struct weir_node *node, unsigned *to)
 	return WEIR_OK;
 }
 
+int
+tls_cache_conf(struct weir_conf *cf, const struct weir_node *node, struct weir_tls_opts *o)
+{
+	static const char *const known[] = { "off", "max=", "inactive=", "valid=", NULL };
+	int rc = WEIR_OK;
+
+	o->cache_max = 0;
+	o->cache_inactive_ms = 10000;
+	o->cache_valid_ms = 60000;
+	if (node->n == 2 && str_eq(node->w[1].s, STR("off")))
+		return WEIR_OK;
+	for (unsigned w = 1; w < node->n && rc == WEIR_OK; w++) {
+		struct weir_str v;
+
+		if (conf_param(node, w, "max", &v))
+			rc = conf_u64(cf, node, w, v, 1, 1 << 20, &o->cache_max);
+		else if (conf_param(node, w, "inactive", &v))
+			rc = conf_msec(cf, node, w, v, &o->cache_inactive_ms);
+		else if (conf_param(node, w, "valid", &v))
+			rc = conf_msec(cf, node, w, v, &o->cache_valid_ms);
+		else
+			rc = conf_bad_param(cf, node, w, known);
+	}
+	if (rc == WEIR_OK && o->cache_max == 0)
+		rc = conf_error(cf, node, 0, "it needs max=number, or is off");
+	return rc;
+}
+
 /* ---- sessions ---- */
 
 /* What is in a file, not its name: after a reload other authorities may be there. */
@@ -351,7 +379,7 @@ tls_client_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	(void)place;
 	SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(c->ssl, client_on_session);
-	if (keys_load(cf, c->ssl, o) != WEIR_OK || set_policy(cf, c, o) != WEIR_OK)
+	if ((o->dynamic ? dynamic_use(cf, c, o) : keys_load(cf, c->ssl, o)) != WEIR_OK || set_policy(cf, c, o) != WEIR_OK)
 		return NULL;
 	/* the result is judged, and told, when the handshake is over */
 	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, on_verify);

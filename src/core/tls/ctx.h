@@ -69,13 +69,17 @@ struct weir_tls_ctx *tls_server_ctx(struct weir_conf *, const struct weir_node *
 /*
  * A context for connections to servers.  Of the options count: certificates, keys, passwords, protocols, ciphers,
  * curves, depth, trusted, crl, commands.  `verify` other than VERIFY_OFF: certificates may be
- * judged, so when nothing is trusted by name, what the system trusts is.
+ * judged, so when nothing is trusted by name, what the system trusts is.  `dynamic`: which certificate is shown is said
+ * with each connection (struct weir_tls_connect).
  */
 struct weir_tls_ctx *tls_client_ctx(struct weir_conf *, const struct weir_node *place,
 	    const struct weir_tls_opts *);
 
 /* For ssl_protocols and its like: words from 1 on.  Older protocols are worth a warning. */
 int	tls_protocols(struct weir_conf *, const struct weir_node *, unsigned *to) WEIR_MUST_USE;
+
+/* For ssl_certificate_cache and its like: off | max=n [inactive=time] [valid=time]. */
+int	tls_cache_conf(struct weir_conf *, const struct weir_node *, struct weir_tls_opts *) WEIR_MUST_USE;
 
 /*
  * Certificates whose names have variables.  Who serves knows what these are: eval() gives the names of all pairs, absolute
@@ -97,6 +101,13 @@ struct weir_tls_dynamic {
 	void		*arg;
 };
 
+/* Has a word a variable in it? */
+bool	tls_has_variables(const struct weir_tls_words *);
+/*
+ * The path, in the pool, of what variables made of a name; a relative one begins at `prefix`.  NULL: it is empty, or
+ * leads out of the folder that was meant.
+ */
+const char *tls_file_name(struct weir_pool *, const char *prefix, struct weir_str name);
 /* To be filled in by who serves; NULL: the context needs none. */
 struct weir_tls_dynamic *tls_ctx_dynamic(struct weir_tls_ctx *);
 

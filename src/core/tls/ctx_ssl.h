@@ -35,6 +35,8 @@ int	keys_load(struct weir_conf *, SSL_CTX *, const struct weir_tls_opts *) WEIR_
 int	keys_check(struct weir_conf *, const struct weir_tls_opts *) WEIR_MUST_USE;
 /* dynamic.c: certificates are looked for when a client comes. */
 int	dynamic_use(struct weir_conf *, struct weir_tls_ctx *, const struct weir_tls_opts *) WEIR_MUST_USE;
+/* The same of a client: for this connection.  False: it failed, and that was logged. */
+bool	dynamic_apply(const struct weir_tls_ctx *, SSL *, const struct weir_tls_names *);
 
 /* ctx.c: complains with OpenSSL's reason at a word. */
 int	ctx_error(struct weir_conf *, const struct weir_tls_word *, const char *what);

@@ -1,8 +1,9 @@
 /*
- * dynamic.c - certificates that are looked for when a client comes (ssl_certificate with variables).
+ * dynamic.c - certificates that are looked for when a client comes, or when a server is connected to (ssl_certificate and
+ * proxy_ssl_certificate with variables).
  *
- * They are read in the handshake, by the worker, or were read not long ago: a cache of the worker keeps
- * some, the least used goes first.
+ * They are read for the handshake, by the worker, or were read not long ago: a cache of the worker keeps
+ * some, the least used goes first.  A key that a password locks is never kept.
  */
 #include <sys/stat.h>
 
@@ -19,7 +20,7 @@
 struct object {
 	struct weir_list all;		/* most recently used first */
 	char		*path;
-	bool		 is_key, kept;
+	bool		 is_key, locked, kept;
 	X509		*leaf;
 	STACK_OF(X509)	*rest;
 	EVP_PKEY	*key;
@@ -65,6 +66,7 @@ read_object(struct dynamic *d, const char *path, bool is_key)
 	o->read_ms = o->used_ms = weir_now_ms;
 	if (b != NULL && stat(path, &o->st) == 0)
 		ok = is_key ? (o->key = key_parse(b, &d->passwords)) != NULL : chain_parse(b, &o->leaf, &o->rest);
+	o->locked = is_key && d->passwords.asked;
 	BIO_free(b);
 	if (ok)
 		return o;
@@ -119,7 +121,7 @@ get(struct dynamic *d, const char *path, bool is_key)
 		return o;
 	}
 	o = read_object(d, path, is_key);
-	if (o == NULL || d->max == 0)
+	if (o == NULL || d->max == 0 || o->locked)
 		return o;
 	if (d->n >= d->max)
 		drop(d, list_last(&d->objects, struct object, all));
@@ -156,6 +158,48 @@ use_key(struct dynamic *d, SSL *ssl, const char *path)
 	return ok;
 }
 
+/* Forgets what the cache has of a file. */
+static void
+forget_file(struct dynamic *d, const char *path)
+{
+	struct weir_list *at, *next;
+
+	list_each_safe(at, next, &d->objects) {
+		struct object *o = WEIR_OF(at, struct object, all);
+
+		if (strcmp(o->path, path) == 0)
+			drop(d, o);
+	}
+}
+
+static bool
+is_mismatch(void)
+{
+	unsigned long e = ERR_peek_last_error();
+
+	return ERR_GET_LIB(e) == ERR_LIB_X509 && (ERR_GET_REASON(e) == X509_R_KEY_VALUES_MISMATCH ||
+	    ERR_GET_REASON(e) == X509_R_KEY_TYPE_MISMATCH);
+}
+
+/*
+ * Both are replaced together, but one of them may have been read before and the other after: what does not
+ * belong together is read once more.
+ */
+static bool
+use_pair(struct dynamic *d, SSL *ssl, const char *certificate, const char *key, bool *has)
+{
+	for (bool again = d->max != 0;; again = false) {
+		*has = use_certificate(d, ssl, certificate);
+		if (*has && use_key(d, ssl, key) && SSL_check_private_key(ssl) == 1)
+			return true;
+		if (!again || !*has || !is_mismatch())
+			return false;
+		ERR_clear_error();
+		forget_file(d, certificate);
+		forget_file(d, key);
+	}
+}
+
 static bool
 use_all(struct dynamic *d, SSL *ssl, const struct weir_tls_names *names)
 {
@@ -163,9 +207,9 @@ use_all(struct dynamic *d, SSL *ssl, const struct weir_tls_names *names)
 
 	SSL_certs_clear(ssl);
 	for (unsigned i = 0; i < names->n; i++) {
-		bool has = use_certificate(d, ssl, names->certificate[i]);
+		bool has;
 
-		if (has && use_key(d, ssl, names->key[i]))
+		if (use_pair(d, ssl, names->certificate[i], names->key[i], &has))
 			continue;
 		handshake_log(ssl, LOG_ERROR_, "cannot load certificate%s \"%s\" (SSL: %s)", has ? " key" : "",
 		    has ? names->key[i] : names->certificate[i], tls_error(why, sizeof why));
@@ -188,6 +232,43 @@ on_certificate(SSL *ssl, void *arg)
 	ERR_clear_error();
 	return ok;
 }
+
+bool
+dynamic_apply(const struct weir_tls_ctx *c, SSL *ssl, const struct weir_tls_names *names)
+{
+	bool ok = use_all(WEIR_OF(c->dynamic, struct dynamic, d), ssl, names);
+
+	ERR_clear_error();
+	return ok;
+}
+
+/* ---- names ---- */
+
+bool
+tls_has_variables(const struct weir_tls_words *words)
+{
+	for (unsigned i = 0; i < words->n; i++)
+		if (str_chr(words->v[i].s, '$') >= 0)
+			return true;
+	return false;
+}
+
+/* What a client says must not lead out of the folder that was meant. */
+static bool
+goes_up(struct weir_str s)
+{
+	return str_find(s, STR("../")) >= 0 || str_ends(s, STR("..")) || memchr(s.p, 0, s.n) != NULL;
+}
+
+const char *
+tls_file_name(struct weir_pool *pool, const char *prefix, struct weir_str name)
+{
+	if (name.n == 0 || goes_up(name))
+		return NULL;
+	return name.p[0] == '/' ? pool_cstr(pool, name) : pool_printf(pool, "%s%.*s%c", prefix, STR_ARG(name), 0).p;
+}
+
+/* ---- a context ---- */
 
 static void
 forget(void *arg)
@@ -217,6 +298,7 @@ dynamic_use(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_tls_
 	list_init(&d->objects);
 	pool_on_free(cf->pool, forget, d);
 	c->dynamic = &d->d;
-	SSL_CTX_set_cert_cb(c->ssl, on_certificate, d);
+	if (SSL_CTX_get_ssl_method(c->ssl) == TLS_server_method())
+		SSL_CTX_set_cert_cb(c->ssl, on_certificate, d);
 	return passwords_read(cf, &o->passwords, &d->passwords);
 }

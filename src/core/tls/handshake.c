@@ -24,6 +24,7 @@ struct weir_tls_handshake {
 	bool		(*check)(struct weir_tls *, struct weir_log *);
 	bool		 server, looked;	/* at the first byte */
 	bool		 hopeless;		/* it could not even be prepared */
+	bool		 no_key;		/* our own certificate was not there; that was logged */
 	bool		 early;			/* the client may send before it is over */
 };
 
@@ -199,7 +200,9 @@ on_begin(struct weir_task *task)
 {
 	struct weir_tls_handshake *h = WEIR_OF(task, struct weir_tls_handshake, begin);
 
-	if (h->hopeless)
+	if (h->no_key)
+		finish(h, TLS_NO_KEY);
+	else if (h->hopeless)
 		failed(h, SSL_ERROR_SSL);
 	else
 		go_on(h);
@@ -244,6 +247,12 @@ void
 handshake_give_up(struct weir_tls_handshake *h)
 {
 	h->hopeless = true;
+}
+
+void
+handshake_no_key(struct weir_tls_handshake *h)
+{
+	h->no_key = true;
 }
 
 void

@@ -123,6 +123,16 @@ reason(struct weir_tls *t, int rc)
 	return SSL_get_error(t->ssl, rc);
 }
 
+/* The alert that the peer has sent, in OpenSSL's words, which last; NULL: it sent none. */
+static const char *
+alert_text(void)
+{
+	unsigned long e = ERR_peek_last_error();
+
+	return ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) >= SSL_AD_REASON_OFFSET ? ERR_reason_error_string(e) :
+	    NULL;
+}
+
 /* What the result of a read that gave nothing means. */
 static ssize_t
 read_nothing(struct weir_tls *t, int rc)
@@ -142,7 +152,9 @@ read_nothing(struct weir_tls *t, int rc)
 	}
 	t->broken = true;
 	t->io.in.err = was_reset(t) ? "connection reset by peer" : "connection closed without a close_notify";
-	if (!was_reset(t) && !t->conn->tcp.eof) {
+	if (alert_text() != NULL) {
+		t->io.in.err = alert_text();
+	} else if (!was_reset(t) && !t->conn->tcp.eof) {
 		log_info(weir_log, "*%llu TLS: %s", (unsigned long long)t->conn->id, tls_error(why, sizeof why));
 		t->io.in.err = "TLS record not understood";
 	}

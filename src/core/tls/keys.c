@@ -157,6 +157,17 @@ read_key(struct weir_conf *cf, const struct weir_tls_word *w, struct weir_tls_pa
 	return key;
 }
 
+/* ssl_certificate_key has its passwords in ssl_password_file, proxy_ssl_... in proxy_ssl_... */
+static int
+no_password(struct weir_conf *cf, const struct weir_tls_word *w, bool has_file)
+{
+	struct weir_str name = w->node->w[0].s;
+
+	name.n -= strlen("certificate_key");
+	return conf_error(cf, w->node, w->w, "cannot load certificate key \"%s\": %s%.*spassword_file%s", w->s.p,
+	    has_file ? "no password in " : "it has a password, and there is no ", STR_ARG(name), has_file ? " fits" : "");
+}
+
 static int
 load_key(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w,
     const struct weir_tls_word *passwords)
@@ -169,9 +180,7 @@ load_key(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w,
 		return WEIR_FAIL;
 	key = read_key(cf, w, &p);
 	if (key == NULL && p.asked)
-		rc = conf_error(cf, w->node, w->w, "cannot load certificate key \"%s\": %s", w->s.p,
-		    p.n != 0 ? "no password in ssl_password_file fits" :
-		    "it has a password, and there is no ssl_password_file");
+		rc = no_password(cf, w, p.n != 0);
 	else if (key == NULL)
 		rc = ctx_error(cf, w, "cannot load certificate key");
 	else if (X509_check_private_key(SSL_CTX_get0_certificate(ssl), key) != 1 ||
@@ -193,8 +202,8 @@ keys_check(struct weir_conf *cf, const struct weir_tls_opts *o)
 	if (o->certificates.n <= o->keys.n)
 		return WEIR_OK;
 	cert = &o->certificates.v[o->keys.n];
-	return conf_error(cf, cert->node, cert->w, "no \"ssl_certificate_key\" is defined for certificate \"%s\"",
-	    cert->s.p);
+	return conf_error(cf, cert->node, cert->w, "no \"%s_key\" is defined for certificate \"%s\"",
+	    cert->node->w[0].s.p, cert->s.p);
 }
 
 int

@@ -65,6 +65,8 @@ struct weir_tls_handshake *handshake_begin(struct weir_conn *, const struct weir
 void	handshake_check(struct weir_tls_handshake *, bool (*check)(struct weir_tls *, struct weir_log *));
 /* What had to be said before it could not be said: the handshake fails as its first step. */
 void	handshake_give_up(struct weir_tls_handshake *);
+/* The same, when it ends with TLS_NO_KEY: why was logged. */
+void	handshake_no_key(struct weir_tls_handshake *);
 /* handshake.c: the connection goes in the middle of it. */
 void	handshake_end(struct weir_tls_handshake *);
 

@@ -208,47 +208,14 @@ set_watch(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node
 	    conf_error(cf, node, 1, "an interval is at least %d ms long", WATCH_MIN_MS);
 }
 
-/* off | max=n [inactive=time] [valid=time] */
 static int
 set_certificate_cache(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	static const char *const known[] = { "off", "max=", "inactive=", "valid=", NULL };
-	struct weir_tls_opts *o = &((struct ssl_conf *)conf)->o;
-	int rc = WEIR_OK;
-
 	(void)scope;
-	o->cache_max = 0;
-	o->cache_inactive_ms = 10000;
-	o->cache_valid_ms = 60000;
-	if (node->n == 2 && str_eq(node->w[1].s, STR("off")))
-		return WEIR_OK;
-	for (unsigned w = 1; w < node->n && rc == WEIR_OK; w++) {
-		struct weir_str v;
-
-		if (conf_param(node, w, "max", &v))
-			rc = conf_u64(cf, node, w, v, 1, 1 << 20, &o->cache_max);
-		else if (conf_param(node, w, "inactive", &v))
-			rc = conf_msec(cf, node, w, v, &o->cache_inactive_ms);
-		else if (conf_param(node, w, "valid", &v))
-			rc = conf_msec(cf, node, w, v, &o->cache_valid_ms);
-		else
-			rc = conf_bad_param(cf, node, w, known);
-	}
-	if (rc == WEIR_OK && o->cache_max == 0)
-		rc = conf_error(cf, node, 0, "it needs max=number, or is off");
-	return rc;
+	return tls_cache_conf(cf, node, &((struct ssl_conf *)conf)->o);
 }
 
 /* ---- the context of a place ---- */
-
-static bool
-has_variables(const struct weir_tls_words *words)
-{
-	for (unsigned i = 0; i < words->n; i++)
-		if (str_chr(words->v[i].s, '$') >= 0)
-			return true;
-	return false;
-}
 
 /* A struct of its own was copied from that around it. */
 static int
@@ -286,7 +253,7 @@ tls_server_conf(struct weir_conf *cf, const struct weir_scope *scope)
 	c->o.protocols = c->protocols;
 	c->o.verify = (enum weir_tls_verify)c->verify;
 	c->o.pqc = (enum weir_tls_pqc)c->pqc;
-	c->o.dynamic = has_variables(&c->o.certificates) || has_variables(&c->o.keys);
+	c->o.dynamic = tls_has_variables(&c->o.certificates) || tls_has_variables(&c->o.keys);
 	if (c->stapling && c->staple.s.n == 0)
 		conf_warn(cf, policy_line(scope, "ssl_stapling"), 0, "weir asks no OCSP responders: nothing is stapled "
 		    "without ssl_stapling_file");

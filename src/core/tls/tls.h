@@ -29,7 +29,8 @@ enum weir_tls_end {
 	TLS_OK,			/* conn->io is encrypted */
 	TLS_PLAIN,		/* the client speaks something else: nothing was read, conn->io is as it was */
 	TLS_FAIL,		/* refused, broken off or not understood: logged; the connection is to be closed */
-	TLS_TIMEOUT
+	TLS_TIMEOUT,
+	TLS_NO_KEY		/* of a client: its own certificate cannot be loaded; logged, and nothing was sent */
 };
 
 struct ssl_st;
@@ -67,6 +68,8 @@ struct weir_tls_connect {
 	bool		 sni;		/* and the name is asked for, unless it is an address */
 	bool		 verify;
 	const char	*alpn;		/* the one protocol that we speak: "http/1.1"; NULL: none is said */
+	/* Of a context that is `dynamic`: what we show, and then no session is resumed.  NULL: nothing. */
+	const struct weir_tls_names *shown;
 	struct weir_tls_sessions **sessions;	/* outlives the connection; NULL: nothing is resumed */
 	const struct weir_log *log;	/* copied, with its context */
 	uint64_t	 timeout_ms;

@@ -15,25 +15,15 @@ struct names {
 	const char	*prefix;
 };
 
-/* What a client says must not lead out of the folder that was meant. */
-static bool
-goes_up(struct weir_str s)
-{
-	return str_find(s, STR("../")) >= 0 || str_ends(s, STR("..")) || memchr(s.p, 0, s.n) != NULL;
-}
-
 static bool
 name_of(struct weir_req *r, const struct weir_expr *e, const char *prefix, const char **to)
 {
 	struct weir_str s = expr_eval(&r->s, e);
 
-	if (s.n == 0 || goes_up(s)) {
+	*to = tls_file_name(r->s.pool, prefix, s);
+	if (*to == NULL)
 		log_errorx(&r->s.log, "the name of a certificate would be \"%.*s\"", STR_ARG(s));
-		return false;
-	}
-	*to = s.p[0] == '/' ? pool_cstr(r->s.pool, s) :
-	    pool_printf(r->s.pool, "%s%.*s%c", prefix, STR_ARG(s), 0).p;
-	return true;
+	return *to != NULL;
 }
 
 static bool

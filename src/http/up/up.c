@@ -26,6 +26,13 @@ attempt(struct weir_up *u)
 	return &u->attempts.v[u->attempts.n - 1];
 }
 
+/* Does the upstream see a certificate that was chosen for this request? */
+static bool
+shows(const struct weir_up *u)
+{
+	return u->secure && u->tls.shown != NULL;
+}
+
 /* ---- letting go ---- */
 
 /*
@@ -77,8 +84,8 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 			sink_on_ready(&x->io.out, NULL, NULL);
 			xchg_release(x);
 		}
-		/* one that is bound to an address of its own must not serve those who asked for another */
-		links_return(link, u->pick.group, peer, u->dial_opts.bind == NULL);
+		/* what is bound to an address or a certificate of its own must not serve those who asked for another */
+		links_return(link, u->pick.group, peer, u->dial_opts.bind == NULL && !shows(u));
 	}
 	pick_done(&u->pick, outcome);
 }
@@ -187,8 +194,7 @@ on_timer(struct weir_timer *t)
 		timer_set(&u->timer, u->p->send_ms);
 		return;
 	}
-	up_failed(u, UP_TIMEOUT, u->request_sent ? "upstream timed out (110: Connection timed out)" :
-	    "upstream timed out (110: Connection timed out) while sending request to upstream");
+	up_failed(u, UP_TIMEOUT, "upstream timed out (110: Connection timed out)");
 }
 
 /* ---- the client's side ---- */
@@ -470,48 +476,54 @@ make_link(struct weir_up *u, struct weir_conn *c, uint64_t kind)
 	use_link(u, link);
 }
 
-/* What TLS with this peer is like. */
-static void
-secure_how(struct weir_up *u, struct weir_tls_connect *to)
+/* What TLS with this peer is like.  False: it cannot be, and that was logged. */
+static bool
+secure_how(struct weir_up *u)
 {
-	*to = (struct weir_tls_connect){ .alpn = "http/1.1", .log = &u->r->s.log,
+	u->tls = (struct weir_tls_connect){ .alpn = "http/1.1", .log = &u->r->s.log,
 	    .timeout_ms = u->p->connect_ms };
-	peer_tls(&u->r->s, u->pick.peer, u->host, to);
+	if (!peer_tls(&u->r->s, u->p->tls, u->pick.peer, u->host, &u->tls))
+		return false;
 	if (u->pick.group->brief)
-		to->sessions = NULL;
+		u->tls.sessions = NULL;
+	return true;
+}
+
+/* Our own certificate is not there: no other peer would be better off. */
+static void
+no_key(struct weir_up *u)
+{
+	up_let_go(u, WENT_NOWHERE);
+	up_give_up(u, 500);
 }
 
 static void
 on_secured(struct weir_conn *c, enum weir_tls_end how)
 {
 	struct weir_up *u = c->owner;
-	struct weir_tls_connect tls;
 
 	u->securing = NULL;
 	if (how != TLS_OK) {
 		conn_abort(c);
-		if (how == TLS_TIMEOUT)
-			up_failed(u, UP_TIMEOUT, "upstream timed out (110: Connection timed out) while SSL "
-			    "handshaking to upstream");
+		if (how == TLS_NO_KEY)
+			no_key(u);
+		else if (how == TLS_TIMEOUT)
+			up_failed(u, UP_TIMEOUT, "upstream timed out (110: Connection timed out)");
 		else
 			up_failed(u, UP_ERROR, NULL);	/* why was said */
 		return;
 	}
-	secure_how(u, &tls);
-	make_link(u, c, peer_tls_kind(&tls));
+	make_link(u, c, peer_tls_kind(&u->tls));
 }
 
 static void
 secure(struct weir_up *u, struct weir_conn *c)
 {
-	struct weir_tls_connect tls;
-
 	req_doing(u->r, "SSL handshaking to upstream");
-	secure_how(u, &tls);
-	tls.done = on_secured;
+	u->tls.done = on_secured;
 	c->owner = u;
 	u->securing = c;
-	tls_connect(c, &tls);
+	tls_connect(c, &u->tls);
 }
 
 static void
@@ -523,8 +535,7 @@ on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 	if (c == NULL) {
 		errno = err;
 		if (err == ETIMEDOUT)
-			up_failed(u, UP_TIMEOUT, "upstream timed out (110: Connection timed out) while "
-			    "connecting to upstream");
+			up_failed(u, UP_TIMEOUT, "upstream timed out (110: Connection timed out)");
 		else
 			up_failed(u, UP_ERROR, pool_cstr(u->r->s.pool, pool_printf(u->r->s.pool,
 			    "connect() failed (%d: %s)", err, strerror(err))));
@@ -539,14 +550,9 @@ on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 static struct weir_link *
 take_link(struct weir_up *u, struct weir_peer *peer)
 {
-	struct weir_tls_connect tls;
-
-	if (u->dial_opts.bind != NULL || u->no_reuse)
+	if (u->dial_opts.bind != NULL || u->no_reuse || shows(u))
 		return NULL;
-	if (!u->secure)
-		return links_take(u->pick.group, peer, 0);
-	secure_how(u, &tls);
-	return links_take(u->pick.group, peer, peer_tls_kind(&tls));
+	return links_take(u->pick.group, peer, u->secure ? peer_tls_kind(&u->tls) : 0);
 }
 
 static void
@@ -575,6 +581,10 @@ next_peer(struct weir_up *u)
 	r->upstream_peer = peer->text;
 	r->upstream_target = u->target;
 	req_doing(r, "connecting to upstream");
+	if (u->secure && !secure_how(u)) {
+		no_key(u);
+		return;
+	}
 	link = take_link(u, peer);
 	u->reused = link != NULL;
 	if (link != NULL) {

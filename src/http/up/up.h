@@ -24,6 +24,7 @@
 
 #include "core/io/ahead.h"
 #include "core/peer/peer.h"
+#include "core/tls/tls.h"
 #include "http/req/req.h"
 #include "http/up/links.h"
 
@@ -134,6 +135,7 @@ struct weir_up_params {
 	unsigned	 store_access;		/* mode of the file */
 	unsigned	 ignore;		/* IGNORE_ bits */
 	const struct weir_expr *early_hints;	/* condition to pass 103 on; NULL: never */
+	const struct weir_module *tls;		/* whose directives say what TLS is like */
 };
 
 struct weir_up_attempt {		/* one for each peer that was tried */
@@ -150,6 +152,7 @@ struct weir_up {
 	struct weir_str	 target;	/* of the request line to the upstream */
 	struct weir_str	 host;		/* $proxy_host */
 	bool		 secure;	/* by TLS */
+	struct weir_tls_connect tls;	/* with this peer, when secure */
 	struct weir_conn *securing;	/* in the handshake */
 	struct weir_pick pick;
 	struct weir_link *link;
