@@ -95,7 +95,7 @@ sub works
 	my $h = h2(1);
 	my $begin = time;
 	my $r = $h->response($h->get('/text'));
-	return ($r->{body} // '') eq "text\n" && time - $begin < 2;
+	return ($r->{body} // '') eq "text\n" && time - $begin < slack(2);
 }
 
 subtest 'the last request' => sub {

@@ -299,11 +299,11 @@ sub spawn
 {
 	my ($self, $cmd, $env, $argv0) = @_;
 	my ($program, @args) = @$cmd;
-	# Perl would swallow a signal that comes between fork and exec.
-	my $set = POSIX::SigSet->new(POSIX::SIGTERM, POSIX::SIGINT, POSIX::SIGHUP);
+	# Perl would swallow a signal that comes between fork and exec; a shell ignores QUIT for what it runs in the background.
+	my $set = POSIX::SigSet->new(POSIX::SIGTERM, POSIX::SIGINT, POSIX::SIGHUP, POSIX::SIGQUIT);
 	POSIX::sigprocmask(POSIX::SIG_BLOCK, $set);
 	my $pid = fork // die "fork: $!";
-	$SIG{$_} = 'DEFAULT' for $pid ? () : qw(TERM INT HUP);
+	$SIG{$_} = 'DEFAULT' for $pid ? () : qw(TERM INT HUP QUIT);
 	POSIX::sigprocmask(POSIX::SIG_UNBLOCK, $set);
 	if (!$pid) {
 		open STDIN, '<', '/dev/null';
