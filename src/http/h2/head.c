@@ -8,6 +8,7 @@
  * reset; a head that is too large ends the connection.
  */
 #include "core/base/num.h"
+#include "http/h2/field.h"
 #include "http/h2/server.h"
 #include "http/msg/chars.h"
 
@@ -27,14 +28,6 @@ static const uint32_t bits[H_COUNT] = {
 	[H_IF_NONE_MATCH] = F_OTHER << 4, [H_IF_RANGE] = F_OTHER << 5, [H_CONTENT_RANGE] = F_OTHER << 6,
 };
 
-/* They speak of a connection, which is none of theirs here (8.2.2). */
-static bool
-is_connection_field(enum weir_known k)
-{
-	return k == H_CONNECTION || k == H_KEEP_ALIVE || k == H_PROXY_CONNECTION || k == H_UPGRADE ||
-	    k == H_TRANSFER_ENCODING || k == H_HTTP2_SETTINGS;
-}
-
 static void
 refuse(struct h2_stream *e, int status, const char *why)
 {
@@ -42,43 +35,6 @@ refuse(struct h2_stream *e, int status, const char *why)
 		return;
 	e->head.status = status;
 	e->head.why = why;
-}
-
-/* ---- values ---- */
-
-/* No blanks at its ends, no CR, LF and NUL anywhere (8.2.1). */
-static bool
-value_ok(struct weir_str v)
-{
-	if (v.n == 0)
-		return true;
-	if (v.p[0] == ' ' || v.p[0] == '\t' || v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t')
-		return false;
-	return is_field_value(v);
-}
-
-enum name { NAME_FINE, NAME_ODD, NAME_UNDERSCORE, NAME_BAD };
-
-static enum name
-judge_name(struct weir_str n)
-{
-	enum name is = NAME_FINE;
-
-	if (n.n == 0)
-		return NAME_BAD;
-	for (size_t i = 0; i < n.n; i++) {
-		unsigned c = ch(n.p[i]);
-
-		if (!(c & CH_TOKEN) || (c & CH_UPPER))
-			return NAME_BAD;
-		if (c & CH_NAME)
-			continue;
-		if (n.p[i] != '_')
-			is = NAME_ODD;
-		else if (is == NAME_FINE)
-			is = NAME_UNDERSCORE;
-	}
-	return is;
 }
 
 /* ---- pseudo fields ---- */
@@ -141,17 +97,6 @@ pseudo_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
 /* ---- fields ---- */
 
 static void
-keep(struct h2_stream *e, struct weir_fields *to, struct weir_str name, struct weir_str value)
-{
-	char *p = pool_bytes(e->x.pool, name.n + value.n);
-
-	memcpy(p, name.p, name.n);
-	if (value.n != 0)
-		memcpy(p + name.n, value.p, value.n);
-	fields_add(to, e->x.pool, str_of(p, name.n), str_of(p + name.n, value.n));
-}
-
-static void
 make_room(struct h2_stream *e)
 {
 	struct weir_fields *fs = &e->x.msg.fields;
@@ -164,15 +109,15 @@ static void
 regular_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
 {
 	enum weir_known k = name_find(name);
-	enum name is = judge_name(name);
+	enum h2_name is = h2_name_judge(name);
 	uint32_t bit = bits[k];
 
 	e->head.seen |= H2_REGULAR;
 	if (is == NAME_BAD)
 		refuse(e, 400, "invalid name of a field");
-	else if (!value_ok(value))
+	else if (!h2_value_ok(value))
 		refuse(e, 400, "invalid value of a field");
-	else if (is_connection_field(k))
+	else if (h2_is_connection_field(k))
 		refuse(e, 400, "field about the connection");
 	else if (k == H_TE && !str_ieq(value, STR("trailers")))
 		refuse(e, 400, "TE with something else than trailers");
@@ -184,7 +129,7 @@ regular_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
 	e->head.once |= bit;
 	if (e->x.msg.fields.room == 0)
 		make_room(e);
-	keep(e, &e->x.msg.fields, name, value);
+	h2_field_keep(&e->x.msg.fields, e->x.pool, name, value);
 }
 
 int
@@ -358,23 +303,10 @@ h2_head_end(struct h2_stream *e, bool end)
 
 /* ---- trailers ---- */
 
-/* Fields that must not be trailers (RFC 9110, 6.5.1): framing, routing, who somebody is, how to read the body. */
-static const bool not_behind[H_COUNT] = {
-	[H_HOST] = true, [H_CONTENT_LENGTH] = true, [H_TRAILER] = true, [H_TE] = true, [H_AUTHORIZATION] = true,
-	[H_PROXY_AUTHORIZATION] = true, [H_PROXY_AUTHENTICATE] = true, [H_WWW_AUTHENTICATE] = true,
-	[H_COOKIE] = true, [H_SET_COOKIE] = true, [H_FORWARDED] = true, [H_X_FORWARDED_FOR] = true,
-	[H_X_REAL_IP] = true, [H_VIA] = true, [H_MAX_FORWARDS] = true, [H_EXPECT] = true,
-	[H_CONTENT_TYPE] = true, [H_CONTENT_ENCODING] = true, [H_CONTENT_RANGE] = true,
-	[H_CACHE_CONTROL] = true, [H_PRAGMA] = true, [H_RANGE] = true, [H_IF_MATCH] = true,
-	[H_IF_NONE_MATCH] = true, [H_IF_MODIFIED_SINCE] = true, [H_IF_UNMODIFIED_SINCE] = true,
-	[H_IF_RANGE] = true, [H_AGE] = true, [H_DATE] = true, [H_EXPIRES] = true, [H_LOCATION] = true,
-	[H_RETRY_AFTER] = true, [H_VARY] = true, [H_EARLY_DATA] = true,
-};
-
 bool
 h2_trailer_ok(struct weir_str name, struct weir_str value)
 {
-	return judge_name(name) != NAME_BAD && value_ok(value) && !is_connection_field(name_find(name));
+	return h2_name_judge(name) != NAME_BAD && h2_value_ok(value) && !h2_is_connection_field(name_find(name));
 }
 
 int
@@ -382,15 +314,15 @@ h2_trailer(struct h2_stream *e, struct weir_str name, struct weir_str value)
 {
 	const struct weir_serve *o = e->s->opts;
 	enum weir_known k = name_find(name);
-	enum name is = judge_name(name);
+	enum h2_name is = h2_name_judge(name);
 
 	e->head.bytes += (uint32_t)WEIR_MIN(name.n + value.n, (size_t)1 << 24);
 	if (e->head.bytes > o->large_total || ++e->head.fields > o->fields)
 		return WEIR_FAIL;
 	if (!h2_trailer_ok(name, value))
 		return WEIR_FAIL;
-	if (not_behind[k] || (is != NAME_FINE && o->ignore_invalid && (is == NAME_ODD || !o->underscores)))
+	if (!h2_may_be_behind(k) || (is != NAME_FINE && o->ignore_invalid && (is == NAME_ODD || !o->underscores)))
 		return WEIR_OK;
-	keep(e, &e->x.msg.trailers, name, value);
+	h2_field_keep(&e->x.msg.trailers, e->x.pool, name, value);
 	return WEIR_OK;
 }

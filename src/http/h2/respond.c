@@ -4,6 +4,7 @@
  * It copies names and values, and writes names in lower case.
  */
 #include "core/base/num.h"
+#include "http/h2/field.h"
 #include "http/h2/server.h"
 
 enum { ON_STACK = 40 };
@@ -26,13 +27,6 @@ is_left_out(const struct weir_field *f)
 	}
 }
 
-static nghttp2_nv
-pair(struct weir_str name, struct weir_str value)
-{
-	return (nghttp2_nv){ .name = (uint8_t *)(uintptr_t)name.p, .namelen = name.n,
-		.value = (uint8_t *)(uintptr_t)(value.n != 0 ? value.p : ""), .valuelen = value.n };
-}
-
 static size_t
 put_fields(nghttp2_nv *to, const struct weir_fields *fs)
 {
@@ -40,7 +34,7 @@ put_fields(nghttp2_nv *to, const struct weir_fields *fs)
 
 	for (unsigned i = 0; i < fs->n; i++)
 		if (!is_left_out(&fs->v[i]))
-			to[n++] = pair(fs->v[i].name, fs->v[i].value);
+			to[n++] = h2_pair(fs->v[i].name, fs->v[i].value);
 	return n;
 }
 
@@ -60,14 +54,14 @@ h2_put_head(struct h2_stream *e, const struct weir_msg *m, const nghttp2_data_pr
 	size_t n = 0;
 	int rc;
 
-	v[n++] = pair(STR(":status"), str_of(status, 3));
+	v[n++] = h2_pair(STR(":status"), str_of(status, 3));
 	n += put_fields(v + n, &m->fields);
 	if (m->status < 200) {
 		rc = nghttp2_submit_headers(e->s->ng, NGHTTP2_FLAG_NONE, e->id, NULL, v, n, NULL);
 		return rc == 0 ? WEIR_OK : WEIR_FAIL;
 	}
 	if (m->length >= 0 && m->status != 204 && (m->length > 0 || m->status != 304))
-		v[n++] = pair(STR("content-length"), str_of(length, (size_t)(num_put(length,
+		v[n++] = h2_pair(STR("content-length"), str_of(length, (size_t)(num_put(length,
 		    (uint64_t)m->length) - length)));
 	rc = nghttp2_submit_response2(e->s->ng, e->id, v, n, body);
 	return rc == 0 ? WEIR_OK : WEIR_FAIL;

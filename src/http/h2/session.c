@@ -3,7 +3,8 @@
  *
  * Nothing here calls anybody above: callbacks take notes (h2_note), and submit frames.
  */
-#include "core/base/mem.h"
+#include "http/h2/field.h"
+#include "http/h2/memory.h"
 #include "http/h2/server.h"
 
 enum { HEADER_BLOCK_MOST = 1 << 20, FRAME_HEAD = 9, DEFAULT_WINDOW = 65535, NO_LIMIT = 1 << 30 };
@@ -21,14 +22,6 @@ stream_of(struct h2_server *s, int32_t id)
 		return NULL;
 	s->latest = e;
 	return e;
-}
-
-static struct weir_str
-text_of(nghttp2_rcbuf *b)
-{
-	nghttp2_vec v = nghttp2_rcbuf_get_buf(b);
-
-	return str_of((const char *)v.base, v.len);
 }
 
 /* The stream is refused before anybody hears of it. */
@@ -103,8 +96,8 @@ on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name, 
 
 	(void)ng, (void)flags;
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
-		return on_trailer(s, &frame->hd, text_of(name), text_of(value));
-	if (e == NULL || h2_head_field(e, text_of(name), text_of(value)) != WEIR_OK)
+		return on_trailer(s, &frame->hd, h2_text(name), h2_text(value));
+	if (e == NULL || h2_head_field(e, h2_text(name), h2_text(value)) != WEIR_OK)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	return 0;
 }
@@ -289,26 +282,6 @@ give_data(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t most, uint32_t *
 
 const nghttp2_data_provider2 h2_provider = { .read_callback = give_data };
 
-/*
- * Into the connection's queue, which outlives the exchange: what only refers to the memory of somebody
- * else is copied.
- */
-static void
-move_out(struct weir_bufq *to, struct weir_bufq *from, uint64_t n)
-{
-	while (n != 0) {
-		uint64_t part = WEIR_MIN(n, from->head->len);
-
-		if (from->head->seg->kind == SEG_IS_VIEW) {
-			bufq_put(to, bufq_first(from).p, (size_t)part);
-			bufq_drop(from, part);
-		} else {
-			bufq_move(to, from, part);
-		}
-		n -= part;
-	}
-}
-
 static int
 send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t n,
     nghttp2_data_source *source, void *arg)
@@ -327,7 +300,7 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
 	bufq_put(&s->out, head, FRAME_HEAD);
-	move_out(&s->out, &e->out, n);
+	h2_move_out(&s->out, &e->out, n);
 	e->x.sent += FRAME_HEAD + n;
 	h2_budget_bytes(s, n);
 	if (e->wtimer.at != 0 && e->out.len == 0 && !e->finishing)
@@ -399,38 +372,6 @@ callbacks(void)
 	return cb;
 }
 
-/*
- * Memory that does not run out before all other does: when nghttp2 had none for a response it took the request for
- * answered, and the client waited.
- */
-static void *
-ng_alloc(size_t n, void *arg)
-{
-	(void)arg;
-	return mem_alloc(n);
-}
-
-static void *
-ng_zalloc(size_t n, size_t size, void *arg)
-{
-	(void)arg;
-	return size == 0 || n <= SIZE_MAX / size ? mem_zalloc(n * size) : NULL;
-}
-
-static void *
-ng_realloc(void *p, size_t n, void *arg)
-{
-	(void)arg;
-	return mem_realloc(p, 0, n);
-}
-
-static void
-ng_free(void *p, void *arg)
-{
-	(void)arg;
-	mem_free(p);
-}
-
 static nghttp2_option *
 options(void)
 {
@@ -452,7 +393,6 @@ options(void)
 int
 h2_session_new(struct h2_server *s)
 {
-	nghttp2_mem mem = { NULL, ng_alloc, ng_free, ng_zalloc, ng_realloc };
 	nghttp2_settings_entry v[] = {
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)s->conf->streams },
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)s->conf->preread },
@@ -460,7 +400,7 @@ h2_session_new(struct h2_server *s)
 	};
 
 	if (callbacks() == NULL || options() == NULL ||
-	    nghttp2_session_server_new3(&s->ng, callbacks(), s, options(), &mem) != 0)
+	    nghttp2_session_server_new3(&s->ng, callbacks(), s, options(), h2_memory()) != 0)
 		return WEIR_FAIL;
 	if (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, v, WEIR_COUNT(v)) == 0 &&
 	    nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW) == 0)

@@ -1,0 +1,57 @@
+/*
+ * memory.c - what both sides give nghttp2, and how bytes go into a connection's queue.
+ */
+#include "core/base/mem.h"
+#include "http/h2/memory.h"
+
+static void *
+ng_alloc(size_t n, void *arg)
+{
+	(void)arg;
+	return mem_alloc(n);
+}
+
+static void *
+ng_zalloc(size_t n, size_t size, void *arg)
+{
+	(void)arg;
+	return size == 0 || n <= SIZE_MAX / size ? mem_zalloc(n * size) : NULL;
+}
+
+static void *
+ng_realloc(void *p, size_t n, void *arg)
+{
+	(void)arg;
+	return mem_realloc(p, 0, n);
+}
+
+static void
+ng_free(void *p, void *arg)
+{
+	(void)arg;
+	mem_free(p);
+}
+
+nghttp2_mem *
+h2_memory(void)
+{
+	static nghttp2_mem mem = { NULL, ng_alloc, ng_free, ng_zalloc, ng_realloc };
+
+	return &mem;
+}
+
+void
+h2_move_out(struct weir_bufq *to, struct weir_bufq *from, uint64_t n)
+{
+	while (n != 0) {
+		uint64_t part = WEIR_MIN(n, from->head->len);
+
+		if (from->head->seg->kind == SEG_IS_VIEW) {
+			bufq_put(to, bufq_first(from).p, (size_t)part);
+			bufq_drop(from, part);
+		} else {
+			bufq_move(to, from, part);
+		}
+		n -= part;
+	}
+}

@@ -1,0 +1,22 @@
+/*
+ * memory.h - what both sides give nghttp2, and how bytes go into a connection's queue.
+ */
+#ifndef WEIR_HTTP_H2_MEMORY_H
+#define WEIR_HTTP_H2_MEMORY_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "core/io/bufq.h"
+
+/*
+ * Memory that does not run out before all other does: when nghttp2 had none for a response it took the request for
+ * answered, and the client waited.
+ */
+nghttp2_mem *h2_memory(void);
+/*
+ * Into the connection's queue, which outlives the exchange: what only refers to the memory of somebody
+ * else is copied.
+ */
+void	h2_move_out(struct weir_bufq *to, struct weir_bufq *from, uint64_t n);
+
+#endif
