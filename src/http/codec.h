@@ -111,6 +111,9 @@ struct weir_xchg {
 	 */
 	struct weir_task	*end;
 	/* client side */
+	bool			 untouched;	/* when it is gone: the peer did nothing of the request (RFC 9113, 8.7),
+						   so anybody may have it, whatever its method is */
+	uint64_t		 came;		/* bytes that came on the wire for it, as far as the version can tell */
 	struct weir_head_limits {
 		uint32_t	 line, total, fields;
 	}			 limits;	/* of a response head; set by the owner before head() */
@@ -148,11 +151,12 @@ struct weir_serve {
 	void		*owner;
 };
 
-/* A live connection to an upstream, with room for one exchange (h1) or many. */
+/* A live connection to an upstream, with room for one exchange (h1) or many (h2). */
 struct weir_link;
 
 struct weir_codec {
 	const char	*name, *alpn;
+	bool		 many;		/* a link carries many exchanges at a time */
 	/* Serve a connection. */
 	void		(*serve)(struct weir_conn *, const struct weir_serve *);
 	/* Make a link of a connection that was dialled; it owns the connection. */
@@ -177,11 +181,13 @@ struct weir_link {
 	const struct weir_codec	*codec;
 	struct weir_conn	*conn;
 	unsigned		 requests;	/* exchanges so far */
+	unsigned		 open, room;	/* of a codec with many: exchanges now, and how many more there may be */
 	uint64_t		 kind;		/* of whoever keeps it: links of different kinds cannot stand in for each other */
 	uint64_t		 idle_since_ms;
 	/*
 	 * The loan of an exchange has ended (after its release) with the link idle and fit for another, or
-	 * dead (then codec->end() is the only thing to do); or an idle link died.
+	 * dead (then codec->end() is the only thing to do); or an idle link died.  A link with many exchanges
+	 * that dies has no room from then on; each of its exchanges is told.
 	 */
 	void			(*on_state)(struct weir_link *);
 	struct weir_list	 node;		/* of whoever keeps it */

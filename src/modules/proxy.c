@@ -531,7 +531,9 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	return WEIR_OK;
 }
 
-static const struct weir_choice versions[] = { { "1.0", 0x100 }, { "1.1", 0x101 }, { NULL, 0 } };
+static const struct weir_choice versions[] = {
+	{ "1.0", 0x100 }, { "1.1", 0x101 }, { "2", 0x200 }, { NULL, 0 }
+};
 
 static const struct weir_choice nexts[] = {
 	{ "error", NEXT_ERROR }, { "timeout", NEXT_TIMEOUT }, { "invalid_header", NEXT_INVALID },
@@ -571,7 +573,11 @@ static const struct weir_cmd cmds[] = {
 	  "of an upstream group. With a URI part, it replaces the prefix that the location matched; without one, the "
 	  "request's URI is passed as the client sent it. May contain variables." },
 	{ "proxy_http_version", IN_HTTP_ANY, CONF_ENUM, UP(http_version), .def = "1.1", .choices = versions,
-	  .doc = "The version of HTTP spoken to the upstream." },
+	  .doc = "The version of HTTP spoken to the upstream. 2: many requests share a connection; https:// upstreams "
+	  "must choose \"h2\" by ALPN, others are taken to speak it." },
+	{ "proxy_http2_max_streams", IN_HTTP_ANY, CONF_INT, UP(http2_streams), .def = "128", .min = 1, .max = 65535,
+	  .doc = "How many requests at a time go over one connection of HTTP/2 to an upstream, if it allows so many; "
+	  "further ones get another connection." },
 	{ "proxy_set_header", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 2, .args_max = 2, .set = set_header,
 	  .flags = CONF_MULTI, .args = "field value",
 	  .doc = "Sets or, with an empty value, removes a field of the request to the upstream. Inherited only "

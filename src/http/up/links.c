@@ -3,7 +3,7 @@
  *
  * Each peer has a stack of idle links, each group a list of all of its idle links in
  * order of return, whose oldest gives way when there are too many.  One timer serves a group: it
- * looks at the oldest.
+ * looks at the oldest.  Links that carry many exchanges are in a second list while they have some.
  */
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -12,6 +12,7 @@
 
 struct weir_links {			/* of a group; peers point at it */
 	struct weir_list idle;		/* newest first */
+	struct weir_list busy;		/* of codecs with many, newest first */
 	unsigned	 n;
 	struct weir_group *group;
 	struct weir_timer timer;
@@ -62,6 +63,7 @@ links_of(struct weir_group *g)
 		return ls;
 	ls = mem_zalloc(sizeof *ls);
 	list_init(&ls->idle);
+	list_init(&ls->busy);
 	ls->group = g;
 	timer_init(&ls->timer, on_timer);
 	list_append(&all, &ls->all);
@@ -78,27 +80,69 @@ on_idle_state(struct weir_link *l)
 		end(l);
 }
 
+/* May it serve one more request to this peer? */
+static bool
+is_fit(const struct weir_link *l, const struct weir_group *g, const struct weir_peer *p,
+    const struct weir_links_want *w)
+{
+	if (l->kind != w->kind || l->codec != w->codec || (g->n > 1 && !addr_eq(&l->conn->peer, &p->addr)))
+		return false;
+	return !w->codec->many || (l->room != 0 && l->open < w->most);
+}
+
+/* Has it served as much, or lived as long, as the group lets it? */
+static bool
+is_worn(const struct weir_link *l, const struct weir_group *g)
+{
+	return l->requests >= g->keepalive_requests || weir_now_ms - l->conn->began_ms > g->keepalive_time_ms;
+}
+
+static struct weir_link *
+take_shared(struct weir_links *ls, struct weir_group *g, struct weir_peer *p, const struct weir_links_want *w)
+{
+	struct weir_list *at;
+
+	list_each(at, &ls->busy) {
+		struct weir_link *l = WEIR_OF(at, struct weir_link, node);
+
+		if (is_fit(l, g, p, w) && !is_worn(l, g))
+			return l;
+	}
+	return NULL;
+}
+
 struct weir_link *
-links_take(struct weir_group *g, struct weir_peer *p, uint64_t kind)
+links_take(struct weir_group *g, struct weir_peer *p, const struct weir_links_want *w)
 {
 	struct weir_links *ls = p->links;
 	struct weir_list *at;
+	struct weir_link *l;
 
 	if (ls == NULL)
 		return NULL;
+	if (w->codec->many && (l = take_shared(ls, g, p, w)) != NULL)
+		return l;
 	list_each(at, &ls->idle) {
-		struct weir_link *l = WEIR_OF(at, struct weir_link, node);
-
-		if (l->kind != kind || (g->n > 1 && !addr_eq(&l->conn->peer, &p->addr)))
+		l = WEIR_OF(at, struct weir_link, node);
+		if (!is_fit(l, g, p, w))
 			continue;
 		list_remove(&l->node);
 		l->keeper = NULL;
 		l->on_state = NULL;
 		ls->n--;
 		n_idle--;
+		if (w->codec->many)
+			list_push(&ls->busy, &l->node);
 		return l;
 	}
 	return NULL;
+}
+
+void
+links_share(struct weir_link *l, struct weir_group *g)
+{
+	if (!g->brief && g->keepalive != 0 && !weir_retiring)
+		list_push(&links_of(g)->busy, &l->node);
 }
 
 void
@@ -107,9 +151,9 @@ links_return(struct weir_link *l, struct weir_group *g, struct weir_peer *p, boo
 	struct weir_links *ls;
 
 	(void)p;
-	if (l->state != LINK_IDLE || !keep || weir_retiring || g->keepalive == 0 ||
-	    l->requests >= g->keepalive_requests ||
-	    weir_now_ms - l->conn->began_ms > g->keepalive_time_ms) {
+	if (l->open != 0)
+		return;
+	if (l->state != LINK_IDLE || !keep || weir_retiring || g->keepalive == 0 || is_worn(l, g)) {
 		l->keeper = NULL;
 		l->codec->end(l);
 		return;
@@ -117,6 +161,7 @@ links_return(struct weir_link *l, struct weir_group *g, struct weir_peer *p, boo
 	ls = links_of(g);
 	l->keeper = ls;
 	l->on_state = on_idle_state;
+	list_remove(&l->node);		/* of those in use */
 	list_push(&ls->idle, &l->node);
 	ls->n++;
 	n_idle++;

@@ -116,10 +116,11 @@ put_body_length(struct weir_up *u)
 	}
 }
 
-static bool
-forwards_upgrade(const struct weir_up *u)
+/* HTTP/1.0 has no upgrades, and HTTP/2 none any more (RFC 9113, 8.6). */
+bool
+up_upgrades(const struct weir_up *u)
 {
-	return u->p->websocket && (u->r->msg->flags & MSG_UPGRADE) && u->p->http_version != 0x100;
+	return u->p->websocket && (u->r->msg->flags & MSG_UPGRADE) && u->p->http_version == 0x101;
 }
 
 static void
@@ -158,7 +159,7 @@ up_make_head(struct weir_up *u)
 		put_client_headers(u);
 	put_forwarded(u);
 	put_early(u);
-	if (forwards_upgrade(u)) {
+	if (up_upgrades(u)) {
 		struct weir_field *up = fields_known(&r->msg->fields, H_UPGRADE);
 
 		if (up != NULL && fields_known(&m->fields, H_UPGRADE) == NULL)

@@ -256,7 +256,7 @@ up_take_head(struct weir_up *u)
 	}
 	copy_fields(u);
 	r->allow_ranges = u->p->force_ranges;
-	if (u->p->pass_trailers && (m->flags & MSG_CHUNKED))
+	if (u->p->pass_trailers && ((m->flags & MSG_CHUNKED) || (m->version >= 0x200 && !u->x->in_eof)))
 		r->late_trailers = true;
 	return false;
 }

@@ -78,8 +78,7 @@ void
 up_send(struct weir_up *u)
 {
 	struct weir_req *r = u->r;
-	bool upgrade = u->p->websocket && (r->msg->flags & MSG_UPGRADE) && u->p->http_version != 0x100;
-	unsigned flags = upgrade ? HEAD_TUNNEL : 0;
+	unsigned flags = up_upgrades(u) ? HEAD_TUNNEL : 0;
 	struct weir_src *body = body_source(u);
 
 	req_doing(r, "sending request to upstream");

@@ -14,6 +14,7 @@
 #include "core/io/rate.h"
 #include "core/peer/tls_conf.h"
 #include "http/h1/h1.h"
+#include "http/h2/h2.h"
 #include "http/up/up.h"
 
 enum { LEAVE_GRACE_MS = 500 };	/* a client that only half-closed gets its answer if it comes soon */
@@ -31,6 +32,19 @@ static bool
 shows(const struct weir_up *u)
 {
 	return u->secure && u->tls.shown != NULL;
+}
+
+/* May others use the connections of this request, and this request theirs? */
+static bool
+shares(const struct weir_up *u)
+{
+	return u->dial_opts.bind == NULL && !shows(u);
+}
+
+const struct weir_codec *
+up_codec(const struct weir_up_params *p)
+{
+	return p->http_version >= 0x200 ? &h2_client_codec : &h1_codec;
 }
 
 /* ---- letting go ---- */
@@ -68,8 +82,8 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 		a->response_ms = weir_now_ms - u->attempt_ms;
 		if (u->x != NULL) {
 			a->length = u->x->received;
-			a->received = u->x->conn->tcp.got - u->got_before;
-			a->sent = u->x->conn->tcp.put - u->put_before;
+			a->received = link->codec->many ? u->x->came : u->x->conn->tcp.got - u->got_before;
+			a->sent = link->codec->many ? u->x->sent : u->x->conn->tcp.put - u->put_before;
 		}
 	}
 	if (link != NULL) {
@@ -85,7 +99,7 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 			xchg_release(x);
 		}
 		/* what is bound to an address or a certificate of its own must not serve those who asked for another */
-		links_return(link, u->pick.group, peer, u->dial_opts.bind == NULL && !shows(u));
+		links_return(link, u->pick.group, peer, shares(u));
 	}
 	pick_done(&u->pick, outcome);
 }
@@ -132,6 +146,7 @@ void
 up_failed(struct weir_up *u, enum up_failure how, const char *why)
 {
 	bool stale = u->reused && how == UP_ERROR && u->x != NULL && u->x->received == 0 && !u->responded;
+	bool untouched = u->x != NULL && u->x->untouched && !u->responded;
 
 	if (u->ended)
 		return;
@@ -145,7 +160,9 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		log_errorx(&u->r->s.log, "%s", why);
 	if (u->attempts.n != 0 && attempt(u)->status == 0)
 		attempt(u)->status = status_of(how);	/* as nginx has it in $upstream_status */
-	up_let_go(u, stale ? WENT_NOWHERE : WENT_BADLY);
+	up_let_go(u, stale || untouched ? WENT_NOWHERE : WENT_BADLY);
+	if (untouched)
+		u->sent_any = false;
 	if (u->r->body_refused) {
 		up_give_up(u, 413);
 		return;
@@ -154,7 +171,7 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 	 * A kept connection that the upstream closed before it saw the request says nothing about the
 	 * upstream: the same request goes out again, if it may be sent twice (RFC 9110, 9.2.2).
 	 */
-	if (stale && up_may_send_again(u, NEXT_ERROR) && u->tries <= pick_most(&u->pick)) {
+	if ((stale || untouched) && up_may_send_again(u, NEXT_ERROR) && u->tries <= pick_most(&u->pick)) {
 		for (unsigned i = 0; i < (u->pick.group->n + 63) / 64; i++)
 			u->pick.tried[i] = 0;
 		u->no_reuse = true;
@@ -470,9 +487,16 @@ use_link(struct weir_up *u, struct weir_link *link)
 static void
 make_link(struct weir_up *u, struct weir_conn *c, uint64_t kind)
 {
-	struct weir_link *link = h1_codec.link(c);
+	const struct weir_codec *codec = up_codec(u->p);
+	struct weir_link *link = codec->link(c);
 
+	if (link == NULL) {
+		up_failed(u, UP_ERROR, "no memory for a connection to the upstream");
+		return;
+	}
 	link->kind = kind;
+	if (codec->many && shares(u))
+		links_share(link, u->pick.group);
 	use_link(u, link);
 }
 
@@ -480,7 +504,7 @@ make_link(struct weir_up *u, struct weir_conn *c, uint64_t kind)
 static bool
 secure_how(struct weir_up *u)
 {
-	u->tls = (struct weir_tls_connect){ .alpn = "http/1.1", .log = &u->r->s.log,
+	u->tls = (struct weir_tls_connect){ .alpn = up_codec(u->p)->alpn, .log = &u->r->s.log,
 	    .timeout_ms = u->p->connect_ms };
 	if (!peer_tls(&u->r->s, u->p->tls, u->pick.peer, u->host, &u->tls))
 		return false;
@@ -511,6 +535,11 @@ on_secured(struct weir_conn *c, enum weir_tls_end how)
 			up_failed(u, UP_TIMEOUT, "upstream timed out (110: Connection timed out)");
 		else
 			up_failed(u, UP_ERROR, NULL);	/* why was said */
+		return;
+	}
+	if (up_codec(u->p) == &h2_client_codec && !str_eq(tls_alpn(c), STR("h2"))) {
+		conn_abort(c);
+		up_failed(u, UP_ERROR, "upstream does not speak HTTP/2: it did not choose \"h2\" by ALPN");
 		return;
 	}
 	make_link(u, c, peer_tls_kind(&u->tls));
@@ -550,9 +579,10 @@ on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 static struct weir_link *
 take_link(struct weir_up *u, struct weir_peer *peer)
 {
-	if (u->dial_opts.bind != NULL || u->no_reuse || shows(u))
-		return NULL;
-	return links_take(u->pick.group, peer, u->secure ? peer_tls_kind(&u->tls) : 0);
+	struct weir_links_want want = { .codec = up_codec(u->p), .most = (unsigned)u->p->http2_streams,
+		.kind = u->secure ? peer_tls_kind(&u->tls) : 0 };
+
+	return shares(u) && !u->no_reuse ? links_take(u->pick.group, peer, &want) : NULL;
 }
 
 static void

@@ -107,7 +107,8 @@ struct weir_up_params {
 	bool		 pass_request_headers, pass_request_body, pass_trailers, websocket;
 	bool		 socket_keepalive;
 	uint64_t	 rcvbuf, sndbuf;	/* 0: the kernel's */
-	int		 http_version;		/* 0x100, 0x101 */
+	int		 http_version;		/* 0x100, 0x101, 0x200: which codec, see up_codec() */
+	uint64_t	 http2_streams;		/* requests at a time on a connection of HTTP/2 */
 	uint64_t	 buffer_size;		/* of a response head */
 	uint64_t	 buffers_n, buffers_size;
 	uint64_t	 max_temp_file;
@@ -192,6 +193,8 @@ enum weir_next up_start(struct weir_req *, const struct weir_up_params *, struct
 
 /* request.c: fills up->head. */
 void	up_make_head(struct weir_up *);
+/* Is the client's wish to upgrade the connection passed on? */
+bool	up_upgrades(const struct weir_up *);
 /* forwarded.c: the value of the field. */
 struct weir_str up_forwarded(struct weir_req *, const struct weir_up_params *);
 /* response.c: from up->x->msg to the request's rsp; true when it went elsewhere (X-Accel-Redirect, an error page). */
@@ -215,7 +218,9 @@ bool	up_may_send_again(const struct weir_up *, unsigned bit);	/* to whomever */
 bool	up_may_retry(const struct weir_up *, unsigned bit);		/* and is there anybody else? */
 /* send.c: head and body, over u->x; how that goes is heard by way of up_failed() and the exchange's notices. */
 void	up_send(struct weir_up *);
-/* up.c; `why` NULL: it was logged already. */
+/* up.c: who speaks the version that the params want. */
+const struct weir_codec *up_codec(const struct weir_up_params *);
+/* `why` NULL: it was logged already. */
 void	up_failed(struct weir_up *, enum up_failure, const char *why);
 /* The exchange is over; the outcome is about the peer.  The link goes back to the others if it is fit for them. */
 void	up_let_go(struct weir_up *, enum weir_outcome);

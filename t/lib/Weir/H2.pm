@@ -19,6 +19,14 @@ package Weir::H2;
 #	$h->eof					waits for the end of the connection
 #	$h->credit(0)				from now on windows are not opened by response()
 #
+# The other side, for origins:
+#	my $h = Weir::H2->server($c, settings => [3 => 10]);	# takes the preface, sends settings; undef: none came
+#	my $q = $h->read_request;	# { sid, fields => {}, list => [], body, trailers }, whole; undef at the end
+#	my $q = $h->read_head;		# as soon as its head is here: body holds what has come, `end` says whether that is all
+#	$h->respond(SID, STATUS, [NAME => VALUE ...], BODY, %opt)	# more => 1: no end; trailers => [...]
+#	$h->fields(SID, [NAME => VALUE ...], END)			# one HEADERS frame, whatever is in it
+#	$h->quiet(1)			# SETTINGS and PING are answered no more
+#
 # Types: DATA 0, HEADERS 1, PRIORITY 2, RST_STREAM 3, SETTINGS 4, PING 6, GOAWAY 7, WINDOW_UPDATE 8,
 # CONTINUATION 9.
 
@@ -85,6 +93,16 @@ sub new
 	$conn->send(PREFACE);
 	return $self if $opt{raw};
 	$self->settings(@{ $opt{settings} // [] });
+	return $self;
+}
+
+sub server
+{
+	my ($class, $conn, %opt) = @_;
+	my $self = bless { c => $conn, buf => '', next => 2, table => [], credit => 1, settings => {},
+	    window => 65535, goaways => [], q => {}, quiet => $opt{quiet} }, $class;
+	$self->fill(24, time + 10) && substr($self->{buf}, 0, 24, '') eq PREFACE or return;
+	$self->settings(@{ $opt{settings} // [] }) unless $opt{raw};
 	return $self;
 }
 
@@ -262,9 +280,9 @@ sub read_frame
 	if ($type == 4 && !($flags & 1)) {
 		my @s = unpack '(nN)*', $f->{payload};
 		%{ $self->{settings} } = (%{ $self->{settings} }, @s);
-		$self->frame(4, 1, 0);
+		$self->frame(4, 1, 0) unless $self->{quiet};
 	} elsif ($type == 6 && !($flags & 1)) {
-		$self->frame(6, 1, 0, $f->{payload});
+		$self->frame(6, 1, 0, $f->{payload}) unless $self->{quiet};
 	} elsif ($type == 1 || $type == 9) {
 		$self->{block} = ($type == 1 ? '' : $self->{block}) . $f->{payload};
 		$f->{fields} = $self->decode($self->{block}) if $flags & 4;
@@ -333,6 +351,63 @@ sub eof
 	my ($self, $seconds) = @_;
 	$self->read_until(sub { 0 }, $seconds);
 	return $self->{ended} ? 1 : 0;
+}
+
+sub quiet { $_[0]{quiet} = $_[1] }
+
+# Takes one frame in; the request that it belongs to.
+sub take
+{
+	my ($self, $seconds) = @_;
+	my $f = $self->read_frame($seconds) or return;
+	return {} if !$f->{sid} || ($f->{type} != 0 && $f->{type} != 3 && !$f->{fields});
+	my $q = $self->{q}{ $f->{sid} } //= { sid => $f->{sid}, body => '' };
+	if ($f->{type} == 3) {
+		$q->{rst} = unpack 'N', $f->{payload};
+	} elsif ($f->{type} == 0) {
+		$q->{body} .= $f->{payload};
+	} elsif ($q->{list}) {
+		$q->{trailers} = { @{ $f->{fields} } };
+	} else {
+		$q->{list} = $f->{fields};
+		$q->{fields} = { @{ $f->{fields} } };
+		$self->{began}{ $f->{sid} } = $f->{flags} & 1;	# for what a CONTINUATION ends
+	}
+	$q->{end} = 1 if $f->{flags} & 1 && $f->{type} <= 1 || $f->{type} == 9 && $self->{began}{ $f->{sid} };
+	return $q;
+}
+
+# The first request that has `what` and was not given before.
+sub next_with
+{
+	my ($self, $what, $seconds) = @_;
+	my $end = time + ($seconds // 10);
+	for (;;) {
+		my ($q) = sort { $a->{sid} <=> $b->{sid} } grep { $_->{$what} && !$_->{given} } values %{ $self->{q} };
+		if ($q) {
+			$q->{given} = 1;
+			return $q;
+		}
+		return unless time < $end && $self->take($end - time);
+	}
+}
+
+sub read_request { $_[0]->next_with('end', $_[1]) }
+sub read_head { $_[0]->next_with('list', $_[1]) }
+
+sub fields
+{
+	my ($self, $sid, $fields, $end) = @_;
+	return $self->frame(1, 4 | ($end ? 1 : 0), $sid, $self->block(@$fields));
+}
+
+sub respond
+{
+	my ($self, $sid, $status, $fields, $body, %opt) = @_;
+	my $open = $opt{more} || $opt{trailers};
+	$self->fields($sid, [':status' => $status, @{ $fields // [] }], !defined $body && !$open);
+	$self->data($sid, $body, !$open) if defined $body;
+	$self->fields($sid, $opt{trailers}, 1) if $opt{trailers};
 }
 
 1;
