@@ -271,6 +271,26 @@ example 'maintenance' => sub {
 	$_[0]->write('srv/www/maintenance/page.html', 'back soon');
 };
 
+example 'http-to-https' => sub {
+	my ($w) = @_;
+	my $r = $w->get('/a?b', Host => 'www.example.com');
+
+	is $r->status . ' ' . $r->header('Location'), '308 https://www.example.com/a?b', 'to https';
+	is $w->get('/', Host => 'evil.example')->status, 400, 'but nowhere else';
+	is $w->get('/.well-known/acme-challenge/x')->body, 'proof', 'proofs need no TLS';
+	$r = $w->request('GET', '/', [], undef, port => 2);
+	is $r->header('X-Frame-Options'), 'DENY', 'fields for browsers';
+	is $r->header('Strict-Transport-Security'), undef, 'HSTS not without TLS';
+	is $r->header('Cross-Origin-Embedder-Policy'), undef, 'one is left out';
+	like $r->header('Content-Security-Policy'), qr/default-src/, 'one is added';
+	$r = $w->request('GET', '/pictures/p.png', [], undef, port => 2);
+	is $r->header('Cross-Origin-Resource-Policy') . $r->body, 'cross-originpicture', 'others in a location';
+}, before => sub {
+	$_[0]->write('srv/www/acme/.well-known/acme-challenge/x', 'proof');
+	$_[0]->write('srv/www/site/index.html', 'home');
+	$_[0]->write('srv/www/site/pictures/p.png', 'picture');
+};
+
 example 'large-uploads' => sub {
 	my ($w) = @_;
 	my $mb = 'x' x (3 << 20);

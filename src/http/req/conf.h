@@ -147,6 +147,12 @@ const struct weir_tls_ctx *route_tls_of(const struct weir_listen *, const struct
  */
 struct weir_http_server *route_server(struct weir_listen *, struct weir_sess *, struct weir_str host);
 /*
+ * Is the host (as route_server() has it) a name that some server was given, on this address or on any with TLS?  That TLS
+ * counts has to be said while binding, of a scope in http, by route_want_tls_names().
+ */
+bool	route_knows(const struct weir_listen *, const struct weir_http_server *, struct weir_str host);
+void	route_want_tls_names(const struct weir_scope *);
+/*
  * WEIR_OK and *found, which may be NULL (server level).  ROUTE_SLASH: *found is a location "/dir/" with
  * auto_redirect and the path is "/dir": answer 301 with a slash added, in that location.
  * WEIR_FAIL: a regex gave up (500).

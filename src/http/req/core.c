@@ -41,6 +41,22 @@ check_dual_stack(struct weir_conf *cf)
 	return rc;
 }
 
+/* What clients can be sent to by https. */
+static void
+add_tls_names(struct weir_conf *cf, struct weir_http_main *h)
+{
+	names_init(&h->tls_names, cf->pool);
+	for (unsigned i = 0; i < h->n; i++)
+		for (const struct weir_http_listen *l = h->v[i]->listens; l != NULL; l = l->next) {
+			if (!(l->protocols & LISTEN_SSL))
+				continue;
+			for (unsigned k = 0; k < h->v[i]->n_names; k++)
+				if (h->v[i]->names[k].name.n != 0 && names_add(&h->tls_names, &h->v[i]->names[k], h->v[i]) != WEIR_OK)
+					continue;	/* another server has it, too */
+			break;
+		}
+}
+
 static int
 set_http(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
@@ -56,6 +72,8 @@ set_http(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node,
 	vars_now = NULL;
 	if (h->scope == NULL || rc != WEIR_OK || listen_check(cf) != WEIR_OK)
 		return WEIR_FAIL;
+	if (h->want_tls_names)
+		add_tls_names(cf, h);
 	cycle_temp_dir(cf, ((struct weir_http_conf *)conf_of(h->scope, &http_module))->body_temp_path);
 	return check_dual_stack(cf);
 }

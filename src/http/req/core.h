@@ -43,6 +43,8 @@ struct weir_http_main {			/* the http block */
 	struct weir_scope *scope;
 	struct weir_vars *vars;
 	struct weir_http_server **v;	/* in order of writing */
+	bool		 want_tls_names;
+	struct weir_names tls_names;	/* of all servers on addresses with TLS, when somebody wants them */
 	unsigned	 n, room;
 };
 

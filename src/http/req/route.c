@@ -41,6 +41,32 @@ route_server(struct weir_listen *l, struct weir_sess *s, struct weir_str host)
 	}
 }
 
+static struct weir_http_main *
+main_of(const struct weir_scope *s)
+{
+	while (s->in != IN_HTTP)
+		s = s->parent;
+	return s->owner;
+}
+
+void
+route_want_tls_names(const struct weir_scope *s)
+{
+	main_of(s)->want_tls_names = true;
+}
+
+bool
+route_knows(const struct weir_listen *l, const struct weir_http_server *server, struct weir_str host)
+{
+	const struct weir_http_main	*h = main_of(server->scope);
+	struct weir_http_server		*found;
+
+	if (host.n == 0)
+		return false;
+	return names_find(&addr_of(l)->names, NULL, host, &found) == WEIR_OK ||
+	    (h->want_tls_names && names_find(&h->tls_names, NULL, host, &found) == WEIR_OK);
+}
+
 bool
 route_http2(const struct weir_listen *l)
 {
