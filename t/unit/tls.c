@@ -235,8 +235,11 @@ test_wrong_groups(void **state)
 		assert_null(context(wrong[i], TLS_V1_3, false));
 		assert_int_equal(cf.errors, before + 1);
 	}
-	assert_true(group_is_pq("X25519MLKEM768") && group_is_pq("MLKEM512"));
-	assert_false(group_is_pq("x25519") || group_is_pq(NULL));
+	assert_int_equal(group_level("X25519MLKEM768"), 3);
+	assert_int_equal(group_level("MLKEM512"), 1);
+	assert_int_equal(group_level("SecP384r1MLKEM1024"), 5);
+	assert_int_equal(group_level("x25519"), 0);
+	assert_int_equal(group_level(NULL), 0);
 }
 
 /* Who has no ML-KEM is refused by the alert for it, or has nothing else (S-123). */
@@ -254,24 +257,33 @@ refused(const char *theirs, int version)
 static void
 test_policy(void **state)
 {
-	static const struct { enum weir_tls_pqc policy; const char *from, *to; } rows[] = {
-		{ PQC_PREFER, "P-256:X25519MLKEM768", "P-256:X25519MLKEM768" },
-		{ PQC_REQUIRE, "P-256:X25519MLKEM768", "X25519MLKEM768" },
-		{ PQC_REQUIRE, "X25519:*MLKEM768/P-256/?SecP256r1MLKEM768:P-384", "*MLKEM768/?SecP256r1MLKEM768" },
-		{ PQC_REQUIRE, "MLKEM512:X25519:MLKEM768", "MLKEM512:MLKEM768" },
-		{ PQC_OFF, "X25519MLKEM768/X25519:P-256", "X25519:P-256" },
-		{ PQC_OFF, "X25519/X25519MLKEM768/P-256", "X25519/P-256" },
-		{ PQC_OFF, "auto", "X25519:P-256:P-384" },
-		{ PQC_REQUIRE, "X25519:P-256", NULL },
-		{ PQC_OFF, "MLKEM768", NULL },
-		{ PQC_REQUIRE, "DEFAULT", NULL },
-		{ PQC_OFF, "kyber768", NULL },
+	static const struct { enum weir_tls_pqc policy; const char *from, *to; unsigned level, status; } rows[] = {
+		{ PQC_PREFER, "P-256:X25519MLKEM768", "P-256:X25519MLKEM768", 0, 0 },
+		{ PQC_PREFER, "P-256/MLKEM512:X25519MLKEM768/MLKEM1024:P-384", "P-256/X25519MLKEM768/MLKEM1024:P-384", 3, 0 },
+		{ PQC_PREFER, "auto", "SecP384r1MLKEM1024/X25519:P-256:P-384", 5, 0 },
+		{ PQC_PREFER, "auto", "X25519MLKEM768/SecP256r1MLKEM768:SecP384r1MLKEM1024/X25519:P-256:P-384", 3, 0 },
+		{ PQC_PREFER, "MLKEM768:P-256", NULL, 5, 0 },
+		{ PQC_REQUIRE, "auto", "SecP384r1MLKEM1024", 4, 0 },
+		{ PQC_REQUIRE, "auto", "SecP384r1MLKEM1024/X25519:P-256:P-384", 5, 421 },
+		{ PQC_REQUIRE, "X25519:P-256", NULL, 0, 421 },
+		{ PQC_OFF, "auto", "X25519:P-256:P-384", 5, 0 },
+		{ PQC_REQUIRE, "P-256:X25519MLKEM768", "X25519MLKEM768", 0, 0 },
+		{ PQC_REQUIRE, "X25519:*MLKEM768/P-256/?SecP256r1MLKEM768:P-384", "*MLKEM768/?SecP256r1MLKEM768", 0, 0 },
+		{ PQC_REQUIRE, "MLKEM512:X25519:MLKEM768", "MLKEM512:MLKEM768", 0, 0 },
+		{ PQC_OFF, "X25519MLKEM768/X25519:P-256", "X25519:P-256", 0, 0 },
+		{ PQC_OFF, "X25519/X25519MLKEM768/P-256", "X25519/P-256", 0, 0 },
+		{ PQC_OFF, "auto", "X25519:P-256:P-384", 0, 0 },
+		{ PQC_REQUIRE, "X25519:P-256", NULL, 0, 0 },
+		{ PQC_OFF, "MLKEM768", NULL, 0, 0 },
+		{ PQC_REQUIRE, "DEFAULT", NULL, 0, 0 },
+		{ PQC_OFF, "kyber768", NULL, 0, 0 },
 	};
 
 	(void)state;
 	for (unsigned i = 0; i < WEIR_COUNT(rows); i++) {
 		struct weir_tls_word w = word(rows[i].from);
-		const char	*list = groups_list(&cf, &w, rows[i].policy);
+		struct weir_tls_opts o = { .pqc = rows[i].policy, .pqc_level = rows[i].level, .pqc_status = rows[i].status };
+		const char	*list = groups_list(&cf, &w, &o);
 
 		assert_int_equal(list != NULL, rows[i].to != NULL);
 		if (list != NULL)

@@ -16,7 +16,7 @@
 #include "core/tls/stapling.h"
 #include "core/tls/tickets.h"
 
-enum { EARLY_MAX = 16384 };
+enum { EARLY_MAX = 16384, MISDIRECTED = 421 };
 
 /* Forward secrecy and authenticated encryption, and nothing else (RFC 9325). */
 #define CIPHERS_DEFAULT	"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL:!aDSS:!aPSK"
@@ -120,11 +120,17 @@ set_verify(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_node 
 static int
 set_groups(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_tls_opts *o)
 {
-	c->groups = groups_list(cf, &o->curves, o->pqc);
+	const struct weir_tls_word *from = &o->curves;
+
+	/* said to OpenSSL it means the same, and is judged by the same rules */
+	for (unsigned i = 0; i + 1 < o->commands.n; i += 2)
+		if (str_ieq(o->commands.v[i].s, STR("Groups")) || str_ieq(o->commands.v[i].s, STR("Curves")))
+			from = &o->commands.v[i + 1];
+	c->groups = groups_list(cf, from, o);
 	if (c->groups == NULL)
 		return WEIR_FAIL;
 	if (SSL_CTX_set1_groups_list(c->ssl, c->groups) != 1)
-		return ctx_error(cf, &o->curves, "cannot use the groups");
+		return ctx_error(cf, from, "cannot use the groups");
 	return WEIR_OK;
 }
 
@@ -176,18 +182,23 @@ set_policy(struct weir_conf *cf, struct weir_tls_ctx *c, const struct weir_tls_o
 	static const char dflt[] = CIPHERS_DEFAULT;
 
 	/* ML-KEM is of TLSv1.3 only: an older version would be a way around the policy */
-	bool old = (o->protocols & TLS_V1_2) && o->pqc != PQC_REQUIRE;
+	bool strict = o->pqc == PQC_REQUIRE && o->pqc_status == 0;
 
-	SSL_CTX_set_min_proto_version(c->ssl, old ? TLS1_2_VERSION : TLS1_3_VERSION);
+	SSL_CTX_set_min_proto_version(c->ssl, (o->protocols & TLS_V1_2) ? TLS1_2_VERSION : TLS1_3_VERSION);
 	SSL_CTX_set_max_proto_version(c->ssl, o->protocols & TLS_V1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
 	if (SSL_CTX_set_cipher_list(c->ssl, o->ciphers.s.n != 0 ? o->ciphers.s.p : dflt) != 1)
 		return ctx_error(cf, &o->ciphers, "OpenSSL knows no cipher of");
 	ERR_clear_error();
 	if (o->prefer_server)
 		SSL_CTX_set_options(c->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-	if (set_groups(cf, c, o) != WEIR_OK || set_dhparam(cf, c->ssl, &o->dhparam) != WEIR_OK)
+	if (set_dhparam(cf, c->ssl, &o->dhparam) != WEIR_OK || set_commands(cf, c->ssl, &o->commands) != WEIR_OK)
 		return WEIR_FAIL;
-	return set_commands(cf, c->ssl, &o->commands);
+	if (strict)
+		SSL_CTX_set_min_proto_version(c->ssl, TLS1_3_VERSION);
+	c->level = o->pqc == PQC_REQUIRE ? WEIR_MAX(o->pqc_level, 1u) : 0;
+	c->level_status = o->pqc_status != 0 ? (int)o->pqc_status : MISDIRECTED;
+	c->tell_classical = o->pqc_tell;
+	return set_groups(cf, c, o);
 }
 
 int
@@ -408,6 +419,13 @@ ctx_apply(const struct weir_tls_ctx *c, SSL *ssl)
 	SSL_set_max_early_data(ssl, SSL_CTX_get_max_early_data(c->ssl));
 	SSL_set_recv_max_early_data(ssl, SSL_CTX_get_recv_max_early_data(c->ssl));
 	return SSL_set1_groups_list(ssl, c->groups) == 1 ? WEIR_OK : WEIR_FAIL;
+}
+
+unsigned
+tls_ctx_level(const struct weir_tls_ctx *c, int *status)
+{
+	*status = c->level_status;
+	return c->level;
 }
 
 bool

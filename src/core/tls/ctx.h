@@ -39,6 +39,9 @@ struct weir_tls_opts {
 	struct weir_tls_word ciphers, curves, dhparam;
 	bool		 prefer_server;
 	enum weir_tls_pqc pqc;
+	unsigned	 pqc_level;		/* of groups with ML-KEM, at least; 0: any */
+	unsigned	 pqc_status;		/* of PQC_REQUIRE: for requests, instead of refusing handshakes; 0: no */
+	bool		 pqc_tell;		/* who has a classical one is logged */
 	enum weir_tls_verify verify;
 	int64_t		 depth;
 	struct weir_tls_word client_ca;		/* verifies, and is told to clients */
@@ -111,6 +114,8 @@ const char *tls_file_name(struct weir_pool *, const char *prefix, struct weir_st
 /* To be filled in by who serves; NULL: the context needs none. */
 struct weir_tls_dynamic *tls_ctx_dynamic(struct weir_tls_ctx *);
 
+/* What level the key exchange of its requests must have (groups.h); 0: any.  *status: if it has not. */
+unsigned tls_ctx_level(const struct weir_tls_ctx *, int *status);
 /* Refuses every handshake? */
 bool	tls_ctx_rejects(const struct weir_tls_ctx *);
 /* Does it ask clients for certificates, and what if they have none? */

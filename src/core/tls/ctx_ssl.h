@@ -14,6 +14,9 @@ struct weir_tls_ctx {
 	uint32_t	 record;	/* ssl_buffer_size */
 	enum weir_tls_verify verify;
 	bool		 reject, early;
+	unsigned	 level;		/* pqc_policy require: of the key exchange */
+	int		 level_status;
+	bool		 tell_classical;
 	struct weir_tls_dynamic *dynamic;
 };
 

@@ -67,32 +67,64 @@ next_name(struct weir_str *rest, bool *more)
 	return name;
 }
 
-static bool
-is_wanted(struct weir_conf *cf, struct weir_str name, enum weir_tls_pqc policy)
+unsigned
+group_level(const char *name)
 {
-	return policy == PQC_PREFER || group_is_pq(pool_cstr(cf->pool, name)) == (policy == PQC_REQUIRE);
+	static const struct { const char *part; unsigned level; } levels[] = {
+		{ "MLKEM512", 1 }, { "MLKEM768", 3 }, { "MLKEM1024", 5 },
+	};
+
+	for (unsigned i = 0; name != NULL && i < WEIR_COUNT(levels); i++)
+		if (strcasestr(name, levels[i].part) != NULL)
+			return levels[i].level;
+	return 0;
+}
+
+static bool
+is_wanted(const struct weir_tls_opts *o, unsigned level)
+{
+	if (level == 0)
+		return o->pqc != PQC_REQUIRE || o->pqc_status != 0;
+	return o->pqc != PQC_OFF && level >= o->pqc_level;
+}
+
+static const char *
+none_left(struct weir_conf *cf, const struct weir_tls_word *w, const struct weir_tls_opts *o)
+{
+	if (o->pqc == PQC_OFF)
+		(void)conf_error(cf, w->node, w->w, "no group is left: pqc_policy wants those without ML-KEM only");
+	else if (o->pqc_level > 1)
+		(void)conf_error(cf, w->node, w->w, "no group with ML-KEM is left: pqc_min_level wants those of level %u "
+		    "and above", o->pqc_level);
+	else
+		(void)conf_error(cf, w->node, w->w, "no group is left: pqc_policy wants those with ML-KEM only");
+	return NULL;
 }
 
 /* The list without the groups that the policy does not want, and without classes that are empty then. */
 static const char *
-filter(struct weir_conf *cf, const struct weir_tls_word *w, struct weir_str list, enum weir_tls_pqc policy)
+filter(struct weir_conf *cf, const struct weir_tls_word *w, struct weir_str list, const struct weir_tls_opts *o)
 {
 	char *to = pool_bytes(cf->pool, list.n + 1);
 	size_t n = 0;
+	bool strong = false;
 	char before = 0;
 
 	while (list.n != 0) {
 		struct weir_str part = list, name;
+		unsigned level;
 		bool more;
 
 		name = next_name(&list, &more);
+		level = group_level(pool_cstr(cf->pool, name));
 		part.n = (size_t)(name.p + name.n - part.p);
 		if (str_ieq(name, STR("DEFAULT"))) {
-			(void)conf_error(cf, w->node, w->w, "write the names of the groups: pqc_policy cannot choose "
-			    "among those of DEFAULT");
+			(void)conf_error(cf, w->node, w->w, "write the names of the groups: neither pqc_policy nor "
+			    "pqc_min_level can choose among those of DEFAULT");
 			return NULL;
 		}
-		if (is_wanted(cf, name, policy)) {
+		if (is_wanted(o, level)) {
+			strong |= level != 0;
 			if (n != 0)
 				to[n++] = before;
 			memcpy(to + n, part.p, part.n);
@@ -103,35 +135,23 @@ filter(struct weir_conf *cf, const struct weir_tls_word *w, struct weir_str list
 			before = '/';
 	}
 	to[n] = '\0';
-	if (n != 0)
-		return to;
-	(void)conf_error(cf, w->node, w->w, "no group is left: pqc_policy wants %s",
-	    policy == PQC_REQUIRE ? "those with ML-KEM only" : "those without ML-KEM only");
-	return NULL;
+	return n != 0 && (strong || o->pqc == PQC_OFF) ? to : none_left(cf, w, o);
 }
 
 const char *
-groups_list(struct weir_conf *cf, const struct weir_tls_word *w, enum weir_tls_pqc policy)
+groups_list(struct weir_conf *cf, const struct weir_tls_word *w, const struct weir_tls_opts *o)
 {
-	bool dflt = w->s.n == 0 || str_eq(w->s, STR("auto"));
-	struct weir_str list = dflt ? STR(TLS_GROUPS_DEFAULT) : w->s, rest = list;
-	SSL_CTX *probe;
+	bool dflt = w->s.n == 0 || str_eq(w->s, STR("auto")), choose = o->pqc != PQC_PREFER || o->pqc_level != 0;
+	bool all = o->pqc == PQC_REQUIRE || (choose && o->pqc != PQC_OFF);
+	struct weir_str list = !dflt ? w->s : all ? STR(TLS_GROUPS_ALL) : STR(TLS_GROUPS_DEFAULT), rest = list;
+	SSL_CTX *probe = SSL_CTX_new(TLS_method());
 	int rc = WEIR_OK;
 
-	if (dflt && policy == PQC_REQUIRE)
-		return TLS_GROUPS_PQ;
-	probe = SSL_CTX_new(TLS_method());
 	assert(probe != NULL);
 	for (bool more = !dflt; more && rc == WEIR_OK; )
 		rc = check(cf, w, probe, next_name(&rest, &more));
 	SSL_CTX_free(probe);
 	if (rc != WEIR_OK)
 		return NULL;
-	return policy == PQC_PREFER ? pool_cstr(cf->pool, list) : filter(cf, w, list, policy);
-}
-
-bool
-group_is_pq(const char *name)
-{
-	return name != NULL && strcasestr(name, "MLKEM") != NULL;
+	return choose ? filter(cf, w, list, o) : pool_cstr(cf->pool, list);
 }

@@ -10,6 +10,7 @@
 
 #include "core/base/mem.h"
 #include "core/tls/ctx_ssl.h"
+#include "core/tls/groups.h"
 #include "core/tls/layer.h"
 
 enum { NAME_MAX_ = 255, FIRST_TLS = 0x16, FIRST_SSL2 = 0x80, EARLY_MAX = 16384 };
@@ -304,6 +305,16 @@ hello_name(SSL *ssl, char *to)
 	return name_of(p, n, to);
 }
 
+/* pqc_policy log */
+static bool
+tell_classical(struct weir_tls *t, struct weir_log *log)
+{
+	if (group_level(tls_curve(t->conn)) == 0)
+		log_warnx(log, "the key exchange is classical (%s): it does not withstand quantum computers",
+		    tls_curve(t->conn));
+	return true;
+}
+
 /* For a context's SSL_CTX_set_client_hello_cb(). */
 int
 handshake_on_hello(SSL *ssl, int *alert, void *arg)
@@ -329,6 +340,8 @@ handshake_on_hello(SSL *ssl, int *alert, void *arg)
 		return SSL_CLIENT_HELLO_ERROR;
 	}
 	t->record = ctx->record;
+	if (ctx->tell_classical)
+		handshake_check(h, tell_classical);
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 

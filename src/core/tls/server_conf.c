@@ -14,7 +14,7 @@ struct ssl_conf {
 	struct weir_tls_opts	 o;
 	unsigned		 protocols;
 	int			 verify;
-	int			 pqc;
+	int64_t			 level;		/* pqc_min_level */
 	bool			 stapling;
 	struct weir_tls_word	 staple;
 	bool			 made;		/* ctx, or there is none to make */
@@ -139,6 +139,34 @@ set_protocols(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *
 	return tls_protocols(cf, node, &((struct ssl_conf *)conf)->protocols);
 }
 
+/* prefer | log | require [status=code] | off */
+static int
+set_pqc(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	static const struct { const char *word; enum weir_tls_pqc pqc; } words[] = {
+		{ "prefer", PQC_PREFER }, { "log", PQC_PREFER }, { "require", PQC_REQUIRE }, { "off", PQC_OFF },
+	};
+	struct weir_tls_opts *o = &((struct ssl_conf *)conf)->o;
+	struct weir_str value;
+	uint64_t status = 0;
+	unsigned i = 0;
+
+	(void)scope;
+	while (i < WEIR_COUNT(words) && !str_eq(node->w[1].s, str_c(words[i].word)))
+		i++;
+	if (i == WEIR_COUNT(words))
+		return conf_error(cf, node, 1, "invalid value \"%.*s\": it is prefer, log, require or off",
+		    STR_ARG(node->w[1].s));
+	if (node->n == 3 && (words[i].pqc != PQC_REQUIRE || !conf_param(node, 2, "status", &value)))
+		return conf_error(cf, node, 2, "only require has a parameter, status=code");
+	if (node->n == 3 && conf_u64(cf, node, 2, value, 400, 599, &status) != WEIR_OK)
+		return WEIR_FAIL;
+	o->pqc = words[i].pqc;
+	o->pqc_status = (unsigned)status;
+	o->pqc_tell = i == 1;
+	return WEIR_OK;
+}
+
 /* shared:name:size */
 static int
 set_shared(struct weir_conf *cf, const struct weir_node *node, unsigned w, struct weir_tls_opts *o)
@@ -252,7 +280,7 @@ tls_server_conf(struct weir_conf *cf, const struct weir_scope *scope)
 	c->made = true;
 	c->o.protocols = c->protocols;
 	c->o.verify = (enum weir_tls_verify)c->verify;
-	c->o.pqc = (enum weir_tls_pqc)c->pqc;
+	c->o.pqc_level = (unsigned)c->level;
 	c->o.dynamic = tls_has_variables(&c->o.certificates) || tls_has_variables(&c->o.keys);
 	if (c->stapling && c->staple.s.n == 0)
 		conf_warn(cf, policy_line(scope, "ssl_stapling"), 0, "weir asks no OCSP responders: nothing is stapled "
@@ -281,10 +309,6 @@ tls_ctx_of(const struct weir_scope *scope)
 static const struct weir_choice verify_words[] = {
 	{ "off", VERIFY_OFF }, { "on", VERIFY_ON }, { "optional", VERIFY_OPTIONAL },
 	{ "optional_no_ca", VERIFY_OPTIONAL_NO_CA }, { NULL, 0 }
-};
-
-static const struct weir_choice pqc_words[] = {
-	{ "prefer", PQC_PREFER }, { "require", PQC_REQUIRE }, { "off", PQC_OFF }, { NULL, 0 }
 };
 
 #define ONE_FILE(fn)	CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = (fn), .args = "file"
@@ -326,10 +350,17 @@ static const struct weir_cmd cmds[] = {
 	  .args = "groups | auto",
 	  .doc = "Groups for the key exchange, the best first, with colons between them.  auto, the default: "
 	  "X25519MLKEM768:X25519:P-256:P-384, so what is recorded today stays secret when quantum computers come." },
-	{ "pqc_policy", IN_SSL, CONF_ENUM, CONF_AT(ssl_conf, pqc), .def = "prefer", .choices = pqc_words,
+	{ "pqc_policy", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_pqc,
+	  .args = "prefer | log | require [status=code] | off",
 	  .doc = "Whether the key exchange must withstand quantum computers (ML-KEM).  prefer: as ssl_ecdh_curve says, "
-	  "which begins with X25519MLKEM768, and older clients get in.  require: handshakes without it are refused, and "
-	  "so is TLSv1.2.  off: groups with ML-KEM are left out." },
+	  "which begins with X25519MLKEM768, and older clients get in.  log: the same, and each handshake without it is logged at "
+	  "level warn.  require: handshakes without it are refused, and so is TLSv1.2; with a status (400 to 599) they "
+	  "are made, and requests get that instead of an answer.  A request that comes by a handshake with another server, which "
+	  "did not require it, gets the status or 421.  off: groups with ML-KEM are left out.  prefer is the default." },
+	{ "pqc_min_level", IN_SSL, CONF_INT, CONF_AT(ssl_conf, level), .def = "0", .max = 5,
+	  .doc = "The least level of security, by NIST's count, of groups with ML-KEM: those of ssl_ecdh_curve below it are left "
+	  "out.  MLKEM512 has 1, X25519MLKEM768, SecP256r1MLKEM768 and MLKEM768 have 3, SecP384r1MLKEM1024 and MLKEM1024 have 5.  "
+	  "Groups without ML-KEM are the matter of pqc_policy." },
 	{ "ssl_dhparam", IN_SSL, ONE_FILE(set_dhparam),
 	  .doc = "Parameters for DHE ciphers of TLSv1.2, which are not offered unless ssl_ciphers has them." },
 	{ "ssl_client_certificate", IN_SSL, ONE_FILE(set_client_ca),

@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include "core/tls/groups.h"
 #include "core/tls/server_conf.h"
 #include "http/req/secure.h"
 
@@ -52,10 +53,24 @@ is_misdirected(const struct weir_req *r, const struct weir_tls_ctx *ctx)
 	return by != ctx && (tls_ctx_verify(ctx) != VERIFY_OFF || tls_ctx_verify(by) != VERIFY_OFF);
 }
 
+/* Also where the handshake was made with another server, whose policy is another (S-123). */
+static int
+judge_exchange(const struct weir_req *r, const struct weir_tls_ctx *ctx, const char **why)
+{
+	int status;
+	unsigned level = tls_ctx_level(ctx, &status);
+
+	if (likely(level == 0) || group_level(tls_curve(r->s.conn)) >= level)
+		return 0;
+	*why = "the key exchange of its connection is weaker than pqc_policy requires";
+	return status;
+}
+
 int
 secure_judge(struct weir_req *r, const char **why)
 {
 	const struct weir_tls_ctx *ctx;
+	int status;
 
 	if (likely(!conn_is_tls(r->s.conn))) {
 		if (!(r->s.conn->flags & CONN_NOT_TLS))
@@ -68,6 +83,9 @@ secure_judge(struct weir_req *r, const char **why)
 		*why = "client attempted to request the server name different from the one that was negotiated";
 		return 421;
 	}
+	status = judge_exchange(r, ctx, why);
+	if (status != 0)
+		return status;
 	return tls_ctx_verify(ctx) != VERIFY_OFF ? judge_client(r, tls_ctx_verify(ctx), why) : 0;
 }
 

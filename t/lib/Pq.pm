@@ -1,0 +1,61 @@
+package Pq;
+
+# Pq.pm - a TLS client and certificates that know ML-KEM and ML-DSA (t/lib/pq.c), built with the libraries that weir was.
+#
+#	my $pq = Pq->new($w);
+#	$pq->cert('name', 'ML-DSA-65');			# DIR/name.key and DIR/name.crt
+#	my $r = $pq->get('name', groups => 'MLKEM768');	# options of t/lib/pq.c, and port => N
+#	$r->{group}, {protocol}, {cn}, {signature}, {reused}, {early}, {hello}
+#	$r->{error}					# it came to nothing
+#	$r->{status}, {body}, {text}			# the response
+
+use strict;
+use warnings;
+
+sub new
+{
+	my ($class, $w) = @_;
+	my $objs = $ENV{WEIR_OBJS} // 'objs';
+	my $make = $objs eq 'objs' ? 'Makefile' : "$objs/Makefile";
+	my %v;
+	open my $fh, '<', $make or die "$make: $!";
+	/^(CC|LIB_CFLAGS|LIBS) = (.*)/ and $v{$1} = $2 while <$fh>;
+	my $said = `$v{CC} -std=gnu11 -O1 -w $v{LIB_CFLAGS} -o $w->{dir}/pq t/lib/pq.c $v{LIBS} 2>&1`;
+	$? == 0 or die "cannot build t/lib/pq.c: $said";
+	return bless { w => $w, bin => $w->dir . '/pq' }, $class;
+}
+
+sub run
+{
+	my ($self, @args) = @_;
+	open my $fh, '-|', 'timeout', 60, $self->{bin}, @args or die "pq: $!";
+	local $/;
+	my $text = <$fh> // '';
+	CORE::close($fh);
+	return $text;
+}
+
+sub cert
+{
+	my ($self, $name, $algorithm) = @_;
+	my $dir = $self->{w}->dir;
+	my $said = $self->run('cert', $algorithm, $name, "$dir/$name.key", "$dir/$name.crt");
+	die "pq cert: $said" if length $said;
+	return $name;
+}
+
+sub get
+{
+	my ($self, $name, %opt) = @_;
+	my $port = $self->{w}->port(delete $opt{port} // 1);
+	my $said = $self->run('get', $port, $name, map { "$_=$opt{$_}" } sort keys %opt);
+	my ($head, $text) = split /\n\n/, $said, 2;
+	my %r = map { /^(\S+) ?(.*)$/ ? ($1, $2) : () } split /\n/, $head // '';
+	$r{text} = $text // '';
+	($r{status}) = $r{text} =~ m{^HTTP/1\.1 (\d+)};
+	(undef, $r{body}) = split /\r\n\r\n/, $r{text}, 2;
+	$r{error} = 'nothing' unless %r && (defined $r{group} || defined $r{error});
+	return \%r;
+}
+
+1;
