@@ -5,6 +5,7 @@
  */
 #include "core/base/mem.h"
 #include "core/net/proxy_protocol.h"
+#include "core/net/resolver.h"
 #include "http/h1/h1.h"
 #include "http/h2/h2.h"
 #include "http/req/req.h"
@@ -77,6 +78,15 @@ spoken(struct weir_conn *c, void *owner)
 	return STR("\x08http/1.1" "\x08http/1.0");
 }
 
+static struct weir_resolver *
+resolver_for(struct weir_conn *c, void *owner, uint64_t *timeout_ms)
+{
+	const struct weir_http_server *server = owner;
+
+	(void)c;
+	return resolver_of(server->conf, timeout_ms);
+}
+
 static void
 begin(struct weir_conn *c, bool h2)
 {
@@ -117,7 +127,7 @@ serve(struct weir_conn *c)
 		return;
 	}
 	c->on_drain = drain_handshake;
-	tls_accept(c, &(struct weir_tls_accept){ .ctx = ctx, .find = find_tls, .alpn = spoken,
+	tls_accept(c, &(struct weir_tls_accept){ .ctx = ctx, .find = find_tls, .alpn = spoken, .resolver = resolver_for,
 	    .log = log_of(c), .timeout_ms = serve_of(server)->header_ms, .done = on_tls });
 }
 

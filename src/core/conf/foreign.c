@@ -43,7 +43,6 @@ static const struct foreign {
 	{ "ssl", "ngx_http_ssl_module", "write \"ssl\" behind the address of listen instead" },
 	{ "ssl_stapling_responder ssl_stapling_verify", "ngx_http_ssl_module",
 	  "weir staples what is in ssl_stapling_file, and always checks it: leave the line out" },
-	{ "ssl_ocsp*", "ngx_http_ssl_module", "weir asks no OCSP responders: revocations come with ssl_crl" },
 	{ "ssl_ech_file $ssl_ech_*", "ngx_http_ssl_module", "weir has no keys for encrypted ClientHellos" },
 	{ "ssl_certificate_compression", "ngx_http_ssl_module",
 	  "certificates are sent as they are: leave the line out" },

@@ -310,18 +310,17 @@ static int
 get_verify(struct weir_sess *s, struct weir_str *to, const void *data)
 {
 	SSL *ssl = tls_ssl(s->conn);
-	long result;
+	const char *fault = tls_client_fault(s->conn);
 
 	(void)data;
 	if (ssl == NULL)
 		return WEIR_FAIL;
-	result = SSL_get_verify_result(ssl);
 	if (peer(s) == NULL)
 		*to = STR("NONE");
-	else if (result == X509_V_OK)
+	else if (fault == NULL)
 		*to = STR("SUCCESS");
 	else
-		*to = pool_printf(s->pool, "FAILED:%s", X509_verify_cert_error_string(result));
+		*to = pool_printf(s->pool, "FAILED:%s", fault);
 	return WEIR_OK;
 }
 

@@ -12,6 +12,7 @@
 #include "core/tls/files.h"
 #include "core/tls/groups.h"
 #include "core/tls/layer.h"
+#include "core/tls/ocsp.h"
 #include "core/tls/sess_cache.h"
 #include "core/tls/stapling.h"
 #include "core/tls/tickets.h"
@@ -358,7 +359,7 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	SSL_CTX_set_alpn_select_cb(c->ssl, handshake_on_alpn, NULL);
 	if ((o->dynamic ? dynamic_use(cf, c, o) : keys_load(cf, c->ssl, o)) != WEIR_OK ||
 	    set_policy(cf, c, o) != WEIR_OK || set_verify(cf, c, place, o) != WEIR_OK ||
-	    set_sessions(cf, c->ssl, place, o) != WEIR_OK)
+	    set_sessions(cf, c->ssl, place, o) != WEIR_OK || ocsp_use(cf, c->ssl, place, o) != WEIR_OK)
 		return NULL;
 	if (o->staple.s.n != 0 && stapling_use(cf, c->ssl, &o->staple) != WEIR_OK)
 		return NULL;

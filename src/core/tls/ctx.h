@@ -15,6 +15,8 @@ enum weir_tls_pqc { PQC_PREFER, PQC_REQUIRE, PQC_OFF };
 
 enum weir_tls_verify { VERIFY_OFF, VERIFY_ON, VERIFY_OPTIONAL, VERIFY_OPTIONAL_NO_CA };
 
+enum weir_tls_ocsp { ASK_NONE, ASK_CHAIN, ASK_LEAF };
+
 /* Where something was written, for messages. */
 struct weir_tls_word {
 	struct weir_str	 s;
@@ -49,6 +51,9 @@ struct weir_tls_opts {
 	struct weir_tls_word crl;
 	uint64_t	 record;		/* bytes of a record, at most */
 	struct weir_tls_word staple;		/* an OCSP response */
+	enum weir_tls_ocsp ocsp;		/* what responders are asked about */
+	struct weir_tls_word responder;		/* whatever certificates say */
+	struct weir_table *ocsp_cache;		/* of their answers; NULL: none */
 	bool		 tickets;
 	uint64_t	 session_ms;		/* how long a session can be resumed */
 	struct weir_table *cache;		/* where sessions are kept; NULL: nowhere that is shared */

@@ -27,6 +27,7 @@ struct weir_tls_handshake {
 	bool		 hopeless;		/* it could not even be prepared */
 	bool		 no_key;		/* our own certificate was not there; that was logged */
 	bool		 early;			/* the client may send before it is over */
+	struct weir_ocsp *ocsp;			/* it is over, but for what responders say of the client */
 };
 
 static struct weir_slab slab = WEIR_SLAB(weir_tls_handshake);
@@ -51,6 +52,8 @@ handshake_end(struct weir_tls_handshake *h)
 
 	timer_off(&h->timer);
 	task_off(&h->begin);
+	if (h->ocsp != NULL)
+		ocsp_cancel(h->ocsp);
 	src_on_ready(&tcp->io.in, NULL, NULL);
 	sink_on_ready(&tcp->io.out, NULL, NULL);
 	h->t->handshake = NULL;
@@ -156,6 +159,40 @@ take_early(struct weir_tls *t)
 }
 
 static void
+on_ocsp(void *arg, enum weir_ocsp_result result)
+{
+	struct weir_tls_handshake *h = arg;
+
+	h->ocsp = NULL;
+	h->t->ocsp = result;
+	finish(h, TLS_OK);
+}
+
+/* The handshake has succeeded. */
+static void
+succeed(struct weir_tls_handshake *h)
+{
+	struct weir_tls *t = h->t;
+	struct weir_resolver *resolver = NULL;
+	uint64_t timeout_ms = 0;
+
+	if (h->check != NULL && !h->check(t, &h->log)) {
+		finish(h, TLS_FAIL);
+		return;
+	}
+	if (h->server && h->accept.resolver != NULL)
+		resolver = h->accept.resolver(t->conn, t->owner, &timeout_ms);
+	if (h->server)
+		h->ocsp = ocsp_start(t->ssl, &h->log, resolver, timeout_ms, &t->ocsp, on_ocsp, h);
+	if (h->ocsp == NULL) {
+		finish(h, TLS_OK);
+		return;
+	}
+	src_want(&t->conn->tcp.io.in, false);
+	sink_want(&t->conn->tcp.io.out, false);
+}
+
+static void
 go_on(struct weir_tls_handshake *h)
 {
 	struct weir_fdio *tcp = &h->t->conn->tcp;
@@ -180,7 +217,7 @@ go_on(struct weir_tls_handshake *h)
 		rc = SSL_do_handshake(h->t->ssl);
 	}
 	if (rc == 1) {
-		finish(h, h->check == NULL || h->check(h->t, &h->log) ? TLS_OK : TLS_FAIL);
+		succeed(h);
 		return;
 	}
 	err = SSL_get_error(h->t->ssl, rc);
@@ -193,7 +230,10 @@ go_on(struct weir_tls_handshake *h)
 static void
 on_ready(void *arg)
 {
-	go_on(arg);
+	struct weir_tls_handshake *h = arg;
+
+	if (h->ocsp == NULL)
+		go_on(h);
 }
 
 static void

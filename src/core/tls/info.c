@@ -95,6 +95,18 @@ tls_curve(const struct weir_conn *c)
 	return name != NULL ? name : "";
 }
 
+const char *
+tls_client_fault(const struct weir_conn *c)
+{
+	const struct weir_tls *t = tls_of(c);
+	long result;
+
+	if (t == NULL || t->ssl == NULL || SSL_get0_peer_certificate(t->ssl) == NULL)
+		return NULL;
+	result = SSL_get_verify_result(t->ssl);
+	return result != X509_V_OK ? X509_verify_cert_error_string(result) : ocsp_fault(t->ocsp);
+}
+
 bool
 tls_resumed(const struct weir_conn *c)
 {

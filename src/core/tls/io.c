@@ -470,6 +470,7 @@ likeness(struct weir_layer *l, struct weir_pool *pool)
 	t->magic = of->magic;
 	t->ssl = of->ssl;
 	t->owner = of->owner;
+	t->ocsp = of->ocsp;
 	t->broken = t->closed = true;
 	SSL_up_ref(t->ssl);
 	pool_on_free(pool, let_go, t->ssl);

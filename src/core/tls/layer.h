@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 
 #include "core/base/log.h"
+#include "core/tls/ocsp.h"
 #include "core/tls/tls.h"
 
 #define WEIR_TLS_MAGIC 0x746c7331u
@@ -28,6 +29,7 @@ struct weir_tls {
 	bool			 closed;	/* our close_notify was made */
 	bool			 broken;	/* OpenSSL wants no more of it */
 	struct weir_bufq	 held;		/* what came so early that nobody read yet */
+	enum weir_ocsp_result	 ocsp;		/* of the client's certificates */
 	uint32_t		 again;		/* bytes of a record that is made and not sent */
 	uint32_t		 record;	/* so many bytes go into one */
 	void			*owner;		/* find()'s */

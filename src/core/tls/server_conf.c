@@ -5,6 +5,7 @@
  * that say nothing of their own share that of http.
  */
 #include "core/base/num.h"
+#include "core/tls/ocsp.h"
 #include "core/tls/server_conf.h"
 #include "core/tls/sess_cache.h"
 
@@ -15,6 +16,7 @@ struct ssl_conf {
 	unsigned		 protocols;
 	int			 verify;
 	int64_t			 level;		/* pqc_min_level */
+	int			 ocsp;
 	bool			 stapling;
 	struct weir_tls_word	 staple;
 	bool			 made;		/* ctx, or there is none to make */
@@ -169,7 +171,8 @@ set_pqc(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, 
 
 /* shared:name:size */
 static int
-set_shared(struct weir_conf *cf, const struct weir_node *node, unsigned w, struct weir_tls_opts *o)
+set_shared(struct weir_conf *cf, const struct weir_node *node, unsigned w, struct weir_table **to,
+    struct weir_table *(*declare)(struct weir_conf *, struct weir_str, uint64_t, const char **))
 {
 	struct weir_str s = str_from(node->w[w].s, strlen("shared:"));
 	ssize_t colon = str_chr(s, ':');
@@ -180,8 +183,8 @@ set_shared(struct weir_conf *cf, const struct weir_node *node, unsigned w, struc
 		return conf_error(cf, node, w, "it has a name and a size: shared:name:10m");
 	if (conf_size(cf, node, w, str_from(s, (size_t)colon + 1), &size) != WEIR_OK)
 		return WEIR_FAIL;
-	o->cache = sess_cache_declare(cf, str_of(s.p, (size_t)colon), size, &why);
-	return o->cache != NULL ? WEIR_OK : conf_error(cf, node, w, "%s", why);
+	*to = declare(cf, str_of(s.p, (size_t)colon), size, &why);
+	return *to != NULL ? WEIR_OK : conf_error(cf, node, w, "%s", why);
 }
 
 static int
@@ -208,7 +211,7 @@ set_cache(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node
 		struct weir_str s = node->w[w].s;
 
 		if (str_begins(s, STR("shared:")))
-			rc = set_shared(cf, node, w, o);
+			rc = set_shared(cf, node, w, &o->cache, sess_cache_declare);
 		else if (str_eq(s, STR("builtin")) || str_begins(s, STR("builtin:")))
 			rc = set_builtin(cf, node, w, o);
 		else if (node->n != 2 || (!str_eq(s, STR("off")) && !str_eq(s, STR("none"))))
@@ -234,6 +237,30 @@ set_watch(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node
 		return WEIR_FAIL;
 	return o->watch_ms >= WATCH_MIN_MS ? WEIR_OK :
 	    conf_error(cf, node, 1, "an interval is at least %d ms long", WATCH_MIN_MS);
+}
+
+static int
+set_responder(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	((struct ssl_conf *)conf)->o.responder = word_at(cf, node, 1, false);
+	return WEIR_OK;
+}
+
+/* off | shared:name:size */
+static int
+set_ocsp_cache(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	struct weir_tls_opts *o = &((struct ssl_conf *)conf)->o;
+	struct weir_str s = node->w[1].s;
+
+	(void)scope;
+	o->ocsp_cache = NULL;
+	if (str_eq(s, STR("off")))
+		return WEIR_OK;
+	if (!str_begins(s, STR("shared:")))
+		return conf_error(cf, node, 1, "invalid OCSP cache \"%.*s\": it is off or shared:name:size", STR_ARG(s));
+	return set_shared(cf, node, 1, &o->ocsp_cache, ocsp_cache_declare);
 }
 
 static int
@@ -281,6 +308,7 @@ tls_server_conf(struct weir_conf *cf, const struct weir_scope *scope)
 	c->o.protocols = c->protocols;
 	c->o.verify = (enum weir_tls_verify)c->verify;
 	c->o.pqc_level = (unsigned)c->level;
+	c->o.ocsp = (enum weir_tls_ocsp)c->ocsp;
 	c->o.dynamic = tls_has_variables(&c->o.certificates) || tls_has_variables(&c->o.keys);
 	if (c->stapling && c->staple.s.n == 0)
 		conf_warn(cf, policy_line(scope, "ssl_stapling"), 0, "weir asks no OCSP responders: nothing is stapled "
@@ -309,6 +337,10 @@ tls_ctx_of(const struct weir_scope *scope)
 static const struct weir_choice verify_words[] = {
 	{ "off", VERIFY_OFF }, { "on", VERIFY_ON }, { "optional", VERIFY_OPTIONAL },
 	{ "optional_no_ca", VERIFY_OPTIONAL_NO_CA }, { NULL, 0 }
+};
+
+static const struct weir_choice ocsp_words[] = {
+	{ "off", ASK_NONE }, { "on", ASK_CHAIN }, { "leaf", ASK_LEAF }, { NULL, 0 }
 };
 
 #define ONE_FILE(fn)	CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = (fn), .args = "file"
@@ -376,6 +408,18 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "How many certificates may stand between a client's and a root." },
 	{ "ssl_crl", IN_SSL, ONE_FILE(set_crl),
 	  .doc = "Revoked certificates (PEM): clients that show one of them are refused." },
+	{ "ssl_ocsp", IN_SSL, CONF_ENUM, CONF_AT(ssl_conf, ocsp), .def = "off", .choices = ocsp_words,
+	  .doc = "Whether OCSP responders are asked if clients' certificates were revoked, at the end of each handshake: on, also "
+	  "those of the authorities between a client and its root; leaf: only the client's own.  Who was revoked, or is unknown, or "
+	  "of whom no valid answer comes within 15 seconds, is refused like a bad certificate.  Needs ssl_verify_client on or "
+	  "optional, and a resolver where responders have names." },
+	{ "ssl_ocsp_responder", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.responder), .args_min = 1, .args_max = 1,
+	  .set = set_responder, .args = "url",
+	  .doc = "Whom to ask, whatever certificates say: http://host:port/path." },
+	{ "ssl_ocsp_cache", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.ocsp_cache), .args_min = 1, .args_max = 1,
+	  .set = set_ocsp_cache, .args = "off | shared:name:size",
+	  .doc = "Where answers are kept for as long as they are valid, an hour when they do not say: in a zone that all workers "
+	  "share and that outlives reloads, 8000 or so in each megabyte.  off, the default: nowhere." },
 	{ "ssl_buffer_size", IN_SSL, CONF_SIZE, CONF_AT(ssl_conf, o.record), .def = "16k", .min = 256, .max = 16384,
 	  .doc = "How much goes into one record: a client can use none of it before all has come." },
 	{ "ssl_stapling", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, stapling), .def = "off",

@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/shm/table.h"
+#include "core/tls/ocsp.h"
 #include "core/tls/sess_cache.h"
 
 enum { DER_MAX = 1400 };
@@ -87,6 +88,10 @@ on_get(SSL *ssl, const unsigned char *id, int id_n, int *copy)
 	table_put(t, row, row->until_ms, ROW_PLAIN);
 	session = d2i_SSL_SESSION(NULL, &p, (long)n);
 	OPENSSL_cleanse(der, sizeof der);
+	if (session != NULL && !ocsp_may_resume(ssl, session)) {
+		SSL_SESSION_free(session);
+		session = NULL;
+	}
 	ERR_clear_error();
 	return session;
 }

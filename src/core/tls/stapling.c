@@ -6,9 +6,8 @@
 
 #include "core/base/clock.h"
 #include "core/tls/ctx_ssl.h"
+#include "core/tls/ocsp_judge.h"
 #include "core/tls/stapling.h"
-
-enum { SKEW_S = 300 };
 
 struct staple {
 	unsigned char	*der;
@@ -57,60 +56,33 @@ issuer_of(SSL_CTX *ssl, X509 *x)
 	return X509_check_issued(x, x) == X509_V_OK ? x : NULL;
 }
 
-/* By the issuer, or by whom it has told to. */
-static bool
-is_signed(OCSP_BASICRESP *basic, X509 *issuer)
-{
-	X509_STORE *store = X509_STORE_new();
-	STACK_OF(X509) *certs = sk_X509_new_null();
-	bool ok = false;
-
-	if (store != NULL && certs != NULL && X509_STORE_add_cert(store, issuer) == 1 &&
-	    sk_X509_push(certs, issuer) > 0) {
-		X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-		ok = OCSP_basic_verify(basic, certs, store, 0) == 1;
-	}
-	sk_X509_free(certs);
-	X509_STORE_free(store);
-	return ok;
-}
-
 /* What a client would have against it; NULL: nothing.  Looks at the context's current certificate. */
 static const char *
-judge(OCSP_BASICRESP *basic, SSL_CTX *ssl, struct staple *to)
+judge(OCSP_RESPONSE *r, SSL_CTX *ssl, struct staple *to)
 {
 	X509 *x = SSL_CTX_get0_certificate(ssl), *issuer = issuer_of(ssl, x);
-	ASN1_GENERALIZEDTIME *from = NULL, *until = NULL;
-	OCSP_CERTID *id;
-	struct tm tm;
-	int found, status;
+	struct weir_ocsp_said said;
+	const char *why;
 
 	if (issuer == NULL)
 		return "the issuer's certificate is not behind the server's";
-	id = OCSP_cert_to_id(NULL, x, issuer);
-	found = id != NULL ? OCSP_resp_find_status(basic, id, &status, NULL, NULL, &from, &until) : 0;
-	OCSP_CERTID_free(id);
-	if (found != 1)
-		return "it is about another certificate";
-	if (!is_signed(basic, issuer))
-		return "the signature is not the issuer's";
-	if (OCSP_check_validity(from, until, SKEW_S, -1) != 1)
-		return "it is not valid now";
+	why = ocsp_judge(r, x, issuer, &said);
+	if (why != NULL)
+		return why;
 	to->serial = ASN1_INTEGER_dup(X509_get0_serialNumber(x));
-	if (until != NULL && ASN1_TIME_to_tm(until, &tm) == 1)
-		to->until = timegm(&tm);
+	to->until = said.until;
 	return NULL;
 }
 
 /* The certificate that it is about, of those that the context has. */
 static const char *
-find_owner(OCSP_BASICRESP *basic, SSL_CTX *ssl, struct staple *to)
+find_owner(OCSP_RESPONSE *r, SSL_CTX *ssl, struct staple *to)
 {
 	const char *why = "there is no certificate";
 
 	for (int more = SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_FIRST); more == 1;
 	    more = SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_NEXT)) {
-		why = judge(basic, ssl, to);
+		why = judge(r, ssl, to);
 		if (why == NULL)
 			break;
 	}
@@ -131,15 +103,12 @@ int
 stapling_use(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *file)
 {
 	OCSP_RESPONSE *r = read_file(file->s.p);
-	OCSP_BASICRESP *basic;
 	struct staple *s = POOL_NEW(cf->pool, staple);
 	const char *why;
 
 	if (r == NULL)
 		return ctx_error(cf, file, "cannot load an OCSP response from");
-	basic = OCSP_response_status(r) == OCSP_RESPONSE_STATUS_SUCCESSFUL ? OCSP_response_get1_basic(r) : NULL;
-	why = basic != NULL ? find_owner(basic, ssl, s) : "the responder refused to answer";
-	OCSP_BASICRESP_free(basic);
+	why = find_owner(r, ssl, s);
 	if (why == NULL)
 		s->n = i2d_OCSP_RESPONSE(r, &s->der);
 	OCSP_RESPONSE_free(r);

@@ -12,6 +12,7 @@
  *	sess_cache.c, tickets.c  sessions that are resumed
  *	keys.c, groups.c  what contexts are made of
  *	watch.c, pairs.c  certificates that change while they are served
+ *	ocsp.c, ocsp_ask.c, ocsp_http.c, ocsp_judge.c  clients' certificates: what responders say of them
  *	info.c       what was agreed: for variables and logs
  *	server_conf.c  the directives ssl_*
  *
@@ -34,6 +35,7 @@ enum weir_tls_end {
 };
 
 struct ssl_st;
+struct weir_resolver;
 
 struct weir_tls_accept {
 	const struct weir_tls_ctx *ctx;		/* of the default server */
@@ -48,6 +50,8 @@ struct weir_tls_accept {
 	 * offers protocols and none of these is refused.
 	 */
 	struct weir_str	(*alpn)(struct weir_conn *, void *owner);
+	/* With what names of OCSP responders are resolved there; NULL: with nothing. */
+	struct weir_resolver *(*resolver)(struct weir_conn *, void *owner, uint64_t *timeout_ms);
 	const struct weir_log *log;	/* copied */
 	uint64_t	 timeout_ms;
 	/* Called once, last, never from inside tls_accept(). */
@@ -97,6 +101,8 @@ const char	*tls_cipher(const struct weir_conn *);
 const char	*tls_curve(const struct weir_conn *);		/* the group: "X25519MLKEM768" */
 /* A group by OpenSSL's number, with the name that nginx gives it: "prime256v1"; NULL: it has none. */
 const char	*tls_group_name(struct ssl_st *, int id);
+/* What is wrong with the certificate that the client showed; NULL: nothing, or it showed none. */
+const char	*tls_client_fault(const struct weir_conn *);
 bool	tls_resumed(const struct weir_conn *);
 /* The OpenSSL object itself, for info.c's callers in this rank; NULL without TLS. */
 struct ssl_st	*tls_ssl(const struct weir_conn *);

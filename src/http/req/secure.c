@@ -23,10 +23,16 @@ judge_client(struct weir_req *r, enum weir_tls_verify how, const char **why)
 {
 	SSL *ssl = tls_ssl(r->s.conn);
 	long result = SSL_get_verify_result(ssl);
+	const char *fault = tls_client_fault(r->s.conn);
 
 	if (result != X509_V_OK && !(how == VERIFY_OPTIONAL_NO_CA && is_no_ca(result))) {
 		log_info(&r->s.log, "client SSL certificate verify error: (%ld:%s)", result,
 		    X509_verify_cert_error_string(result));
+		*why = "its certificate was not accepted";
+		return 495;
+	}
+	if (result == X509_V_OK && fault != NULL) {
+		log_info(&r->s.log, "client SSL certificate verify error: %s", fault);
 		*why = "its certificate was not accepted";
 		return 495;
 	}
