@@ -214,6 +214,20 @@ sub chat {
 	$c->send("echo $text");
 }
 
+example 'metrics' => sub {
+	my ($w) = @_;
+	my $ask = sub { $w->request('GET', shift, [], undef, port => 2) };
+	is $w->get('/checkout/pay')->status, 200, 'a visitor';
+	$w->get('/') for 1 .. 2;
+	ok wait_for(sub { $ask->('/metrics')->body =~ /^weir_http_requests_total\{server="app",class="2xx",proto="http1"\} 3$/m }),
+	    'three requests';
+	my $text = $ask->('/metrics')->body;
+	like $text, qr/^weir_http_location_requests_total\{location="checkout",class="2xx",proto="http1"\} 1$/m, 'one of a place';
+	like $text, qr/^weir_http_request_seconds_bucket\{server="app",le="0\.25"\} \d+$/m, 'bounds';
+	like $ask->('/metrics.json')->body, qr/^\{\s+"weir_/, 'JSON';
+	is $ask->('/')->status, 404, 'nothing else';
+}, origins => { 9001 => 'app' };
+
 example 'websocket-chat' => sub {
 	my ($w) = @_;
 	my @ask = ('Connection' => 'Upgrade', 'Upgrade' => 'websocket', 'Sec-WebSocket-Version' => 13,

@@ -338,7 +338,7 @@ E
 	ok !-e $w->pid_path . '.oldbin', 'under its name';
 	my @env = grep !/^(?:PWD|_|SHLVL|[AUL][A-Z]*SAN_OPTIONS)=/, split /\n/, $w->read('env');
 	like join("\n", @env), qr/^WEIR=\d+:127\.0\.0\.1:\d+;$/m, 'it was offered the listeners';
-	is join(' ', sort grep !/^(?:WEIR|TZ)=/, @env), 'GIVEN=given KEPT=kept',
+	is join(' ', sort grep !/^(?:WEIR|WEIR_ZONES|TZ)=/, @env), 'GIVEN=given KEPT=kept',
 	    'env: what was said and nothing else';
 	$w->stop;
 };

@@ -173,6 +173,7 @@ struct weir_module {
 	const struct weir_var *vars;
 	const struct weir_hook *hooks;
 	const struct weir_balance *balance;
+	const struct weir_metric_row *metrics;	/* core/metric/metric.h; ends with { 0 } */
 	int		(*start)(void);		/* in each worker, before the loop; WEIR_OK or logs */
 	void		(*stop)(void);		/* in each worker, after it */
 	const char	*doc;			/* one paragraph for the manual */
@@ -214,6 +215,7 @@ struct weir_conf {			/* one run */
 	void		*cycle;		/* proc's struct weir_cycle, for those who know it */
 	struct weir_zones *zones;	/* shared memory: core/shm/zone.h; opaque here */
 	struct weir_tls_watch *watch;	/* certificates that may change: core/tls/watch.h; opaque here */
+	struct weir_metrics *metrics;	/* core/metric/metric.h; opaque here */
 	bool		 broken;	/* braces or quotes do not match: binding would say nonsense */
 	/* this room's own */
 	struct weir_table *table;	/* table.c */

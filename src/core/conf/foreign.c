@@ -28,8 +28,8 @@ static const struct foreign {
 	{ "proxy_bind_dynamic proxy_request_dynamic proxy_allow_upstream", "ngx_http_proxy_module",
 	  "weir decides this once, when the configuration is read" },
 	{ "open_file_cache_events", "ngx_http_core_module", "leave the line out" },
-	{ "status status_format status_zone api upstream_conf extended_status", "ngx_http_api_module, commercial",
-	  "stub_status and the access log tell what weir counts" },
+	{ "status status_format api upstream_conf extended_status", "ngx_http_api_module, commercial",
+	  "metrics, stub_status and the access log tell what weir counts" },
 
 	/* ---- caching ---- */
 	{ "proxy_cache* proxy_no_cache $upstream_cache_status", "ngx_http_proxy_module",
@@ -164,7 +164,7 @@ static const struct foreign {
 	  "third-party module ModSecurity or naxsi",
 	  "weir inspects no contents: put a filter of its own before the application" },
 	{ "vhost_traffic_status* vhost_traffic_status_*", "third-party module vts",
-	  "stub_status and the access log tell what weir counts" },
+	  "metrics, stub_status and the access log tell what weir counts" },
 	{ "pagespeed", "third-party module pagespeed", "leave the line out" },
 	{ "rtmp", "third-party module nginx-rtmp", "weir speaks HTTP only" },
 	{ "echo echo_* set_escape_uri set_unescape_uri set_md5 set_sha1 set_random set_secure_random* "

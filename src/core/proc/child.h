@@ -24,7 +24,7 @@ struct child {
 	bool			 ended;		/* by us: SIGKILL after TERM is no accident */
 	bool			 logs_due;	/* it has not been sent the new logs yet */
 	bool			 certs_due;	/* nor certificates that have changed */
-	int			 place;		/* stats.h */
+	int			 place;		/* metric_claim() */
 	struct weir_fd		 channel;
 };
 

@@ -164,6 +164,7 @@ children_init(const struct child_hooks *h)
 	timer_init(&logs_timer, on_logs_timer);
 	timer_init(&ask_timer, on_ask_timer);
 	timer_init(&certs_timer, on_certs_timer);
+	stats_use(metric_claim());
 }
 
 /*
@@ -249,7 +250,7 @@ child_start(enum child_kind kind, struct weir_cycle *cycle, unsigned index)
 		log_alert(weir_log, "socketpair() for a new process failed");
 		return NULL;
 	}
-	place = stats_claim();
+	place = metric_claim();
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
@@ -259,7 +260,7 @@ child_start(enum child_kind kind, struct weir_cycle *cycle, unsigned index)
 	close(fds[1]);
 	if (pid < 0) {
 		log_alert(weir_log, "fork() failed");
-		stats_give_back(place);
+		metric_give_back(place);
 		close(fds[0]);
 		return NULL;
 	}
@@ -311,7 +312,7 @@ bury(struct child *c, int status)
 	    (int)c->pid, exit_text(text, status));
 	list_remove(&c->all);
 	hang_up(c);
-	stats_give_back(c->place);
+	metric_give_back(c->place);
 	c->cycle->children--;
 	hooks->on_exit(c, WIFSIGNALED(status) ? -1 : WEXITSTATUS(status));
 	mem_free(c);

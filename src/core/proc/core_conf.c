@@ -8,6 +8,7 @@
 #include "core/net/syslog.h"
 #include "core/os/limit.h"
 #include "core/proc/core_conf.h"
+#include "core/proc/stats.h"
 #include "core/sess/regex.h"
 
 static unsigned core_index;
@@ -453,5 +454,6 @@ const struct weir_module core_module = {
 	.conf_size = sizeof(struct core_main),
 	.cmds = cmds,
 	.ready = ready,
+	.metrics = stats_rows,
 	.doc = "The processes: how many there are, who they are, what they may use, and where they log.",
 };

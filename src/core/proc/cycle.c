@@ -10,6 +10,7 @@
 #include "core/os/env.h"
 #include "core/os/limit.h"
 #include "core/proc/load.h"
+#include "core/proc/stats.h"
 
 /* Descriptors that a worker needs besides connections and listeners: logs, files being served. */
 #define SPARE_FDS	32
@@ -136,6 +137,7 @@ cycle_load(const struct load_from *from, struct weir_log *log)
 	sandbox_allow_system(&c->sandbox);
 	sandbox_allow_read(&c->sandbox, "/");
 	c->conf = conf_new(c, from, log);
+	stats_declare(c->conf);
 	/* Unless the configuration names others: core_conf.c, before any block looks at it. */
 	log_add(c->pool, &c->log, from->log, LOG_ERROR_);
 	if (conf_read(c->conf, from->conf_path, from->globals) != WEIR_OK ||

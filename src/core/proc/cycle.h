@@ -90,9 +90,9 @@ extern unsigned weir_worker, weir_workers;
 extern bool weir_retiring;
 
 /*
- * What all workers of all generations count, summed up: the counts of those that are no more are
- * kept, what they held (active, reading ...) is not.  `accept_stats` of this process is
- * one of the summands.
+ * What all workers of all generations, and of the binary before, count, summed up: the counts of those that are
+ * no more are kept, what they held (active, reading ...) is not.  `accept_stats` of this process
+ * is one of the summands.
  */
 void	stats_sum(struct weir_accept_stats *to);
 

@@ -24,6 +24,7 @@
 #include "core/proc/master.h"
 #include "core/proc/pidfile.h"
 #include "core/proc/sig.h"
+#include "core/proc/stats.h"
 #include "core/proc/upgrade.h"
 #include "core/tls/watch.h"
 
@@ -218,8 +219,10 @@ on_up(struct crew *w)
 		return;
 	}
 	crew_retire(old);
-	if (old->cycle != w->cycle)
+	if (old->cycle != w->cycle) {
+		metric_add(&stats_reloads, RELOAD_OK, 1);
 		replaced(old->cycle);
+	}
 	crew_free(old);
 }
 
@@ -235,6 +238,7 @@ static void
 refuse(struct weir_cycle *c)
 {
 	log_at(weir_log, LOG_ERROR_, 0, "reload failed, the running configuration stays");
+	metric_add(&stats_reloads, RELOAD_FAILED, 1);
 	if (c != NULL)
 		retire_cycle(c);
 }
@@ -359,6 +363,8 @@ on_child_exit(struct child *c, int code)
 {
 	if (code != 0)
 		zones_hurt(c->cycle->zones);
+	if (code != 0 && c->kind == CHILD_WORKER && !c->ended)
+		metric_add(&stats_deaths, 0, 1);
 	if (c->slot != NULL && !leaving)
 		crew_lost(c->slot, c, code);
 }

@@ -13,7 +13,6 @@
 #include "core/os/random.h"
 #include "core/proc/master.h"
 #include "core/proc/sig.h"
-#include "core/proc/stats.h"
 #include "core/proc/title.h"
 #include "core/proc/upgrade.h"
 
@@ -198,8 +197,6 @@ proc_main(const struct weir_options *o)
 	start.argv = title_init(o->argv);
 	log = prepare(o);
 	start.binary = upgrade_binary(life, start.argv[0]);
-	if (stats_init() != WEIR_OK)
-		return fail(log_and_stderr(log), "mmap()");
 	start.inherited = upgrade_inherit(log);
 	if ((c = cycle_load(&from, log)) == NULL)
 		return 1;

@@ -1,116 +1,97 @@
 /*
- * stats.c - where workers count, in shared memory.
- *
- * Each child has a place that only it writes.  When it has ended, the master adds what it
- * counted to `past` and clears the place; `turn` is odd meanwhile, so that whoever sums
- * up at this moment does it again.
+ * stats.c - what processes and connections count: metrics, and the numbers of stub_status.
  */
-#include <stdatomic.h>
-#include <stdlib.h>
-
-#include "core/os/shmap.h"
+#include "config.h"
+#include "core/base/clock.h"
 #include "core/proc/cycle.h"
 #include "core/proc/stats.h"
 
-#define PLACES 1024
+/* In the order of struct weir_accept_stats. */
+enum { ACCEPTED, HANDLED, REQUESTS, ACTIVE, READING, WRITING, WAITING, N_STATS };
 
-struct place {
-	struct weir_accept_stats s;
-	bool			 taken;
-} __attribute__((aligned(64)));
+static const char *const names[] = { "accepted", "handled", "requests", "active", "reading", "writing", "waiting",
+	NULL };
+static struct weir_metric accepting;
 
-static struct shared {
-	_Atomic unsigned	 turn;
-	_Atomic unsigned	 used;		/* places that were ever taken */
-	struct weir_accept_stats past;
-	struct place		 place[PLACES];
-} *shared;
+_Static_assert(sizeof(struct weir_accept_stats) == N_STATS * sizeof(uint64_t), "one number for each name");
 
-int
-stats_init(void)
+static uint64_t
+sum(unsigned which)
 {
-	shared = shmap_new(sizeof(*shared), "weir stats");
-	return shared != NULL ? WEIR_OK : WEIR_FAIL;
+	uint64_t n;
+
+	metric_sum(&accepting, which, 1, &n);
+	return n;
 }
 
-int
-stats_claim(void)
+static int64_t
+held(unsigned which)
 {
-	int i;
+	return WEIR_MAX((int64_t)sum(which), 0);
+}
 
-	for (i = 0; i < PLACES; i++) {
-		if (shared->place[i].taken)
-			continue;
-		shared->place[i].taken = true;
-		if ((unsigned)i >= shared->used)
-			shared->used = (unsigned)i + 1;
-		return i;
-	}
-	return -1;
+static int64_t get_accepted(void) { return (int64_t)sum(ACCEPTED); }
+static int64_t get_handled(void) { return (int64_t)sum(HANDLED); }
+static int64_t get_active(void) { return held(ACTIVE); }
+static int64_t get_reading(void) { return held(READING); }
+static int64_t get_waiting(void) { return held(WAITING); }
+static int64_t get_writing(void) { return held(WRITING); }
+
+static int64_t
+get_uptime(void)
+{
+	return WEIR_MAX((int64_t)(weir_wall_ms / 1000 - metric_since()), 0);
+}
+
+static int64_t
+get_build(const void *arg)
+{
+	(void)arg;
+	return 1;
+}
+
+static const char *const states[] = { "serving", "retiring", NULL };
+static const char *const results[] = { "ok", "failed", NULL };
+
+struct weir_metric stats_workers, stats_reloads, stats_deaths;
+
+const struct weir_metric_row stats_rows[] = {
+	{ "build_info", METRIC_GAUGE, "The version; always 1.", .labels = { { "version", NULL } } },
+	{ "uptime_seconds", METRIC_GAUGE, "Since when these numbers are counted: reloads and changes of the binary do not "
+	  "end them.", .get = get_uptime },
+	{ "workers", METRIC_GAUGE, "Worker processes.", .labels = { { "state", states } }, .at = &stats_workers },
+	{ "worker_crashes_total", METRIC_COUNTER, "Worker processes that ended by a signal or an error.",
+	  .at = &stats_deaths },
+	{ "config_reloads_total", METRIC_COUNTER, "Reloads of the configuration.",
+	  .labels = { { "result", results } }, .at = &stats_reloads },
+	{ "accept", METRIC_HIDDEN, "", .labels = { { "what", names } }, .at = &accepting, .held = ACTIVE },
+	{ "connections_accepted_total", METRIC_COUNTER, "Connections of clients.", .get = get_accepted },
+	{ "connections_handled_total", METRIC_COUNTER, "Those that there was room for.", .get = get_handled },
+	{ "connections_active", METRIC_GAUGE, "Connections of clients now, idle ones included.", .get = get_active },
+	{ "connections_reading", METRIC_GAUGE, "Connections on which the head of a request is being read.",
+	  .get = get_reading },
+	{ "connections_waiting", METRIC_GAUGE, "Idle connections.", .get = get_waiting },
+	{ "http_requests_in_progress", METRIC_GAUGE, "Requests that are being answered, and tunnels.",
+	  .get = get_writing },
+	{ .name = NULL }
+};
+
+void
+stats_declare(struct weir_conf *cf)
+{
+	metrics_begin(cf);
+	metric_value(cf, &stats_rows[0], &STR(WEIR_VERSION), get_build, NULL);
 }
 
 void
-stats_use(int place)
+stats_use(int slot)
 {
-	if (place >= 0)
-		accept_stats = &shared->place[place].s;
-}
-
-static void
-add(struct weir_accept_stats *to, const volatile struct weir_accept_stats *s)
-{
-	to->accepted += s->accepted;
-	to->handled += s->handled;
-	to->requests += s->requests;
-	to->active += s->active;
-	to->reading += s->reading;
-	to->writing += s->writing;
-	to->waiting += s->waiting;
-}
-
-void
-stats_give_back(int place)
-{
-	struct weir_accept_stats *s;
-
-	if (place < 0)
-		return;
-	s = &shared->place[place].s;
-	/* Connections that it had are gone with it. */
-	s->active = s->reading = s->writing = s->waiting = 0;
-	atomic_fetch_add(&shared->turn, 1);
-	add(&shared->past, s);
-	memset(s, 0, sizeof(*s));
-	atomic_fetch_add(&shared->turn, 1);
-	shared->place[place].taken = false;
-}
-
-static void
-sum_once(struct weir_accept_stats *to)
-{
-	unsigned i;
-
-	memset(to, 0, sizeof(*to));
-	add(to, &shared->past);
-	for (i = 0; i < shared->used; i++)
-		add(to, &shared->place[i].s);
+	metric_use(slot);
+	accept_stats = (struct weir_accept_stats *)(void *)&metric_slot[accepting.cell];
 }
 
 void
 stats_sum(struct weir_accept_stats *to)
 {
-	unsigned before, tries;
-
-	if (shared == NULL) {
-		*to = *accept_stats;
-		return;
-	}
-	/* Bounded: the master may have died in the middle. */
-	for (tries = 0; tries < 1000; tries++) {
-		before = atomic_load(&shared->turn);
-		sum_once(to);
-		atomic_thread_fence(memory_order_seq_cst);
-		if ((before & 1) == 0 && before == atomic_load(&shared->turn))
-			return;
-	}
+	metric_sum(&accepting, 0, N_STATS, (uint64_t *)(void *)to);
 }

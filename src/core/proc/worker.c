@@ -22,6 +22,7 @@
 #include "core/proc/master.h"
 #include "core/proc/pidfile.h"
 #include "core/proc/sig.h"
+#include "core/proc/stats.h"
 #include "core/proc/title.h"
 #include "core/proc/worker.h"
 #include "core/tls/watch.h"
@@ -159,6 +160,8 @@ retire(void)
 	accept_the_last();
 	accept_stop();
 	listen_close_all(&weir_cycle->listeners, weir_role == ROLE_SINGLE);
+	metric_sub(&stats_workers, WORKER_SERVES, 1);
+	metric_add(&stats_workers, WORKER_RETIRES, 1);
 	weir_retiring = true;
 	accept_drain(quit_asked ? DRAIN_NOW : DRAIN_SOON);
 	if (accept_count() == 0)
@@ -214,6 +217,7 @@ begin(struct weir_cycle *c, unsigned index)
 	task_init(&empty_task, on_empty_task);
 	timer_init(&shutdown_timer, on_shutdown_timer);
 	accept_on_empty = on_empty;
+	metric_add(&stats_workers, WORKER_SERVES, 1);
 	return accept_start(&c->listeners, index, c->workers, (unsigned)cc->connections,
 	    cc->multi_accept);
 }
@@ -301,6 +305,7 @@ single_run(const struct master_start *start)
 	weir_cycle = c;
 	weir_log = &c->log;
 	mem_reserve(1);
+	stats_use(metric_claim());
 	if (loop_init() != WEIR_OK || sig_watch(rows, WEIR_COUNT(rows), on_signal) != WEIR_OK) {
 		log_at(weir_log, LOG_EMERG_, errno, "the process cannot begin");
 		return 1;

@@ -311,6 +311,12 @@ zones_open(struct weir_zones *zs, const struct weir_zones *old, struct weir_log 
 	return WEIR_OK;
 }
 
+unsigned
+zone_users(const struct weir_zone *z)
+{
+	return z->map != NULL ? z->map->refs : 0;
+}
+
 /*
  * Deaths.
  */

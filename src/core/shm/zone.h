@@ -80,6 +80,8 @@ struct weir_pool *zones_pool(const struct weir_zones *);
  */
 struct weir_zone *zone_declare(struct weir_zones *, const struct weir_zone_want *, const char **why)
 	    WEIR_MUST_USE;
+/* How many generations of this process have its memory. */
+unsigned zone_users(const struct weir_zone *);
 struct weir_zone *zone_find(const struct weir_zones *, struct weir_str name);
 
 /* `name:size`, as most directives write it.  WEIR_FAIL with *why. */
