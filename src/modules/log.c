@@ -102,6 +102,14 @@ static const struct weir_alog_kind kind = {
 	.direct = direct,
 	.combined = "$remote_addr - $remote_user [$time_local] \"$request\" $status "
 	    "$body_bytes_sent \"$http_referer\" \"$http_user_agent\"",
+	.json = "{\"time\":\"$time_iso8601\",\"request_id\":\"$request_id\",\"remote_addr\":\"$remote_addr\","
+	    "\"remote_user\":\"$remote_user\",\"method\":\"$request_method\",\"scheme\":\"$scheme\",\"host\":\"$host\","
+	    "\"uri\":\"$request_uri\",\"protocol\":\"$server_protocol\",\"status\":$status,"
+	    "\"request_length\":$request_length,\"bytes_sent\":$bytes_sent,\"body_bytes_sent\":$body_bytes_sent,"
+	    "\"request_time\":$request_time,\"referer\":\"$http_referer\",\"user_agent\":\"$http_user_agent\","
+	    "\"ssl_protocol\":\"$ssl_protocol\",\"ssl_cipher\":\"$ssl_cipher\",\"ssl_curve\":\"$ssl_curve\","
+	    "\"upstream_addr\":\"$upstream_addr\",\"upstream_status\":\"$upstream_status\","
+	    "\"upstream_response_time\":\"$upstream_response_time\"}",
 	.makes_in = makes_in,
 	.wants = wants,
 	.open = open_log,
@@ -191,7 +199,9 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "Name a format for access_log: a text with variables; several strings are put "
 	  "together.  escape=default writes control characters, bytes above 126, quotes and backslashes "
 	  "as \\xHH and \"-\" where there is no value; json what a JSON string may hold, and nothing where "
-	  "there is no value; none all but line ends as it is.  Of a value, the first 8192 bytes are "
+	  "there is no value; none all but line ends as it is.  Two formats are there from the beginning: \"combined\", and "
+	  "\"json\", an object with the request, what it cost, what TLS was agreed on and the upstream, which may be defined "
+	  "anew before it is used.  Of a value, the first 8192 bytes are "
 	  "logged and \"...\" marks the cut." },
 	{ "access_log", IN_HTTP_ANY | IN_IF | IN_LIMIT, CONF_CUSTOM, CONF_AT(log_conf, logs),
 	  .args_min = 1, .args_max = CONF_ANY, .set = set_access_log, .flags = CONF_MULTI,

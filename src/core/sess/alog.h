@@ -27,6 +27,7 @@ struct weir_alog_cache;
 struct weir_alog_kind {
 	const struct weir_format_direct *direct;	/* variables that need not be made; may be NULL */
 	const char	*combined;	/* the format that is there from the beginning; NULL: none is */
+	const char	*json;		/* the same, named json, unless a log_format has that name; may be NULL */
 	/* Files with variables in their names: in this folder they will be made. */
 	void		(*makes_in)(struct weir_conf *, struct weir_str folder);
 	/* The folder that must be there before one is written, for safety; empty: none. */

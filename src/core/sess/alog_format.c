@@ -48,18 +48,19 @@ alog_set_format(struct weir_conf *cf, struct weir_node *node, struct weir_alog_a
 	return WEIR_OK;
 }
 
-/* The predefined format is made when it is used for the first time. */
+/* A predefined format is made when it is used for the first time. */
 static const struct weir_format *
-combined(struct weir_conf *cf, struct weir_alog_all *all, const struct weir_node *node)
+predefined(struct weir_conf *cf, struct weir_alog_all *all, const struct weir_node *node, bool json)
 {
-	struct weir_format *f = hash_get(&all->formats, STR("combined"));
+	struct weir_str name = json ? STR("json") : STR("combined");
+	struct weir_format *f = hash_get(&all->formats, name);
 
 	if (f != NULL)
 		return f;
-	f = format_new(cf, FORMAT_DEFAULT, all->kind->direct);
-	if (format_add(cf, f, node, 0, str_c(all->kind->combined)) != WEIR_OK)
+	f = format_new(cf, json ? FORMAT_JSON : FORMAT_DEFAULT, all->kind->direct);
+	if (format_add(cf, f, node, 0, str_c(json ? all->kind->json : all->kind->combined)) != WEIR_OK)
 		return NULL;
-	hash_put(&all->formats, STR("combined"), f);
+	hash_put(&all->formats, name, f);
 	return f;
 }
 
@@ -72,6 +73,8 @@ unknown(struct weir_conf *cf, const struct weir_node *node, unsigned w, struct w
 
 	if (all->kind->combined != NULL)
 		names[n++] = "combined";
+	if (all->kind->json != NULL)
+		names[n++] = "json";
 	for (i = 0; n < WEIR_COUNT(names) && (slot = hash_next(&all->formats, &i)) != NULL; )
 		names[n++] = pool_cstr(cf->pool, slot->key);
 	like = conf_nearest(node->w[w].s, names, n);
@@ -101,8 +104,11 @@ alog_format(struct weir_conf *cf, const struct weir_node *node, unsigned w, stru
 	const struct weir_format	*f;
 
 	if (all->kind->combined != NULL && str_ieq(name, STR("combined")))
-		return combined(cf, all, node);
-	if ((f = find(all, name)) == NULL) {
+		return predefined(cf, all, node, false);
+	f = find(all, name);
+	if (f == NULL && all->kind->json != NULL && str_ieq(name, STR("json")))
+		return predefined(cf, all, node, true);
+	if (f == NULL) {
 		if (node->n > w)
 			unknown(cf, node, w, all);
 		else
