@@ -81,14 +81,12 @@ static const struct foreign {
 	  "weir's machines share nothing among themselves" },
 
 	/* ---- upstreams ---- */
-	{ "hash ip_hash least_conn random", "ngx_http_upstream_module",
-	  "requests go round by weight; split_clients and a proxy_pass with its variable keep a client "
-	  "with one group" },
-	{ "zone", "ngx_http_upstream_module",
-	  "each worker counts the failures of servers by itself: leave the line out" },
-	{ "least_time ntlm queue sticky server/route server/drain server/slow_start $upstream_queue_time",
-	  "ngx_http_upstream_module, commercial in part",
-	  "weir has no such way to choose a server: see upstream in weir.conf(5) for those it has" },
+	{ "ntlm", "ngx_http_upstream_module, commercial",
+	  "NTLM authenticates connections, which weir shares among clients: use another method" },
+	{ "queue $upstream_queue_time", "ngx_http_upstream_module, commercial",
+	  "a request that finds no server free is answered with 502: see max_conns and limit_conn" },
+	{ "sticky", "ngx_http_upstream_sticky_module",
+	  "see hash with a variable such as $cookie_name, and ip_hash" },
 	{ "state", "ngx_http_upstream_module, commercial",
 	  "servers of a group stand in the configuration: change it and reload" },
 	{ "health_check health_check_timeout match", "ngx_http_upstream_hc_module, commercial",

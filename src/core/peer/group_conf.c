@@ -1,13 +1,15 @@
 /*
  * group_conf.c - the upstream block, and groups that a proxy_pass makes by itself.
  */
-#include "core/peer/peer.h"
+#include <limits.h>
+
+#include "core/peer/share.h"
 
 struct peer_list { struct weir_peer *v; unsigned n, room; };
 
 struct upstream_conf {			/* the module's struct: of an upstream block */
 	struct groups	*groups;
-	struct peer_list main, backup;
+	struct peer_list servers;
 	uint64_t	 keepalive_ms, keepalive_time_ms;
 	int64_t		 keepalive, keepalive_requests;
 };
@@ -20,13 +22,23 @@ struct pending {
 	unsigned	 w, port;
 };
 
+/* A group that lies in a zone; a zone without a size is declared by another group. */
+struct zoned {
+	struct zoned	*next;
+	struct weir_group *group;
+	const struct weir_node *node;
+	uint64_t	 size;
+};
+
 /* The groups of one configuration; every struct of the module points at it. */
 struct groups {
 	struct weir_hash byname;
 	struct pending	*pendings;
+	struct zoned	*zoneds;
 };
 
 enum { DEFAULT_KEEPALIVE = 32, DEFAULT_REQUESTS = 1000 };
+enum { PRIORITY_MAX = 255, PRIORITY_BACKUP = PRIORITY_MAX + 1, WARM_MIN = 10 };
 
 static unsigned index_;
 
@@ -45,8 +57,10 @@ fill_peer(struct weir_conf *cf, struct weir_peer *p, const struct weir_addr *a, 
 	p->name = name;
 	p->text = pool_str(cf->pool, str_of(text, addr_put(text, a)));
 	p->weight = 1;
+	p->priority = 1;
 	p->max_fails = 1;
 	p->fail_timeout_ms = 10000;
+	p->warm_min = WARM_MIN;
 }
 
 /* The addresses of "host:port", "unix:/path"; at word w. */
@@ -76,38 +90,98 @@ resolve(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir
 	return a;
 }
 
+/* ---- server ---- */
+
 static int
-server_params(struct weir_conf *cf, struct weir_node *n, struct weir_peer *p)
+set_count(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_str v, int64_t min, int64_t max,
+    unsigned *to)
 {
-	static const char *const known[] = { "weight=", "max_fails=", "fail_timeout=", "max_conns=",
-		"down", "backup", NULL };
-	struct weir_str v;
 	uint64_t num;
 
-	for (unsigned w = 2; w < n->n; w++) {
-		if (conf_param(n, w, "weight", &v)) {
-			if (conf_u64(cf, n, w, v, 1, 65535, &num) != WEIR_OK)
-				return WEIR_FAIL;
-			p->weight = (unsigned)num;
-		} else if (conf_param(n, w, "max_fails", &v)) {
-			if (conf_u64(cf, n, w, v, 0, 1000000, &num) != WEIR_OK)
-				return WEIR_FAIL;
-			p->max_fails = (unsigned)num;
-		} else if (conf_param(n, w, "max_conns", &v)) {
-			if (conf_u64(cf, n, w, v, 0, 1000000, &num) != WEIR_OK)
-				return WEIR_FAIL;
-			p->max_conns = (unsigned)num;
-		} else if (conf_param(n, w, "fail_timeout", &v)) {
-			if (conf_msec(cf, n, w, v, &p->fail_timeout_ms) != WEIR_OK)
-				return WEIR_FAIL;
-		} else if (str_eq(n->w[w].s, STR("down"))) {
-			p->down = true;
-		} else if (str_eq(n->w[w].s, STR("backup"))) {
-			p->backup = true;
-		} else {
-			return conf_bad_param(cf, n, w, known);
-		}
+	if (conf_u64(cf, n, w, v, min, max, &num) != WEIR_OK)
+		return WEIR_FAIL;
+	*to = (unsigned)num;
+	return WEIR_OK;
+}
+
+static int
+set_warm_min(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_str v, unsigned *to)
+{
+	if (v.n < 2 || v.p[v.n - 1] != '%')
+		return conf_error(cf, n, w, "a share is written as a number from 1 to 100 and %%");
+	return set_count(cf, n, w, str_of(v.p, v.n - 1), 1, 100, to);
+}
+
+static int
+set_route(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_str v, struct weir_peer *p)
+{
+	if (v.n == 0)
+		return conf_error(cf, n, w, "route is empty");
+	if (v.n > ROUTE_MAX)
+		return conf_error(cf, n, w, "route is longer than %d", ROUTE_MAX);
+	p->route = v;
+	return WEIR_OK;
+}
+
+/* The parameters with a value: WEIR_AGAIN when it is none of them. */
+static int
+server_value(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_peer *p)
+{
+	struct weir_str v;
+
+	if (conf_param(n, w, "weight", &v))
+		return set_count(cf, n, w, v, 1, 65535, &p->weight);
+	if (conf_param(n, w, "max_fails", &v))
+		return set_count(cf, n, w, v, 0, 1000000, &p->max_fails);
+	if (conf_param(n, w, "max_conns", &v))
+		return set_count(cf, n, w, v, 0, 1000000, &p->max_conns);
+	if (conf_param(n, w, "fail_timeout", &v))
+		return conf_msec(cf, n, w, v, &p->fail_timeout_ms);
+	if (conf_param(n, w, "slow_start", &v))
+		return conf_msec(cf, n, w, v, &p->warm_ms);
+	if (conf_param(n, w, "slow_start_min", &v))
+		return set_warm_min(cf, n, w, v, &p->warm_min);
+	if (conf_param(n, w, "priority", &v))
+		return set_count(cf, n, w, v, 1, PRIORITY_MAX, &p->priority);
+	if (conf_param(n, w, "route", &v))
+		return set_route(cf, n, w, v, p);
+	return WEIR_AGAIN;
+}
+
+static int
+server_word(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_peer *p,
+    const struct weir_group *g)
+{
+	static const char *const known[] = { "weight=", "max_fails=", "fail_timeout=", "max_conns=",
+		"down", "backup", "drain", "slow_start=", "slow_start_min=", "priority=", "route=", NULL };
+
+	if (str_eq(n->w[w].s, STR("down"))) {
+		p->down = true;
+	} else if (str_eq(n->w[w].s, STR("drain"))) {
+		p->drain = true;
+	} else if (str_eq(n->w[w].s, STR("backup"))) {
+		if (g->balancer != NULL && g->balancer->no_backup)
+			return conf_error(cf, n, w, "balancing method does not support parameter \"backup\"");
+		p->backup = true;
+	} else {
+		return conf_bad_param(cf, n, w, known);
 	}
+	return WEIR_OK;
+}
+
+static int
+server_params(struct weir_conf *cf, struct weir_node *n, struct weir_peer *p, const struct weir_group *g)
+{
+	for (unsigned w = 2; w < n->n; w++) {
+		int r = server_value(cf, n, w, p);
+
+		if (r == WEIR_AGAIN)
+			r = server_word(cf, n, w, p, g);
+		if (r != WEIR_OK)
+			return WEIR_FAIL;
+	}
+	if (p->backup)
+		p->priority = PRIORITY_BACKUP;
 	return WEIR_OK;
 }
 
@@ -119,17 +193,15 @@ set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 	struct weir_addr *a;
 	unsigned count;
 
-	(void)s;
 	memset(&like, 0, sizeof like);
 	a = resolve(cf, n, 1, n->w[1].s, 80, &count);
 	if (a == NULL)
 		return WEIR_FAIL;
 	fill_peer(cf, &like, a, n->w[1].s);
-	if (server_params(cf, n, &like) != WEIR_OK)
+	if (server_params(cf, n, &like, s->owner) != WEIR_OK)
 		return WEIR_FAIL;
 	for (unsigned i = 0; i < count; i++) {
-		struct peer_list *l = like.backup ? &u->backup : &u->main;
-		struct weir_peer *p = POOL_PUSH(cf->pool, l);
+		struct weir_peer *p = POOL_PUSH(cf->pool, &u->servers);
 		char text[ADDR_TEXT_MAX];
 
 		*p = like;
@@ -139,13 +211,45 @@ set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 	return WEIR_OK;
 }
 
+/* ---- groups ---- */
+
 static void
-finish(struct weir_group *g)
+number_tiers(struct weir_group *g)
 {
+	struct weir_tier *t = g->tiers;
+
 	for (unsigned i = 0; i < g->n; i++) {
-		g->peers[i].number = i;
-		g->peers[i].effective = (int)g->peers[i].weight;
+		struct weir_peer *p = &g->peers[i];
+
+		if (i != 0 && p->priority != p[-1].priority)
+			*++t = (struct weir_tier){ .first = i };
+		t->n++;
+		t->total += p->weight;
+		g->sums[i] = t->total;
+		p->tier = (unsigned)(t - g->tiers);
+		p->number = i;
+		p->group = g;
 	}
+	g->n_tiers = (unsigned)(t - g->tiers) + 1;
+}
+
+/* The peers are there, by tier. */
+static void
+finish(struct weir_pool *pool, struct weir_group *g)
+{
+	unsigned n = 1;
+
+	for (unsigned i = 1; i < g->n; i++)
+		n += g->peers[i].priority != g->peers[i - 1].priority;
+	g->tiers = n == 1 ? &g->whole : pool_zalloc(pool, n * sizeof *g->tiers);
+	g->sums = pool_alloc(pool, g->n * sizeof *g->sums);
+	number_tiers(g);
+	if (g->balancer == NULL)
+		g->balancer = &lb_round_robin;
+	if (g->shared != NULL)
+		return;
+	g->block = pool_zalloc(pool, block_size(g->n, 0));
+	block_init(g->block, g, 0);
 }
 
 /* The group that a proxy_pass above has made in the hope of this block. */
@@ -243,7 +347,7 @@ settle(struct weir_conf *cf, struct pending *p)
 	g->keepalive_requests = DEFAULT_REQUESTS;
 	g->keepalive_ms = 60000;
 	g->keepalive_time_ms = 3600000;
-	finish(g);
+	finish(cf->pool, g);
 	return WEIR_OK;
 }
 
@@ -270,6 +374,130 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	return WEIR_OK;
 }
 
+static bool
+has_primary(const struct upstream_conf *u)
+{
+	for (unsigned i = 0; i < u->servers.n; i++)
+		if (!u->servers.v[i].backup)
+			return true;
+	return false;
+}
+
+/* By priority, else as they were written. */
+static void
+sort_servers(struct weir_conf *cf, const struct upstream_conf *u, struct weir_group *g)
+{
+	struct weir_peer *to = g->peers = pool_alloc(cf->pool, u->servers.n * sizeof *g->peers);
+	unsigned at = 0;
+
+	g->n = u->servers.n;
+	while (to < g->peers + g->n) {
+		unsigned next = UINT_MAX;
+
+		for (unsigned i = 0; i < g->n; i++) {
+			unsigned priority = u->servers.v[i].priority;
+
+			if (priority == at)
+				*to++ = u->servers.v[i];
+			else if (priority > at && priority < next)
+				next = priority;
+		}
+		at = next;
+	}
+}
+
+static int
+check_group(struct weir_conf *cf, const struct weir_node *n, const struct weir_group *g)
+{
+	uint64_t sum = 0;
+	bool warms = false;
+
+	for (unsigned i = 0; i < g->n; i++) {
+		sum += g->peers[i].weight;
+		warms |= g->peers[i].warm_ms != 0;
+	}
+	if (warms && g->balancer != NULL && g->balancer->fixed)
+		return conf_error(cf, n, 0, "slow_start has no meaning with \"%s\", which goes by fixed weights",
+		    g->balancer->name);
+	if (sum >= BLOCK_WEIGHTS / (warms ? 100 : 1))
+		return conf_error(cf, n, 0, "the weights of upstream \"%.*s\" are too large: use smaller ones in "
+		    "the same proportion", STR_ARG(g->name));
+	return WEIR_OK;
+}
+
+static int
+settle_group(struct weir_conf *cf, struct weir_group *g)
+{
+	finish(cf->pool, g);
+	return g->balancer->ready != NULL ? g->balancer->ready(cf, g) : WEIR_OK;
+}
+
+/* ---- zones ---- */
+
+static int
+set_zone(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	struct groups *gs = groups_of(cf);
+	struct zoned *z = POOL_NEW(cf->pool, zoned);
+
+	(void)conf;
+	if (n->w[1].s.n == 0)
+		return conf_error(cf, n, 1, "invalid zone name \"\"");
+	if (n->n > 2 && conf_size(cf, n, 2, n->w[2].s, &z->size) != WEIR_OK)
+		return WEIR_FAIL;
+	if (n->n > 2 && z->size < ZONE_SIZE_MIN)
+		return conf_error(cf, n, 2, "zone \"%.*s\" is too small", STR_ARG(n->w[1].s));
+	z->group = s->owner;
+	z->node = n;
+	z->next = gs->zoneds;
+	gs->zoneds = z;
+	return WEIR_OK;
+}
+
+static uint64_t
+size_of(const struct groups *gs, struct weir_str name)
+{
+	for (const struct zoned *z = gs->zoneds; z != NULL; z = z->next)
+		if (z->size != 0 && str_eq(z->node->w[1].s, name))
+			return z->size;
+	return 0;
+}
+
+static int
+join_zone(struct weir_conf *cf, struct groups *gs, struct zoned *z)
+{
+	struct weir_str name = z->node->w[1].s;
+	uint64_t size = z->size != 0 ? z->size : size_of(gs, name);
+	struct weir_shared *sh;
+	const char *why;
+
+	if (size == 0)
+		return conf_error(cf, z->node, 1, "zero size shared memory zone \"%.*s\": no upstream says its "
+		    "size", STR_ARG(name));
+	sh = share_declare(cf->zones, name, size, &why);
+	if (sh == NULL)
+		return conf_error(cf, z->node, 1, "%s", why);
+	share_join(sh, z->group);
+	return settle_group(cf, z->group);
+}
+
+static int
+join_zones(struct weir_conf *cf)
+{
+	struct groups *gs = groups_of(cf);
+	const struct weir_group *most;
+	int r = WEIR_OK;
+
+	for (struct zoned *z = gs->zoneds; z != NULL; z = z->next)
+		if (z->group->n != 0 && join_zone(cf, gs, z) != WEIR_OK)
+			r = WEIR_FAIL;
+	for (struct zoned *z = gs->zoneds; z != NULL; z = z->next)
+		if (z->group->shared != NULL && share_check(z->group->shared, &most) != WEIR_OK)
+			r = conf_error(cf, z->node, 1, "zone \"%.*s\" is too small for the servers of its "
+			    "upstreams (%.*s has %u)", STR_ARG(z->node->w[1].s), STR_ARG(most->name), most->n);
+	return r;
+}
+
 /* At the end of an upstream block: its servers become the group's. */
 static int
 done(struct weir_conf *cf, struct weir_scope *s, void *conf)
@@ -278,23 +506,21 @@ done(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	struct weir_group *g = s->owner;
 
 	if (s->in == IN_MAIN)
-		return settle_all(cf);
+		return settle_all(cf) == WEIR_OK ? join_zones(cf) : WEIR_FAIL;
 	if (s->in != IN_UPSTREAM)
 		return WEIR_OK;
-	if (u->main.n == 0)
+	if (!has_primary(u))
 		return no_servers(cf, s->node);
-	g->n = u->main.n + u->backup.n;
-	g->n_backup = u->backup.n;
-	g->peers = pool_alloc(cf->pool, g->n * sizeof *g->peers);
-	memcpy(g->peers, u->main.v, u->main.n * sizeof *g->peers);
-	if (u->backup.n != 0)
-		memcpy(g->peers + u->main.n, u->backup.v, u->backup.n * sizeof *g->peers);
+	sort_servers(cf, u, g);
+	if (check_group(cf, s->node, g) != WEIR_OK)
+		return WEIR_FAIL;
 	g->keepalive = (unsigned)u->keepalive;
 	g->keepalive_requests = (unsigned)u->keepalive_requests;
 	g->keepalive_ms = u->keepalive_ms;
 	g->keepalive_time_ms = u->keepalive_time_ms;
-	finish(g);
-	return WEIR_OK;
+	if (conf_written(s, &upstream_module, "zone") != NULL)
+		return WEIR_OK;		/* at the end, when all zones are known */
+	return settle_group(cf, g);
 }
 
 struct weir_group *
@@ -325,8 +551,15 @@ group_of_addrs(struct weir_pool *pool, const struct weir_addr *addrs, unsigned n
 		p->text = p->name = pool_str(pool, str_of(addr, addr_put(addr, &p->addr)));
 		p->weight = 1;		/* its failures are forgotten with the request */
 	}
-	finish(g);
+	finish(pool, g);
 	return g;
+}
+
+static int
+start(void)
+{
+	share_forked();
+	return WEIR_OK;
 }
 
 static const struct weir_cmd cmds[] = {
@@ -335,10 +568,19 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "Defines a group of servers that proxy_pass can name." },
 	{ "server", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_server,
 	  .flags = CONF_MULTI,
-	  .args = "address [weight=n] [max_fails=n] [fail_timeout=time] [max_conns=n] [backup] [down]",
+	  .args = "address [weight=n] [max_fails=n] [fail_timeout=time] [max_conns=n] [backup] [down] [drain] "
+	  "[priority=n] [slow_start=time] [slow_start_min=n%] [route=text]",
 	  .doc = "A server of the group: a host or address with an optional port (80), or unix:/path. "
 	  "Requests are spread by weight; after max_fails failures (1; 0: never) within fail_timeout "
-	  "(10s) it is left alone for fail_timeout. Backups are asked when all others are out." },
+	  "(10s) it is left alone for fail_timeout, and then gets one request to try. No more than max_conns "
+	  "connections are made to it at a time. Servers of a higher priority (a larger number; 1) are asked when "
+	  "all of the lower ones are out, and backups when all others are. One that drains gets only requests "
+	  "that stick to it. After it was away it begins with slow_start_min (10%) of its weight, and has all of "
+	  "it after slow_start. A route is what sticky knows it by." },
+	{ "zone", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_zone, .args = "name [size]",
+	  .doc = "Shared memory in which all workers count connections, failures and times of the group's servers, "
+	  "and take turns. Reloads keep what it knows of servers that stay. Several groups may use one zone; the "
+	  "size is given once. Without it each worker counts for itself." },
 	{ "keepalive", IN_UPSTREAM, CONF_INT, CONF_AT(upstream_conf, keepalive), .def = "32",
 	  .min = 0, .max = 100000,
 	  .doc = "How many idle connections to the group each worker keeps; 0 keeps none." },
@@ -354,6 +596,6 @@ static const struct weir_cmd cmds[] = {
 
 const struct weir_module upstream_module = {
 	.name = "upstream", .index = &index_, .conf_size = sizeof(struct upstream_conf),
-	.cmds = cmds, .ready = ready, .done = done,
+	.cmds = cmds, .ready = ready, .done = done, .start = start,
 	.doc = "Groups of upstream servers.",
 };

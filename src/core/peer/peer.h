@@ -2,11 +2,20 @@
  * peer.h - upstream groups and their servers.
  *
  * A group is what `upstream name { }` says, or one made of a proxy_pass that names an address.
- * A request picks a peer, tells how it went, and may pick another; what it has tried is in its own
+ * A session picks a peer, tells how it went, and may pick another; what it has tried is in its own
  * struct weir_pick.
  *
- *	peer.c       weighted round robin, failures
- *	group_conf.c the upstream block
+ * What a peer is (address, name, links) belongs to a configuration; how it is doing (connections, failures,
+ * times) is its state in the group's block (block.h): in the worker's memory, or with `zone` in memory
+ * that all workers share.
+ *
+ *	pick.c       a session picks, and tells how it went
+ *	block.c      the state of a group's peers
+ *	share.c      blocks in zones: found again by reloads, given back by the dead
+ *	scan.c       the loops over many peers
+ *	lb_*.c       the balancers
+ *	group_conf.c the upstream block and its servers
+ *	lb_conf.c    the directives that choose a balancer
  */
 #ifndef WEIR_PEER_PEER_H
 #define WEIR_PEER_PEER_H
@@ -14,22 +23,35 @@
 #include "core/base/hash.h"
 #include "core/conf/conf.h"
 #include "core/net/addr.h"
+#include "core/sess/expr.h"
+
+struct weir_block;
 
 struct weir_peer {
 	struct weir_addr addr;
 	struct weir_str	 text;		/* "127.0.0.1:80", "unix:/path" */
 	struct weir_str	 name;		/* as written in `server` */
+	struct weir_group *group;
 	unsigned	 number;	/* in its group */
+	unsigned	 tier;		/* of its group: the first is asked first */
+	/* As written; what counts is in its state. */
+	unsigned	 priority;	/* 1 ...; BACKUP */
 	unsigned	 weight, max_fails, max_conns;
 	uint64_t	 fail_timeout_ms;
-	bool		 down, backup;
+	uint64_t	 warm_ms;	/* slow_start */
+	unsigned	 warm_min;	/* slow_start_min, per cent */
+	bool		 down, backup, drain;
+	struct weir_str	 route;		/* route= */
 	/* of this worker */
-	int		 current, effective;
-	unsigned	 fails, conns;
-	uint64_t	 failed_ms;	/* the last failure; 0: none */
-	uint64_t	 checked_ms;	/* the last time it was tried again */
 	struct weir_links *links;	/* of the room above: idle connections */
 	struct weir_tls_sessions *tls;	/* sessions to resume */
+};
+
+/* Peers that are asked when all of the tiers before are out. */
+struct weir_tier {
+	unsigned	 first, n;
+	unsigned	 total;		/* of the weights */
+	struct weir_points *points;	/* lb_hash.c's */
 };
 
 struct weir_group {
@@ -37,41 +59,98 @@ struct weir_group {
 	struct weir_str	 host;		/* for $proxy_host and Host: name, or host[:port] */
 	const struct weir_node *node;	/* NULL: implicit */
 	bool		 brief;		/* of one request: nothing is kept for another */
-	struct weir_peer *peers;
-	unsigned	 n, n_backup;	/* n: all, the backups are the last */
+	struct weir_peer *peers;	/* by tier */
+	unsigned	 n;
+	struct weir_tier *tiers;
+	unsigned	 n_tiers;
+	struct weir_tier whole;		/* what tiers points at when there is one */
+	unsigned	*sums;		/* of the weights in a tier up to and with this peer */
+	const struct weir_balancer *balancer;
+	struct weir_expr key;		/* of `hash` */
+	bool		 two;		/* of `random` */
+	bool		 inflight;	/* of `least_time` */
+	struct weir_block *block;
+	struct weir_shared *shared;	/* its zone; NULL: the block is this process's own */
+	struct weir_group *next_shared;	/* of that zone */
 	unsigned	 keepalive;	/* idle links kept in each worker */
 	unsigned	 keepalive_requests;
 	uint64_t	 keepalive_ms, keepalive_time_ms;
 };
 
-/* Of one request. */
+#define ROUTE_MAX	32
+#define PICK_NO_TIME	UINT64_MAX
+
+/* Of one session. */
 #define PICK_WORDS 4
 struct weir_pick {
 	struct weir_group *group;
+	struct weir_sess *s;		/* for keys; NULL: there are none */
 	uint64_t	 few[PICK_WORDS];
-	uint64_t	*tried;		/* bits; few, or in the request's pool */
+	uint64_t	*tried;		/* bits; few, or in the session's pool */
+	unsigned	 n_tried;
 	struct weir_peer *peer;		/* the one at work */
+	int		 want;		/* who should serve it (affinity); -1: anybody */
+	/* Of the attempt; PICK_NO_TIME: it did not get so far. */
+	uint64_t	 header_ms, response_ms;
+	bool		 inflight;	/* it counts as such */
+	/* The balancers' own: */
+	unsigned	 tier;		/* that the following is about; UINT_MAX: none yet */
+	unsigned	 spins, rehash;
+	uint32_t	 hash;
+	bool		 keyed;
+	struct weir_str	 key;
 };
 
 enum weir_outcome {
 	WENT_WELL,
 	WENT_BADLY,		/* counts against max_fails */
+	WENT_ON,		/* an answer, but another peer is asked: says nothing about times */
 	WENT_NOWHERE		/* says nothing about the peer (the client left) */
 };
 
-void	pick_init(struct weir_pick *, struct weir_group *, struct weir_pool *);
 /*
- * The next peer, not one that was tried.  NULL: there is none; the failures of all are
- * forgotten then, so that the next request tries again.
+ * A balancer chooses a peer of a tier.  It is called with the block locked: so it neither logs nor
+ * evaluates anything; that is for key(), which runs before, once.
  */
+struct weir_balancer {
+	const char	*name;
+	/* The number of a peer that is in service and was not tried, or -1. */
+	int		(*choose)(struct weir_pick *, const struct weir_tier *);
+	void		(*key)(struct weir_pick *);		/* may be NULL */
+	/* What a peer is compared by: the least wins.  NULL: nothing. */
+	double		(*rank)(const struct weir_group *, unsigned i);
+	bool		 timely;	/* rank changes as time goes by */
+	bool		 times;		/* it wants to know times */
+	bool		 fixed;		/* goes by fixed weights: no slow_start */
+	bool		 no_backup;
+	/* While binding: when the peers are known.  May be NULL. */
+	int		(*ready)(struct weir_conf *, struct weir_group *);
+};
+extern const struct weir_balancer lb_round_robin, lb_least_conn, lb_random, lb_random_header,
+	lb_random_last_byte, lb_hash, lb_hash_consistent, lb_ip_hash, lb_header, lb_last_byte;
+
+/* `s` NULL only where no key is asked for: tests. */
+void	pick_init(struct weir_pick *, struct weir_group *, struct weir_pool *, struct weir_sess *s);
+/* The next peer, not one that was tried.  NULL: there is none. */
 struct weir_peer *pick_next(struct weir_pick *);
+/* Begin anew: those that were tried may be tried again. */
+void	pick_again(struct weir_pick *);
 /* A connection to the peer that outlives its request counts for max_conns until it is let go. */
 void	peer_hold(struct weir_peer *);
 void	peer_let_go(struct weir_peer *);
-/* How many peers a request may try: all that are not `down`. */
+/* How many peers a session may try: all that are not `down`. */
 unsigned pick_most(const struct weir_pick *);
-/* How it went with pick->peer. */
+/* The head of the response has come, or the first byte; so long after the attempt began. */
+void	pick_heard(struct weir_pick *, uint64_t ms);
+/* How it went with pick->peer.  response_ms is set before, if it is known. */
 void	pick_done(struct weir_pick *, enum weir_outcome);
+
+/* ---- for balancers ---- */
+
+/* Was it tried, or is it out of service? */
+bool	pick_cannot(const struct weir_pick *, unsigned i);
+/* Smooth weighted round robin, among those of least rank if `ranked`. */
+int	pick_round(struct weir_pick *, const struct weir_tier *, bool ranked);
 
 /*
  * The group of a name, or of an address that is used without one (made once).  `host` without scheme.
@@ -88,6 +167,6 @@ struct weir_group *group_find(void *const *conf, struct weir_str name);
  */
 struct weir_group *group_of_addrs(struct weir_pool *, const struct weir_addr *, unsigned n, struct weir_str text);
 
-extern const struct weir_module upstream_module;
+extern const struct weir_module upstream_module, upstream_lb_module;
 
 #endif

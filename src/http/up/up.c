@@ -79,7 +79,7 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 	if (u->attempts.n != 0 && peer != NULL) {
 		struct weir_up_attempt *a = attempt(u);
 
-		a->response_ms = weir_now_ms - u->attempt_ms;
+		a->response_ms = u->pick.response_ms = weir_now_ms - u->attempt_ms;
 		if (u->x != NULL) {
 			a->length = u->x->received;
 			a->received = link->codec->many ? u->x->came : u->x->conn->tcp.got - u->got_before;
@@ -172,8 +172,7 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 	 * upstream: the same request goes out again, if it may be sent twice (RFC 9110, 9.2.2).
 	 */
 	if ((stale || untouched) && up_may_send_again(u, NEXT_ERROR) && u->tries <= pick_most(&u->pick)) {
-		for (unsigned i = 0; i < (u->pick.group->n + 63) / 64; i++)
-			u->pick.tried[i] = 0;
+		pick_again(&u->pick);
 		u->no_reuse = true;
 		next_peer(u);
 		return;
@@ -423,6 +422,7 @@ on_head(struct weir_xchg *x)
 		return;
 	}
 	attempt(u)->header_ms = weir_now_ms - u->attempt_ms;
+	pick_heard(&u->pick, attempt(u)->header_ms);
 	attempt(u)->status = status;
 	u->rsp = &x->msg;
 	if (status == 101 && !u->request_sent) {
@@ -430,7 +430,7 @@ on_head(struct weir_xchg *x)
 		return;
 	}
 	if (status != 101 && up_status_bit(status) != 0 && up_may_retry(u, up_status_bit(status))) {
-		up_let_go(u, status == 403 || status == 404 ? WENT_WELL : WENT_BADLY);
+		up_let_go(u, status == 403 || status == 404 ? WENT_ON : WENT_BADLY);
 		next_peer(u);
 		return;
 	}
@@ -706,7 +706,7 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	u->dial_opts.keepalive = p->socket_keepalive;
 	u->dial_opts.rcvbuf = (int)p->rcvbuf;
 	u->dial_opts.sndbuf = (int)p->sndbuf;
-	pick_init(&u->pick, g, r->s.pool);
+	pick_init(&u->pick, g, r->s.pool, &r->s);
 	choose_bind(u);
 	if (p->body.set)
 		u->body = expr_eval(&r->s, &p->body);

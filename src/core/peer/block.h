@@ -1,0 +1,132 @@
+/*
+ * block.h - how the peers of a group are doing.
+ *
+ * A block is one piece of memory without pointers in it, so it may lie in a zone; there it has a lock, which
+ * all below but block_init() expect to be held, and a table of who holds how many connections, so that
+ * the connections of a worker that died can be given back.
+ *
+ * What every choice looks at lies apart, in three arrays of numbers: with thousands of peers they are
+ * all that is read.  Whoever is out of service has OUT_CURRENT, 0 and OUT_RANK in them, so that loops need not ask.
+ *
+ * A group whose servers were changed by a reload has another block.  The old one, as long as workers use
+ * it, tells its heir which connections it still has.
+ */
+#ifndef WEIR_PEER_BLOCK_H
+#define WEIR_PEER_BLOCK_H
+
+#include <pthread.h>
+
+#include "core/peer/peer.h"
+
+/* Why a peer is out. */
+enum {
+	OUT_DOWN	= 1 << 0,
+	OUT_DRAIN	= 1 << 1,	/* only those who stick to it */
+	OUT_FAILED	= 1 << 2,
+	OUT_FULL	= 1 << 3
+};
+
+#define OUT_CURRENT	(INT32_MIN / 2)
+#define OUT_RANK	INT32_MAX
+#define BLOCK_WEIGHTS	(1 << 28)	/* the sum of weights stays below, so nothing overflows */
+
+struct weir_state {
+	uint64_t	 key;		/* of address and name */
+	uint64_t	 fail_timeout_ms;
+	uint64_t	 failed_ms;	/* the last failure; 0: none */
+	uint64_t	 checked_ms;	/* the last time it was tried again */
+	uint64_t	 warm_ms, warm_from_ms;	/* slow start; from 0: it is warm */
+	uint64_t	 inflight_sum_ms, inflight_at_ms;
+	uint32_t	 weight, max_fails, max_conns, warm_min;
+	int32_t		 effective;	/* the weight, less after failures */
+	int32_t		 current, rank;	/* kept while it is out */
+	uint32_t	 fails, conns;
+	uint32_t	 inherited;	/* of conns: held by users of older blocks */
+	uint32_t	 heir;		/* its number in the heir, + 1; 0: it has none */
+	uint32_t	 header_ms, response_ms, inflight_ms;	/* averages */
+	uint32_t	 inflight;	/* requests */
+	uint8_t		 out;		/* OUT_ bits */
+	bool		 alone;		/* nobody else to ask: failures do not count */
+};
+
+enum { STALE_RANKS = 1, STALE_COUNTS = 2 };
+
+struct weir_block {
+	pthread_mutex_t	 lock;		/* when shared */
+	uint64_t	 id;		/* of all that was configured */
+	uint64_t	 size;
+	uint64_t	 wake_ms;	/* somebody's fail_timeout is over then */
+	uint64_t	 warmed_ms, ranked_ms;
+	uint32_t	 n, n_slots;	/* slots 0: not shared */
+	uint32_t	 scale;		/* of weights: slow start needs finer steps */
+	uint32_t	 failed, weak, warming, inflight;	/* peers (requests) that are so */
+	uint32_t	 stale;		/* STALE_ bits: to be made anew before use */
+	uint64_t	 heir;		/* offset in the zone; 0: there is none */
+	uint32_t	 at_state, at_current, at_effective, at_rank, at_held, at_pins;
+};
+
+static inline struct weir_state *
+block_state(struct weir_block *b, unsigned i)
+{
+	return (struct weir_state *)(void *)((char *)b + b->at_state) + i;
+}
+
+static inline int32_t *
+block_current(struct weir_block *b)
+{
+	return (int32_t *)(void *)((char *)b + b->at_current);
+}
+
+static inline int32_t *
+block_effective(struct weir_block *b)
+{
+	return (int32_t *)(void *)((char *)b + b->at_effective);
+}
+
+static inline int32_t *
+block_rank(struct weir_block *b)
+{
+	return (int32_t *)(void *)((char *)b + b->at_rank);
+}
+
+/* What the process of this slot holds, by peer. */
+static inline uint32_t *
+block_held(struct weir_block *b, unsigned slot)
+{
+	return (uint32_t *)(void *)((char *)b + b->at_held) + (size_t)slot * b->n;
+}
+
+/* How many generations the process of a slot has that use it; by slot. */
+static inline uint32_t *
+block_pins(struct weir_block *b)
+{
+	return (uint32_t *)(void *)((char *)b + b->at_pins);
+}
+
+/* Bytes that a block of n peers needs. */
+size_t	block_size(unsigned n, unsigned n_slots);
+/* In zeroed memory: a block of the group's peers, without a history. */
+void	block_init(struct weir_block *, const struct weir_group *, unsigned n_slots);
+/* A number for all that the configuration says. */
+uint64_t block_id(const struct weir_group *);
+/* Connections, from who holds them. */
+void	block_recount(struct weir_block *);
+/* Takes from an older block what is known of peers that both have.  Both are locked. */
+void	block_inherit(struct weir_group *, struct weir_block *b, struct weir_block *old);
+
+/* Before a choice: who may come back, who is warmer, what was left stale. */
+void	block_refresh(struct weir_group *);
+void	block_out(struct weir_group *, unsigned i, unsigned bit);
+void	block_in(struct weir_group *, unsigned i, unsigned bit);
+/* A connection more, or one less, of the process with this slot (-1: none). */
+void	block_taken(struct weir_group *, unsigned i, int slot);
+void	block_freed(struct weir_group *, unsigned i, int slot);
+void	block_failed(struct weir_group *, unsigned i);
+void	block_well(struct weir_group *, unsigned i);
+/* For the time of one choice: as if it were out, and not any more. */
+void	block_hide(struct weir_block *, unsigned i);
+void	block_show(struct weir_group *, unsigned i);
+/* Its rank has changed. */
+void	block_rerank(struct weir_group *, unsigned i);
+
+#endif

@@ -1,0 +1,581 @@
+/*
+ * share.c - blocks in zones.
+ *
+ *	zone:	area (lock, slots) | chunk | chunk ... | end
+ *	chunk:	size, used | block
+ *
+ * A block is used as long as some living process has it pinned: the master does so for each of its generations.
+ * The newest of a group is the one without an heir.  Locks are taken in this order: the area's, a
+ * block's, its heir's.
+ */
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/os/random.h"
+#include "core/peer/share.h"
+
+#define LAYOUT		1
+#define LOOK_MS		1000
+
+struct slot {
+	pthread_mutex_t	 alive;		/* its process holds it */
+	uint32_t	 used;
+};
+
+struct share_area {
+	pthread_mutex_t	 lock;
+	uint64_t	 serial;	/* tells one zone from the next at the same address */
+	uint32_t	 n_slots;
+	uint32_t	 first;		/* offset of the first chunk */
+	uint64_t	 end;
+	struct slot	 slots[];
+};
+
+struct chunk {
+	uint64_t	 size;		/* with this head */
+	uint64_t	 name;		/* a number for the group's name; 0: it is free */
+} __attribute__((aligned(64)));
+
+static unsigned epoch = 1;	/* of this process */
+
+/* ---- sizes ---- */
+
+static unsigned
+slots_wanted(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+
+	/* workers of two generations, masters, and a few that just died */
+	return (unsigned)WEIR_MIN(WEIR_MAX(cpus * 4, 16), 256);
+}
+
+static size_t
+area_size(unsigned n_slots)
+{
+	return (sizeof(struct share_area) + n_slots * sizeof(struct slot) + 63) & ~(size_t)63;
+}
+
+/* ---- locks ---- */
+
+static void
+init_lock(pthread_mutex_t *m)
+{
+	pthread_mutexattr_t a;
+
+	pthread_mutexattr_init(&a);
+	pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(m, &a);
+	pthread_mutexattr_destroy(&a);
+}
+
+/* Whoever died holding it had not done anything that the next could not make good. */
+static bool
+lock(pthread_mutex_t *m)
+{
+	int rc = pthread_mutex_lock(m);
+
+	if (unlikely(rc == EOWNERDEAD)) {
+		pthread_mutex_consistent(m);
+		return false;
+	}
+	assert(rc == 0);
+	return true;
+}
+
+static void
+lock_block(struct weir_block *b)
+{
+	if (!lock(&b->lock))
+		b->stale |= STALE_COUNTS | STALE_RANKS;
+}
+
+void
+share_lock(struct weir_group *g)
+{
+	if (g->shared != NULL)
+		lock_block(g->block);
+}
+
+void
+share_unlock(struct weir_group *g)
+{
+	if (g->shared != NULL)
+		pthread_mutex_unlock(&g->block->lock);
+}
+
+/* ---- chunks ---- */
+
+static struct chunk *
+chunk_at(struct share_area *a, uint64_t at)
+{
+	return at < a->end ? (struct chunk *)(void *)((char *)a + at) : NULL;
+}
+
+static struct chunk *
+first_chunk(struct share_area *a)
+{
+	return chunk_at(a, a->first);
+}
+
+static struct chunk *
+next_chunk(struct share_area *a, struct chunk *c)
+{
+	return chunk_at(a, (uint64_t)((char *)c - (char *)a) + c->size);
+}
+
+static struct weir_block *
+block_of(struct chunk *c)
+{
+	return (struct weir_block *)(void *)(c + 1);
+}
+
+static uint64_t
+offset_of(struct share_area *a, struct weir_block *b)
+{
+	return (uint64_t)((char *)b - (char *)a);
+}
+
+static struct weir_block *
+heir_of(struct share_area *a, struct weir_block *b)
+{
+	return b->heir != 0 ? (struct weir_block *)(void *)((char *)a + b->heir) : NULL;
+}
+
+static void
+join_free(struct share_area *a)
+{
+	for (struct chunk *c = first_chunk(a), *n; c != NULL; c = n) {
+		while ((n = next_chunk(a, c)) != NULL && c->name == 0 && n->name == 0)
+			c->size += n->size;
+	}
+}
+
+static struct weir_block *
+chunk_take(struct share_area *a, size_t size, uint64_t name)
+{
+	size += sizeof(struct chunk);
+	join_free(a);
+	for (struct chunk *c = first_chunk(a); c != NULL; c = next_chunk(a, c)) {
+		if (c->name != 0 || c->size < size)
+			continue;
+		if (c->size - size > sizeof(struct chunk)) {
+			struct chunk *rest = (struct chunk *)(void *)((char *)c + size);
+
+			rest->size = c->size - size;
+			rest->name = 0;
+			c->size = size;
+		}
+		memset(c + 1, 0, c->size - sizeof *c);
+		c->name = name;
+		return block_of(c);
+	}
+	return NULL;
+}
+
+/* ---- slots ---- */
+
+static void
+tell_heirs(struct share_area *a, struct weir_block *b, unsigned i, int by)
+{
+	struct weir_block *h = heir_of(a, b);
+	uint32_t to = block_state(b, i)->heir;
+	struct weir_state *st;
+
+	if (h == NULL || to == 0)
+		return;
+	lock_block(h);
+	st = block_state(h, to - 1);
+	st->inherited += (uint32_t)by;
+	st->conns += (uint32_t)by;
+	h->stale |= STALE_RANKS;
+	tell_heirs(a, h, to - 1, by);
+	pthread_mutex_unlock(&h->lock);
+}
+
+void
+share_tell_heirs(struct weir_group *g, unsigned i, int by)
+{
+	if (g->block->heir != 0)
+		tell_heirs(g->shared->area, g->block, i, by);
+}
+
+static void
+give_back(struct share_area *a, struct weir_block *b, unsigned slot)
+{
+	uint32_t *held = block_held(b, slot);
+
+	lock_block(b);
+	for (unsigned i = 0; i < b->n; i++) {
+		if (held[i] != 0)
+			tell_heirs(a, b, i, -(int)held[i]);
+		held[i] = 0;
+	}
+	block_pins(b)[slot] = 0;
+	b->stale |= STALE_COUNTS | STALE_RANKS;
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* The slot's lock is ours. */
+static void
+give_all_back(struct share_area *a, unsigned slot)
+{
+	for (struct chunk *c = first_chunk(a); c != NULL; c = next_chunk(a, c))
+		if (c->name != 0)
+			give_back(a, block_of(c), slot);
+	a->slots[slot].used = 0;
+	pthread_mutex_unlock(&a->slots[slot].alive);
+}
+
+/* Of what has no block any more nobody is heir; what it was heir of goes to its own. */
+static void
+cut_out(struct share_area *a, struct weir_block *gone)
+{
+	for (struct chunk *c = first_chunk(a); c != NULL; c = next_chunk(a, c)) {
+		struct weir_block *b = block_of(c);
+
+		if (c->name == 0 || heir_of(a, b) != gone)
+			continue;
+		lock_block(b);
+		for (unsigned i = 0; i < b->n; i++) {
+			struct weir_state *st = block_state(b, i);
+
+			st->heir = st->heir != 0 ? block_state(gone, st->heir - 1)->heir : 0;
+		}
+		b->heir = gone->heir;
+		pthread_mutex_unlock(&b->lock);
+	}
+}
+
+static bool
+is_pinned(struct weir_block *b)
+{
+	for (unsigned s = 0; s < b->n_slots; s++)
+		if (block_pins(b)[s] != 0)
+			return true;
+	return false;
+}
+
+static void
+drop_unused(struct share_area *a)
+{
+	for (struct chunk *c = first_chunk(a); c != NULL; c = next_chunk(a, c)) {
+		if (c->name == 0 || is_pinned(block_of(c)))
+			continue;
+		cut_out(a, block_of(c));
+		c->name = 0;
+	}
+}
+
+/* The area is locked. */
+static void
+bury(struct share_area *a)
+{
+	for (unsigned s = 0; s < a->n_slots; s++) {
+		int rc = a->slots[s].used ? pthread_mutex_trylock(&a->slots[s].alive) : EBUSY;
+
+		if (rc == EBUSY)
+			continue;
+		if (rc == EOWNERDEAD)
+			pthread_mutex_consistent(&a->slots[s].alive);
+		give_all_back(a, s);
+	}
+}
+
+static int
+take_slot(struct share_area *a)
+{
+	bury(a);
+	for (unsigned s = 0; s < a->n_slots; s++) {
+		if (a->slots[s].used || pthread_mutex_trylock(&a->slots[s].alive) != 0)
+			continue;
+		a->slots[s].used = 1;
+		return (int)s;
+	}
+	return -1;
+}
+
+/*
+ * Generations of one process share its slot.  They are few, and so are zones.
+ */
+struct mine {
+	struct mine	*next;
+	struct share_area *area;
+	uint64_t	 serial;
+	int		 slot;
+	unsigned	 epoch, refs;	/* refs: generations */
+};
+static struct mine *mine;
+
+static struct mine *
+mine_of(struct share_area *a)
+{
+	struct mine *m;
+
+	for (m = mine; m != NULL && (m->area != a || m->serial != a->serial); m = m->next)
+		;
+	if (m == NULL) {
+		m = mem_zalloc(sizeof *m);
+		*m = (struct mine){ .next = mine, .area = a, .serial = a->serial };
+		mine = m;
+	}
+	if (m->epoch == epoch)
+		return m;
+	lock(&a->lock);
+	m->slot = take_slot(a);
+	pthread_mutex_unlock(&a->lock);
+	m->epoch = epoch;
+	m->refs = 0;
+	return m;
+}
+
+static void
+forget(struct mine *m)
+{
+	struct mine **at = &mine;
+
+	while (*at != m)
+		at = &(*at)->next;
+	*at = m->next;
+	mem_free(m);
+}
+
+/*
+ * A generation of this process ends.  After the last one the memory goes, so the lock in it must not
+ * be held any more.
+ */
+static void
+let_go(void *arg)
+{
+	struct share_area *a = arg;
+	struct mine *m;
+
+	for (m = mine; m != NULL && (m->area != a || m->serial != a->serial); m = m->next)
+		;
+	if (m == NULL || m->epoch != epoch || m->refs-- > 1)
+		return;
+	if (m->slot >= 0) {
+		lock(&a->lock);
+		give_all_back(a, (unsigned)m->slot);
+		pthread_mutex_unlock(&a->lock);
+	}
+	forget(m);
+}
+
+void
+share_forked(void)
+{
+	epoch++;
+}
+
+int
+share_slot(struct weir_group *g)
+{
+	struct weir_shared *sh = g->shared;
+
+	if (sh == NULL)
+		return -1;
+	if (unlikely(sh->epoch != epoch)) {
+		sh->slot = mine_of(sh->area)->slot;
+		sh->epoch = epoch;
+	}
+	return sh->slot;
+}
+
+void
+share_look(struct weir_group *g)
+{
+	struct weir_shared *sh = g->shared;
+	uint32_t deaths;
+
+	if (sh == NULL)
+		return;
+	deaths = zone_deaths(sh->zone);
+	if (likely(deaths == sh->deaths && weir_now_ms - sh->looked_ms < LOOK_MS))
+		return;
+	sh->deaths = deaths;
+	sh->looked_ms = weir_now_ms;
+	lock(&sh->area->lock);
+	bury(sh->area);
+	pthread_mutex_unlock(&sh->area->lock);
+}
+
+/* ---- generations ---- */
+
+static uint64_t
+name_of(const struct weir_group *g)
+{
+	static const uint64_t key[2] = { 0x67726f75, 0x70 };
+
+	return siphash_with(key, g->name.p, g->name.n) | 1;
+}
+
+/* The block of that name that nobody is heir of. */
+static struct weir_block *
+newest(struct share_area *a, uint64_t name)
+{
+	for (struct chunk *c = first_chunk(a); c != NULL; c = next_chunk(a, c))
+		if (c->name == name && block_of(c)->heir == 0)
+			return block_of(c);
+	return NULL;
+}
+
+static void
+succeed(struct share_area *a, struct weir_group *g, struct weir_block *old)
+{
+	lock_block(old);
+	if (old->stale & STALE_COUNTS)
+		block_recount(old);
+	old->heir = offset_of(a, g->block);
+	block_inherit(g, g->block, old);
+	pthread_mutex_unlock(&old->lock);
+}
+
+/* The zone is full of what older generations still use: this one's group is not shared. */
+static void
+go_alone(struct weir_pool *pool, struct weir_group *g)
+{
+	log_warnx(weir_log, "zone \"%s\" has no room for another state of upstream %.*s beside those in use: "
+	    "workers do not share it until the next reload", g->shared->zone->name, STR_ARG(g->name));
+	g->block = pool_zalloc(pool, block_size(g->n, 0));
+	g->shared = NULL;
+	block_init(g->block, g, 0);
+}
+
+struct pin {
+	struct share_area *area;
+	struct weir_block *block;
+	int		 slot;
+	unsigned	 epoch;
+};
+
+static void
+unpin(void *arg)
+{
+	struct pin *p = arg;
+
+	if (p->epoch != epoch)		/* a child: it is its parent who has pinned it */
+		return;
+	lock(&p->area->lock);
+	block_pins(p->block)[p->slot]--;
+	pthread_mutex_unlock(&p->area->lock);
+}
+
+static void
+pin(struct weir_pool *pool, struct weir_group *g, int slot)
+{
+	struct pin *p = POOL_NEW(pool, pin);
+
+	*p = (struct pin){ g->shared->area, g->block, slot, epoch };
+	block_pins(g->block)[slot]++;
+	pool_on_free(pool, unpin, p);
+}
+
+static void
+open_group(struct weir_pool *pool, struct weir_group *g, int slot)
+{
+	struct share_area *a = g->shared->area;
+	struct weir_block *old = newest(a, name_of(g));
+
+	if (slot < 0) {
+		go_alone(pool, g);
+		return;
+	}
+	if (old != NULL && old->id == block_id(g)) {
+		g->block = old;
+		pin(pool, g, slot);
+		return;
+	}
+	g->block = chunk_take(a, block_size(g->n, a->n_slots), name_of(g));
+	if (g->block == NULL) {
+		go_alone(pool, g);
+		return;
+	}
+	block_init(g->block, g, a->n_slots);
+	if (old != NULL)
+		succeed(a, g, old);
+	pin(pool, g, slot);
+}
+
+static void
+init_area(struct share_area *a, size_t room)
+{
+	struct chunk *c;
+
+	a->n_slots = slots_wanted();
+	a->first = (uint32_t)area_size(a->n_slots);
+	a->end = room / 64 * 64;
+	random_bytes(&a->serial, sizeof a->serial);
+	init_lock(&a->lock);
+	for (unsigned s = 0; s < a->n_slots; s++)
+		init_lock(&a->slots[s].alive);
+	c = first_chunk(a);
+	c->size = a->end - a->first;
+}
+
+/* In the master: the memory is there. */
+static void
+on_open(struct weir_zone *z)
+{
+	struct weir_shared *sh = z->owner;
+	struct weir_group *g, *next;
+	struct mine *m;
+
+	sh->area = z->mem;
+	if (z->fresh)
+		init_area(sh->area, z->room);
+	m = mine_of(sh->area);
+	m->refs++;
+	pool_on_free(sh->pool, let_go, sh->area);
+	lock(&sh->area->lock);
+	bury(sh->area);
+	drop_unused(sh->area);
+	for (g = sh->groups; g != NULL; g = next) {
+		next = g->next_shared;
+		open_group(sh->pool, g, m->slot);
+	}
+	pthread_mutex_unlock(&sh->area->lock);
+}
+
+struct weir_shared *
+share_declare(struct weir_zones *zs, struct weir_str name, uint64_t size, const char **why)
+{
+	struct weir_zone_want w = { .name = name, .size = size, .kind = "upstream",
+		.version = (uint64_t)LAYOUT << 32 | sizeof(struct weir_state) << 16 | sizeof(struct weir_block),
+		.open = on_open };
+	struct weir_zone *z = zone_declare(zs, &w, why);
+	struct weir_shared *sh;
+
+	if (z == NULL)
+		return NULL;
+	if (z->owner == NULL) {
+		z->owner = sh = POOL_NEW(zones_pool(zs), weir_shared);
+		sh->zone = z;
+		sh->pool = zones_pool(zs);
+	}
+	return z->owner;
+}
+
+void
+share_join(struct weir_shared *sh, struct weir_group *g)
+{
+	g->shared = sh;
+	g->next_shared = sh->groups;
+	sh->groups = g;
+}
+
+int
+share_check(const struct weir_shared *sh, const struct weir_group **most)
+{
+	unsigned n_slots = slots_wanted();
+	size_t all = area_size(n_slots) + 256;	/* what the zone keeps for itself and rounding */
+
+	*most = sh->groups;
+	for (const struct weir_group *g = sh->groups; g != NULL; g = g->next_shared) {
+		all += sizeof(struct chunk) + block_size(g->n, n_slots);
+		if (g->n > (*most)->n)
+			*most = g;
+	}
+	return all + 1024 <= sh->zone->size ? WEIR_OK : WEIR_FAIL;
+}
