@@ -120,6 +120,8 @@ subtest 'random' => sub {
 };
 
 subtest 'mistakes' => sub {
+	my $bad = Weir->new;
+	$bad->expect_alert(qr/\[emerg\]/);
 	for my $t (
 		[ 'hash $arg_k wrong;', qr/invalid parameter "wrong"/ ],
 		[ 'random one;', qr/invalid parameter "one"/ ],
@@ -139,11 +141,11 @@ subtest 'mistakes' => sub {
 		[ 'zone z 32k; ' . join(' ', map "server 127.0.0.1:$_;", 1 .. 900), qr/too small for the servers/ ],
 	) {
 		my ($text, $want) = @$t;
-		my ($code, undef, $err) = $w->test_conf("http { upstream u { server 127.0.0.1:9; $text } }");
+		my ($code, undef, $err) = $bad->test_conf("http { upstream u { server 127.0.0.1:9; $text } }");
 		is $code, 1, substr $text, 0, 60;
 		like $err, $want;
 	}
-	my ($code, undef, $err) = $w->test_conf('http { upstream u { least_conn; ip_hash; server 127.0.0.1:9; } }');
+	my ($code, undef, $err) = $bad->test_conf('http { upstream u { least_conn; ip_hash; server 127.0.0.1:9; } }');
 	is $code, 0;
 	like $err, qr/load balancing method redefined/;
 };
