@@ -216,6 +216,16 @@ tls_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 
 /* ---- writing ---- */
 
+/*
+ * Bytes in pieces are put together only where that saves a record: a copy of 16k for nothing costs as much as half of
+ * its encryption, and once out of step with the segments all that follows would be copied, too.
+ */
+static bool
+goes_alone(uint64_t first, uint64_t all, uint64_t most)
+{
+	return 1 + (all - first + most - 1) / most == (all + most - 1) / most;
+}
+
 /* Up to one record of contiguous bytes from the front of the queue; empty when a file cannot be read. */
 static struct weir_str
 next_record(struct weir_tls *t, struct weir_bufq *from)
@@ -230,6 +240,8 @@ next_record(struct weir_tls *t, struct weir_bufq *from)
 	want = t->again != 0 ? t->again : (size_t)WEIR_MIN(from->len, (uint64_t)t->record);
 	if (first.n >= want)
 		return str_of(first.p, want);
+	if (t->again == 0 && first.n != 0 && goes_alone(first.n, from->len, t->record))
+		return first;
 	return str_of(together, bufq_peek(from, 0, together, want));
 }
 
