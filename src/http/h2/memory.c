@@ -4,6 +4,11 @@
 #include "core/base/mem.h"
 #include "http/h2/memory.h"
 
+enum { FRAME_MOST = 16384, FRAME_ROOM = FRAME_MOST + 64 };
+
+static char frame_room[FRAME_ROOM];
+static bool sharing;
+
 static void *
 ng_alloc(size_t n, void *arg)
 {
@@ -22,6 +27,9 @@ static void *
 ng_realloc(void *p, size_t n, void *arg)
 {
 	(void)arg;
+	assert(p != frame_room);
+	if (sharing && p == NULL && n >= FRAME_MOST && n <= FRAME_ROOM)
+		return frame_room;
 	return mem_realloc(p, 0, n);
 }
 
@@ -29,7 +37,8 @@ static void
 ng_free(void *p, void *arg)
 {
 	(void)arg;
-	mem_free(p);
+	if (p != frame_room)
+		mem_free(p);
 }
 
 nghttp2_mem *
@@ -38,6 +47,12 @@ h2_memory(void)
 	static nghttp2_mem mem = { NULL, ng_alloc, ng_free, ng_zalloc, ng_realloc };
 
 	return &mem;
+}
+
+void
+h2_share_room(bool on)
+{
+	sharing = on;
 }
 
 void

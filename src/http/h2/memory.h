@@ -14,6 +14,12 @@
  */
 nghttp2_mem *h2_memory(void);
 /*
+ * A session begins with 16k in which it puts frames together.  Those that are made meanwhile have the same 16k: for
+ * sessions whose frames are copied elsewhere at once, and whose send_data() puts none off, so that nothing
+ * is in it while another session is asked for frames.
+ */
+void	h2_share_room(bool on);
+/*
  * Into the connection's queue, which outlives the exchange: what only refers to the memory of somebody
  * else is copied.
  */

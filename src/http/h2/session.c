@@ -260,10 +260,13 @@ static nghttp2_ssize
 give_data(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t most, uint32_t *flags,
     nghttp2_data_source *source, void *arg)
 {
-	struct h2_stream *e = stream_of(arg, id);
+	struct h2_server *s = arg;
+	struct h2_stream *e = stream_of(s, id);
 	size_t n;
 
 	(void)ng, (void)buf, (void)source;
+	if (s->out.len >= H2_OUT_MOST)
+		return NGHTTP2_ERR_PAUSE;
 	if (e == NULL)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	n = (size_t)WEIR_MIN(e->out.len, (uint64_t)WEIR_MIN(most, (size_t)e->chunk));
@@ -290,8 +293,6 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
 	struct h2_stream *e = stream_of(arg, frame->hd.stream_id);
 
 	(void)ng, (void)source;
-	if (s->out.len >= H2_OUT_MOST)
-		return NGHTTP2_ERR_WOULDBLOCK;
 	if (e == NULL)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	/* through TLS it must be read in any case; a file that became shorter is this stream's trouble only */
@@ -398,9 +399,14 @@ h2_session_new(struct h2_server *s)
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)s->conf->preread },
 		{ NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
 	};
+	int rc;
 
-	if (callbacks() == NULL || options() == NULL ||
-	    nghttp2_session_server_new3(&s->ng, callbacks(), s, options(), h2_memory()) != 0)
+	if (callbacks() == NULL || options() == NULL)
+		return WEIR_FAIL;
+	h2_share_room(true);
+	rc = nghttp2_session_server_new3(&s->ng, callbacks(), s, options(), h2_memory());
+	h2_share_room(false);
+	if (rc != 0)
 		return WEIR_FAIL;
 	if (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, v, WEIR_COUNT(v)) == 0 &&
 	    nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW) == 0)
