@@ -19,7 +19,7 @@ static const struct foreign {
 	/* ---- the same job is done in another way ---- */
 	{ "accept_mutex_delay lock_file timer_resolution worker_aio_requests thread_pool",
 	  "ngx_core_module", "it tunes a way of working that weir does not have: leave the line out" },
-	{ "debug_points error_log_tag stall_threshold ssl_object_cache_inheritable", "ngx_core_module",
+	{ "debug_points error_log_tag stall_threshold", "ngx_core_module",
 	  "leave the line out" },
 	{ "ssl_engine", "ngx_core_module", "weir uses no engines of OpenSSL: leave the line out" },
 	{ "server/resolve server/service", "ngx_http_upstream_module",

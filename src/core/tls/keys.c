@@ -92,27 +92,37 @@ chain_parse(BIO *b, X509 **leaf, STACK_OF(X509) **rest)
 	return false;
 }
 
+/* The chain in a file, which may be parsed already; NULL with OpenSSL's reason. */
+static struct weir_tls_objects *
+chain_of(struct weir_conf *cf, const char *path)
+{
+	struct weir_tls_objects *o = file_objects(cf, path);
+	BIO *b;
+
+	if (o == NULL || o->leaf != NULL)
+		return o;
+	b = file_open(cf, path);
+	if (b != NULL && !chain_parse(b, &o->leaf, &o->rest)) {
+		o->rest = NULL;
+		o = NULL;
+	}
+	BIO_free(b);
+	return o;
+}
+
 static int
 load_chain(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w)
 {
-	BIO *b = file_open(cf, w->s.p);
-	STACK_OF(X509) *rest;
-	X509 *x;
-	int rc = WEIR_OK;
+	struct weir_tls_objects *o;
 
-	if (b == NULL)
+	if (file_objects(cf, w->s.p) == NULL)
 		return ctx_error(cf, w, "cannot open certificate");
-	if (!chain_parse(b, &x, &rest)) {
-		BIO_free(b);
+	o = chain_of(cf, w->s.p);
+	if (o == NULL || o->leaf == NULL || SSL_CTX_use_certificate(ssl, o->leaf) != 1 ||
+	    SSL_CTX_set1_chain(ssl, o->rest) != 1)
 		return ctx_error(cf, w, "cannot load certificate");
-	}
-	if (SSL_CTX_use_certificate(ssl, x) != 1 || SSL_CTX_set1_chain(ssl, rest) != 1)
-		rc = ctx_error(cf, w, "cannot load certificate");
-	X509_free(x);
-	OSSL_STACK_OF_X509_free(rest);
-	BIO_free(b);
 	ERR_clear_error();
-	return rc;
+	return WEIR_OK;
 }
 
 /* Clients will refuse it, but whoever starts a server with it may know that. */
@@ -150,10 +160,18 @@ key_parse(BIO *b, struct weir_tls_passwords *p)
 static EVP_PKEY *
 read_key(struct weir_conf *cf, const struct weir_tls_word *w, struct weir_tls_passwords *p)
 {
-	BIO *b = file_open(cf, w->s.p);
-	EVP_PKEY *key = b != NULL ? key_parse(b, p) : NULL;
+	struct weir_tls_objects *o = file_objects(cf, w->s.p);
+	EVP_PKEY *key = NULL;
+	BIO *b;
 
+	if (o != NULL && o->key != NULL && EVP_PKEY_up_ref(o->key) == 1)
+		return o->key;
+	b = o != NULL ? file_open(cf, w->s.p) : NULL;
+	key = b != NULL ? key_parse(b, p) : NULL;
 	BIO_free(b);
+	/* one with a password is nobody's who does not know it */
+	if (key != NULL && !p->asked && EVP_PKEY_up_ref(key) == 1)
+		o->key = key;
 	return key;
 }
 

@@ -5,6 +5,7 @@
  * that say nothing of their own share that of http.
  */
 #include "core/base/num.h"
+#include "core/tls/files.h"
 #include "core/tls/ocsp.h"
 #include "core/tls/server_conf.h"
 #include "core/tls/sess_cache.h"
@@ -17,6 +18,7 @@ struct ssl_conf {
 	int			 verify;
 	int64_t			 level;		/* pqc_min_level */
 	int			 ocsp;
+	bool			 inherit;
 	bool			 stapling;
 	struct weir_tls_word	 staple;
 	bool			 made;		/* ctx, or there is none to make */
@@ -278,8 +280,10 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 {
 	struct ssl_conf *c = conf;
 
-	if (scope == cf->main)
+	if (scope == cf->main) {
 		c->protocols = TLS_V1_2 | TLS_V1_3;
+		files_begin(cf, c->inherit);
+	}
 	c->made = false;
 	c->ctx = NULL;
 	return WEIR_OK;
@@ -368,6 +372,9 @@ static const struct weir_cmd cmds[] = {
 	  "at that often, as file systems of other machines need it.  The master reads them and gives them to the workers when "
 	  "the key belongs to the certificate, which must be valid now; else it logs why, and the old one stays.  Connections and "
 	  "sessions go on.  Files whose names have variables are the matter of ssl_certificate_cache." },
+	{ "ssl_object_cache_inheritable", IN_MAIN, CONF_FLAG, CONF_AT(ssl_conf, inherit), .def = "on",
+	  .doc = "Whether a reload takes over certificates, keys, authorities and revocations of files that have not changed: under "
+	  "the name lies the same file, and it has the same time of modification.  off: all are read anew." },
 	{ "ssl_password_file", IN_SSL, ONE_FILE(set_passwords),
 	  .doc = "Passwords of keys, one on each line; they are tried in turn." },
 	{ "ssl_protocols", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, protocols), .args_min = 1,
