@@ -5,7 +5,7 @@ package Pq;
 #	my $pq = Pq->new($w);
 #	$pq->cert('name', 'ML-DSA-65');			# DIR/name.key and DIR/name.crt
 #	my $r = $pq->get('name', groups => 'MLKEM768');	# options of t/lib/pq.c, and port => N
-#	$r->{group}, {protocol}, {cn}, {signature}, {reused}, {early}, {hello}
+#	$r->{group}, {protocol}, {cn}, {signature}, {reused}, {early}, {hello}, {compressed}, {staple}
 #	$r->{error}					# it came to nothing
 #	$r->{status}, {body}, {text}			# the response
 

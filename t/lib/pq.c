@@ -3,11 +3,12 @@
  *
  *	pq cert ALGORITHM NAME KEYFILE CERTFILE
  *	pq get PORT NAME [groups=LIST] [max=1.2] [path=/] [host=NAME] [method=GET]
- *		[piece=BYTES] [record=BYTES] [in=FILE] [out=FILE] [early=]
+ *		[piece=BYTES] [record=BYTES] [in=FILE] [out=FILE] [early=] [extra=BYTES] [status=]
  *
  * get says what was agreed on, a word and a value on each line, then an empty line and the response.  piece: so much of the
  * ClientHello in a segment; record: so much of it in a record of TLS.  in, out: files with a session; out is
- * written when the response is there.  early: the request is sent before the handshake is over.
+ * written when the response is there.  early: the request is sent before the handshake
+ * is over.  extra: so many bytes more in the ClientHello.  status: an OCSP response is asked for.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -124,6 +125,34 @@ fill_bio(int fd, BIO *to)
 	return 1;
 }
 
+static int compressed;
+
+static void
+on_message(int sent, int version, int type, const void *p, size_t n, SSL *ssl, void *arg)
+{
+	(void)version, (void)ssl, (void)arg;
+	if (!sent && type == SSL3_RT_HANDSHAKE && n != 0 && *(const unsigned char *)p == SSL3_MT_COMPRESSED_CERTIFICATE)
+		compressed = 1;
+}
+
+/* An extension that nobody knows, of zeros. */
+static int
+add_extra(SSL *ssl, unsigned type, unsigned context, const unsigned char **out, size_t *n, X509 *x, size_t chain, int *alert,
+    void *arg)
+{
+	(void)ssl, (void)type, (void)context, (void)x, (void)chain, (void)alert;
+	*n = *(size_t *)arg;
+	*out = calloc(1, *n);
+	return *out != NULL;
+}
+
+static void
+free_extra(SSL *ssl, unsigned type, unsigned context, const unsigned char *out, void *arg)
+{
+	(void)ssl, (void)type, (void)context, (void)arg;
+	free((void *)out);
+}
+
 static int
 on_session(SSL *ssl, SSL_SESSION *s)
 {
@@ -154,14 +183,15 @@ tell(SSL *ssl)
 	const char *group = SSL_group_to_name(ssl, (int)SSL_get_negotiated_group(ssl));
 	const char *sig = NULL;
 	char cn[256] = "";
+	const unsigned char *staple;
 
 	if (x != NULL)
 		X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, cn, sizeof cn);
 	if (SSL_get0_peer_signature_name(ssl, &sig) != 1 || sig == NULL)
 		sig = "";
-	printf("protocol %s\ngroup %s\ncn %s\nsignature %s\nreused %d\nearly %s\nhello %zu\n", SSL_get_version(ssl),
+	printf("protocol %s\ngroup %s\ncn %s\nsignature %s\nreused %d\nearly %s\nhello %zu\ncompressed %d\nstaple %ld\n", SSL_get_version(ssl),
 	    group != NULL ? group : "", cn, sig, SSL_session_reused(ssl),
-	    SSL_get_early_data_status(ssl) == SSL_EARLY_DATA_ACCEPTED ? "accepted" : "", hello);
+	    SSL_get_early_data_status(ssl) == SSL_EARLY_DATA_ACCEPTED ? "accepted" : "", hello, compressed, SSL_get_tlsext_status_ocsp_resp(ssl, &staple));
 }
 
 static int
@@ -171,6 +201,7 @@ get(char **a)
 	SSL *ssl;
 	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
 	const char *groups = option(a, "groups", NULL), *from = option(a, "in", NULL), *early = option(a, "early", NULL);
+	size_t extra = (size_t)atol(option(a, "extra", "0"));
 	size_t piece = (size_t)atol(option(a, "piece", "65536")), sent = 0;
 	char request[1024], b[16384];
 	int fd = dial(a[0]), rc, n;
@@ -183,11 +214,16 @@ get(char **a)
 		SSL_CTX_sess_set_new_cb(ctx, on_session);
 	if (strcmp(option(a, "max", ""), "1.2") == 0)
 		SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_msg_callback(ctx, on_message);
+	if (extra != 0 && SSL_CTX_add_custom_ext(ctx, 65280, SSL_EXT_CLIENT_HELLO, add_extra, free_extra, &extra, NULL, NULL) != 1)
+		die("extra");
 	ssl = SSL_new(ctx);
 	if (groups != NULL && SSL_set1_groups_list(ssl, groups) != 1)
 		die("groups");
 	if (option(a, "record", NULL) != NULL && SSL_set_max_send_fragment(ssl, atol(option(a, "record", ""))) != 1)
 		die("record");
+	if (option(a, "status", NULL) != NULL)
+		SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp);
 	SSL_set_tlsext_host_name(ssl, a[1]);
 	BIO_set_mem_eof_return(in, -1);
 	BIO_set_mem_eof_return(out, -1);

@@ -44,8 +44,6 @@ static const struct foreign {
 	{ "ssl_stapling_responder ssl_stapling_verify", "ngx_http_ssl_module",
 	  "weir staples what is in ssl_stapling_file, and always checks it: leave the line out" },
 	{ "ssl_ech_file $ssl_ech_*", "ngx_http_ssl_module", "weir has no keys for encrypted ClientHellos" },
-	{ "ssl_certificate_compression", "ngx_http_ssl_module",
-	  "certificates are sent as they are: leave the line out" },
 	{ "starttls", "ngx_mail_ssl_module", "weir proxies no mail" },
 	{ "listen/spdy spdy_*", "ngx_http_spdy_module", "its successor is HTTP/2: http2" },
 	{ "http3 http3_* quic_* listen/quic $http3 $quic", "ngx_http_v3_module",

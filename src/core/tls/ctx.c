@@ -332,12 +332,23 @@ ctx_new(struct weir_conf *cf, const SSL_METHOD *method)
 
 	c->ssl = SSL_CTX_new(method);
 	assert(c->ssl != NULL);
-	SSL_CTX_set_options(c->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+	/* nor are compressed certificates taken: a few bytes might mean many */
+	SSL_CTX_set_options(c->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+	    SSL_OP_NO_RX_CERTIFICATE_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
 	SSL_CTX_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_read_ahead(c->ssl, 1);
 	pool_on_free(cf->pool, ctx_free, c);
 	return c;
+}
+
+bool
+ctx_compress(SSL_CTX *ssl)
+{
+	bool ok = (SSL_CTX_get_options(ssl) & SSL_OP_NO_TX_CERTIFICATE_COMPRESSION) || SSL_CTX_compress_certs(ssl, 0) == 1;
+
+	ERR_clear_error();
+	return ok;
 }
 
 struct weir_tls_ctx *
@@ -361,6 +372,12 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	    set_policy(cf, c, o) != WEIR_OK || set_verify(cf, c, place, o) != WEIR_OK ||
 	    set_sessions(cf, c->ssl, place, o) != WEIR_OK || ocsp_use(cf, c->ssl, place, o) != WEIR_OK)
 		return NULL;
+	/* OpenSSL would leave the OCSP response out */
+	if (o->compress && o->staple.s.n == 0)
+		SSL_CTX_clear_options(c->ssl, SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
+	if (o->certificates.n != 0 && !o->dynamic && !ctx_compress(c->ssl))
+		(void)conf_warn(cf, place, 0, "\"ssl_certificate_compression\" does nothing: OpenSSL was built without zlib, "
+		    "brotli and zstd");
 	if (o->staple.s.n != 0 && stapling_use(cf, c->ssl, &o->staple) != WEIR_OK)
 		return NULL;
 	return c;

@@ -62,6 +62,7 @@ struct weir_tls_opts {
 	uint64_t	 rotate_ms;		/* how long a key that was made here seals */
 	struct weir_tls_words commands;		/* name and value in turn: SSL_CONF_cmd(3) */
 	bool		 early;			/* take data before the handshake is over */
+	bool		 compress;		/* certificates, for clients that know how to (RFC 8879) */
 	bool		 reject;		/* refuse every handshake that names this server */
 };
 

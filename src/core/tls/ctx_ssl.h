@@ -41,6 +41,9 @@ int	dynamic_use(struct weir_conf *, struct weir_tls_ctx *, const struct weir_tls
 /* The same of a client: for this connection.  False: it failed, and that was logged. */
 bool	dynamic_apply(const struct weir_tls_ctx *, SSL *, const struct weir_tls_names *);
 
+/* ctx.c: the context's certificates are others now: as ssl_certificate_compression says, they are compressed.  False: they cannot be. */
+bool	ctx_compress(SSL_CTX *);
+
 /* ctx.c: complains with OpenSSL's reason at a word. */
 int	ctx_error(struct weir_conf *, const struct weir_tls_word *, const char *what);
 

@@ -295,6 +295,7 @@ apply(struct weir_tls_user *u)
 			log_errorx(weir_log, "cannot use certificate \"%s\" (SSL: %s): the old one stays",
 			    p->path[PAIR_CERT], tls_error(why, sizeof why));
 	}
+	(void)ctx_compress(u->ssl);
 	ERR_clear_error();
 }
 

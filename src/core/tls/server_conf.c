@@ -375,6 +375,9 @@ static const struct weir_cmd cmds[] = {
 	{ "ssl_object_cache_inheritable", IN_MAIN, CONF_FLAG, CONF_AT(ssl_conf, inherit), .def = "on",
 	  .doc = "Whether a reload takes over certificates, keys, authorities and revocations of files that have not changed: under "
 	  "the name lies the same file, and it has the same time of modification.  off: all are read anew." },
+	{ "ssl_certificate_compression", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, o.compress), .def = "off",
+	  .doc = "Whether certificates are sent compressed to clients of TLSv1.3 that say they understand it (RFC 8879).  Not "
+	  "compressed are those whose names have variables, and those that go with an OCSP response (ssl_stapling).  Needs an OpenSSL with zlib, brotli or zstd." },
 	{ "ssl_password_file", IN_SSL, ONE_FILE(set_passwords),
 	  .doc = "Passwords of keys, one on each line; they are tried in turn." },
 	{ "ssl_protocols", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, protocols), .args_min = 1,
