@@ -4,11 +4,13 @@
  *	pq cert ALGORITHM NAME KEYFILE CERTFILE
  *	pq get PORT NAME [groups=LIST] [max=1.2] [path=/] [host=NAME] [method=GET]
  *		[piece=BYTES] [record=BYTES] [in=FILE] [out=FILE] [early=] [extra=BYTES] [status=]
+ *		[save=FILE] [alpn=NAME] [send=FILE]
  *
  * get says what was agreed on, a word and a value on each line, then an empty line and the response.  piece: so much of the
  * ClientHello in a segment; record: so much of it in a record of TLS.  in, out: files with a session; out is
  * written when the response is there.  early: the request is sent before the handshake
- * is over.  extra: so many bytes more in the ClientHello.  status: an OCSP response is asked for.
+ * is over.  extra: so many bytes more in the ClientHello.  status: an OCSP response is asked for.  save: a file for all that
+ * was sent before anything was received.  send: what is sent instead of a request.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -24,7 +26,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-static const char *out_path;
+static const char *out_path, *save_path;
 static size_t hello;		/* bytes of the ClientHello, with the heads of its records */
 
 static void
@@ -93,6 +95,15 @@ dial(const char *port)
 	return fd;
 }
 
+static void
+save(const char *b, size_t n)
+{
+	FILE *f = fopen(save_path, "w");
+
+	if (f == NULL || fwrite(b, 1, n, f) != n || fclose(f) != 0)
+		die("save");
+}
+
 /* What OpenSSL has to say, in pieces. */
 static void
 flush_bio(int fd, BIO *from, size_t piece)
@@ -100,8 +111,11 @@ flush_bio(int fd, BIO *from, size_t piece)
 	static char b[65536];
 	int n = BIO_read(from, b, sizeof b);
 
-	if (n > 0 && hello == 0)
+	if (n > 0 && hello == 0) {
 		hello = (size_t)n;
+		if (save_path != NULL)
+			save(b, (size_t)n);
+	}
 	for (int at = 0; at < n; ) {
 		size_t len = (size_t)(n - at) < piece ? (size_t)(n - at) : piece;
 		ssize_t sent = send(fd, b + at, len, MSG_NOSIGNAL);
@@ -195,6 +209,29 @@ tell(SSL *ssl)
 }
 
 static int
+load(const char *path, char *to, size_t room)
+{
+	FILE *f = fopen(path, "r");
+	size_t n = f != NULL ? fread(to, 1, room, f) : 0;
+
+	if (n == 0)
+		die("load");
+	fclose(f);
+	return (int)n;
+}
+
+static void
+say_alpn(SSL *ssl, const char *name)
+{
+	unsigned char wire[32];
+	size_t n = strlen(name);
+
+	wire[0] = (unsigned char)n;
+	memcpy(wire + 1, name, n);
+	SSL_set_alpn_protos(ssl, wire, (unsigned)n + 1);
+}
+
+static int
 get(char **a)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
@@ -203,12 +240,15 @@ get(char **a)
 	const char *groups = option(a, "groups", NULL), *from = option(a, "in", NULL), *early = option(a, "early", NULL);
 	size_t extra = (size_t)atol(option(a, "extra", "0"));
 	size_t piece = (size_t)atol(option(a, "piece", "65536")), sent = 0;
-	char request[1024], b[16384];
+	char request[4096], b[16384];
 	int fd = dial(a[0]), rc, n;
 
 	n = snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
 	    option(a, "method", "GET"), option(a, "path", "/"), option(a, "host", a[1]));
+	if (option(a, "send", NULL) != NULL)
+		n = load(option(a, "send", NULL), request, sizeof request);
 	out_path = option(a, "out", NULL);
+	save_path = option(a, "save", NULL);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT);
 	if (out_path != NULL)
 		SSL_CTX_sess_set_new_cb(ctx, on_session);
@@ -225,6 +265,8 @@ get(char **a)
 	if (option(a, "status", NULL) != NULL)
 		SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp);
 	SSL_set_tlsext_host_name(ssl, a[1]);
+	if (option(a, "alpn", NULL) != NULL)
+		say_alpn(ssl, option(a, "alpn", NULL));
 	BIO_set_mem_eof_return(in, -1);
 	BIO_set_mem_eof_return(out, -1);
 	SSL_set_bio(ssl, in, out);
