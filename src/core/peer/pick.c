@@ -85,12 +85,16 @@ round_ranked(struct weir_block *b, const struct weir_tier *t)
 {
 	int32_t *current = block_current(b) + t->first, *rank = block_rank(b) + t->first;
 	int32_t total, most, least = scan_min(rank, t->n);
-	unsigned at;
+	unsigned at, from;
 
 	if (least == OUT_RANK)
 		return -1;
-	most = scan_add_ranked(current, block_effective(b) + t->first, rank, t->n, least, &total);
-	at = scan_find_ranked(current, rank, t->n, least, most);
+	from = scan_find(rank, t->n, least);
+	if (scan_find(rank + from + 1, t->n - from - 1, least) == t->n - from - 1)
+		return (int)(t->first + from);		/* alone: nobody's turn changes */
+	most = scan_add_ranked(current + from, block_effective(b) + t->first + from, rank + from, t->n - from,
+	    least, &total);
+	at = from + scan_find_ranked(current + from, rank + from, t->n - from, least, most);
 	current[at] -= total;
 	return (int)(t->first + at);
 }

@@ -1,5 +1,8 @@
 /*
  * scan.c - the loops over the arrays of a block.
+ *
+ * Each is written once, as compilers like it, and compiled twice where that pays: for every x86-64, and for those
+ * with AVX2, which do it in half the time.
  */
 #include "core/peer/block.h"
 #include "core/peer/scan.h"
@@ -9,10 +12,20 @@
 #pragma GCC optimize("O3")
 #endif
 
+#define BODY	static inline __attribute__((always_inline))
+
+#if defined(__x86_64__)
+#define WIDE	__attribute__((target("avx2")))
+#define WIDELY	__builtin_cpu_supports("avx2")
+#else
+#define WIDE
+#define WIDELY	false
+#endif
+
 enum { BATCH = 32 };
 
-int32_t
-scan_add(int32_t *restrict current, const int32_t *restrict effective, unsigned n, int32_t *total)
+BODY int32_t
+add(int32_t *restrict current, const int32_t *restrict effective, unsigned n, int32_t *total)
 {
 	int32_t most = INT32_MIN, sum = 0;
 
@@ -27,27 +40,27 @@ scan_add(int32_t *restrict current, const int32_t *restrict effective, unsigned 
 	return most;
 }
 
-int32_t
-scan_add_ranked(int32_t *restrict current, const int32_t *restrict effective, const int32_t *restrict rank,
+BODY int32_t
+add_ranked(int32_t *restrict current, const int32_t *restrict effective, const int32_t *restrict rank,
     unsigned n, int32_t want, int32_t *total)
 {
 	int32_t most = INT32_MIN, sum = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		int32_t add = rank[i] == want ? effective[i] : 0;
-		int32_t c = current[i] + add;
-		int32_t seen = rank[i] == want ? c : INT32_MIN;
+		int32_t is = rank[i] == want ? -1 : 0, plus = effective[i] & is;
+		int32_t c = current[i] + plus;
+		int32_t seen = (c & is) | (INT32_MIN & ~is);
 
 		current[i] = c;
-		sum += add;
+		sum += plus;
 		most = seen > most ? seen : most;
 	}
 	*total = sum;
 	return most;
 }
 
-int32_t
-scan_min(const int32_t *v, unsigned n)
+BODY int32_t
+min(const int32_t *v, unsigned n)
 {
 	int32_t least = INT32_MAX;
 
@@ -56,8 +69,8 @@ scan_min(const int32_t *v, unsigned n)
 	return least;
 }
 
-unsigned
-scan_find(const int32_t *v, unsigned n, int32_t want)
+BODY unsigned
+find(const int32_t *v, unsigned n, int32_t want)
 {
 	unsigned i = 0;
 
@@ -74,8 +87,8 @@ scan_find(const int32_t *v, unsigned n, int32_t want)
 	return i;
 }
 
-unsigned
-scan_find_ranked(const int32_t *v, const int32_t *rank, unsigned n, int32_t ranked, int32_t want)
+BODY unsigned
+find_ranked(const int32_t *v, const int32_t *rank, unsigned n, int32_t ranked, int32_t want)
 {
 	unsigned i = 0;
 
@@ -90,4 +103,67 @@ scan_find_ranked(const int32_t *v, const int32_t *rank, unsigned n, int32_t rank
 	while (i < n && (v[i] != want || rank[i] != ranked))
 		i++;
 	return i;
+}
+
+WIDE static int32_t
+wide_add(int32_t *current, const int32_t *effective, unsigned n, int32_t *total)
+{
+	return add(current, effective, n, total);
+}
+
+WIDE static int32_t
+wide_add_ranked(int32_t *current, const int32_t *effective, const int32_t *rank, unsigned n, int32_t want,
+    int32_t *total)
+{
+	return add_ranked(current, effective, rank, n, want, total);
+}
+
+WIDE static int32_t
+wide_min(const int32_t *v, unsigned n)
+{
+	return min(v, n);
+}
+
+WIDE static unsigned
+wide_find(const int32_t *v, unsigned n, int32_t want)
+{
+	return find(v, n, want);
+}
+
+WIDE static unsigned
+wide_find_ranked(const int32_t *v, const int32_t *rank, unsigned n, int32_t ranked, int32_t want)
+{
+	return find_ranked(v, rank, n, ranked, want);
+}
+
+int32_t
+scan_add(int32_t *current, const int32_t *effective, unsigned n, int32_t *total)
+{
+	return WIDELY ? wide_add(current, effective, n, total) : add(current, effective, n, total);
+}
+
+int32_t
+scan_add_ranked(int32_t *current, const int32_t *effective, const int32_t *rank, unsigned n, int32_t want,
+    int32_t *total)
+{
+	return WIDELY ? wide_add_ranked(current, effective, rank, n, want, total) :
+	    add_ranked(current, effective, rank, n, want, total);
+}
+
+int32_t
+scan_min(const int32_t *v, unsigned n)
+{
+	return WIDELY ? wide_min(v, n) : min(v, n);
+}
+
+unsigned
+scan_find(const int32_t *v, unsigned n, int32_t want)
+{
+	return WIDELY ? wide_find(v, n, want) : find(v, n, want);
+}
+
+unsigned
+scan_find_ranked(const int32_t *v, const int32_t *rank, unsigned n, int32_t ranked, int32_t want)
+{
+	return WIDELY ? wide_find_ranked(v, rank, n, ranked, want) : find_ranked(v, rank, n, ranked, want);
 }

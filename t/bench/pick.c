@@ -1,0 +1,147 @@
+/* unit: src/core/peer/group_conf.c */
+/* unit: src/core/peer/share.c */
+/*
+ * pick.c - what choosing a server costs, with each balancer, in the worker's memory and in a shared zone.
+ *
+ *	objs/bench/pick [SERVERS [LOOPS]]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/base/clock.h"
+#include "core/peer/group_conf.c"
+#include "core/peer/share.c"
+
+enum { BUSY = 500 };		/* requests under way */
+
+static const struct {
+	const char	*name;
+	const struct weir_balancer *b;
+	bool		 two, inflight;
+} all[] = {
+	{ "round robin", &lb_round_robin, false, false },
+	{ "least_conn", &lb_least_conn, false, false },
+	{ "least_time header", &lb_header, false, false },
+	{ "least_time last_byte inflight", &lb_last_byte, false, true },
+	{ "random", &lb_random, false, false },
+	{ "random two", &lb_random, true, false },
+	{ "random two least_time", &lb_random_last_byte, true, false },
+	{ "ip_hash", &lb_ip_hash, false, false },
+	{ "hash", &lb_hash, false, false },
+	{ "hash consistent", &lb_hash_consistent, false, false },
+};
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static struct weir_group *
+group_new(struct weir_pool *pool, unsigned n, unsigned which)
+{
+	struct weir_group *g = POOL_NEW(pool, weir_group);
+
+	g->name = STR("bench");
+	g->n = n;
+	g->balancer = all[which].b;
+	g->two = all[which].two;
+	g->inflight = all[which].inflight;
+	g->peers = pool_zalloc(pool, n * sizeof *g->peers);
+	for (unsigned i = 0; i < n; i++) {
+		struct weir_peer *p = &g->peers[i];
+
+		fill_peer(&(struct weir_conf){ .pool = pool }, p, &(struct weir_addr){ .sa.sa_family = AF_INET },
+		    pool_printf(pool, "10.0.%u.%u:80", i / 256, i % 256));
+		p->text = p->name;
+		p->weight = 1 + i % 3;
+	}
+	return g;
+}
+
+static void
+share(struct weir_pool *pool, struct weir_group *g)
+{
+	struct weir_zones *zs = zones_new(pool);
+	const char *why;
+	struct weir_shared *sh = share_declare(zs, STR("bench"), 64 << 20, &why);
+
+	if (sh == NULL)
+		abort();
+	share_join(sh, g);
+	finish(pool, g);
+	if (zones_open(zs, NULL, weir_log) != WEIR_OK)
+		abort();
+}
+
+/* The oldest of BUSY requests ends, and another one begins; its key is another each time. */
+static double
+measure(struct weir_group *g, struct weir_pool *pool, unsigned loops)
+{
+	static struct weir_pick picks[BUSY];
+	struct weir_addr client = { .sa.sa_family = AF_INET };
+	struct weir_sess s = { .peer = &client };
+	char key[16];
+	uint64_t spent = 0, begin;
+
+	for (unsigned i = 0; i < loops; i++) {
+		struct weir_pick *p = &picks[i % BUSY];
+
+		clock_update();
+		pick_heard(p, i % 50);
+		p->response_ms = i % 100;
+		pick_done(p, WENT_WELL);
+		g->key.source = str_of(key, (size_t)snprintf(key, sizeof key, "%u", i));
+		client.in.sin_addr.s_addr = htonl(0x0a000000 + i * 65537);
+		pick_init(p, g, pool, &s);
+		begin = now_ns();
+		if (pick_next(p) == NULL)
+			abort();
+		spent += now_ns() - begin;
+	}
+	for (unsigned i = 0; i < BUSY; i++)
+		pick_done(&picks[i], WENT_NOWHERE);
+	return (double)spent / loops;
+}
+
+static double
+one(unsigned which, unsigned n, unsigned loops, bool shared)
+{
+	struct weir_pool *pool = pool_new(0);
+	struct weir_conf cf = { .pool = pool };
+	struct weir_group *g = group_new(pool, n, which);
+	double ns;
+
+	if (shared)
+		share(pool, g);
+	else
+		finish(pool, g);
+	if (g->balancer->ready != NULL && g->balancer->ready(&cf, g) != WEIR_OK)
+		abort();
+	ns = measure(g, pool, loops);
+	pool_free(pool);
+	return ns;
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1000;
+	unsigned loops = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 100000;
+	uint64_t begin;
+
+	clock_update();
+	begin = now_ns();
+	for (unsigned i = 0; i < loops; i++)
+		(void)now_ns();
+	printf("pick() of %u servers, with reading the clock (%.0f ns)\n%-32s %10s %10s\n", n,
+	    (double)(now_ns() - begin) / loops, "", "own", "shared");
+	for (unsigned i = 0; i < WEIR_COUNT(all); i++)
+		printf("%-32s %7.0f ns %7.0f ns\n", all[i].name, one(i, n, loops, false),
+		    one(i, n, loops, true));
+	return 0;
+}
