@@ -174,6 +174,11 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 	if ((stale || untouched) && up_may_send_again(u, NEXT_ERROR) && u->tries <= pick_most(&u->pick)) {
 		pick_again(&u->pick);
 		u->no_reuse = true;
+		/* it was no try: $upstream_addr does not have it, proxy_next_upstream_tries does not count it */
+		if (stale) {
+			u->tries--;
+			u->attempts.n--;
+		}
 		next_peer(u);
 		return;
 	}
