@@ -42,6 +42,8 @@ struct weir_peer {
 	unsigned	 warm_min;	/* slow_start_min, per cent */
 	bool		 down, backup, drain;
 	struct weir_str	 route;		/* route= */
+	struct weir_str	 sid;		/* what those who stick know it by; the room above makes it */
+	unsigned	 alike;		/* the next with the same sid, + 1; 0: none */
 	/* of this worker */
 	struct weir_links *links;	/* of the room above: idle connections */
 	struct weir_tls_sessions *tls;	/* sessions to resume */
@@ -66,6 +68,7 @@ struct weir_group {
 	struct weir_tier whole;		/* what tiers points at when there is one */
 	unsigned	*sums;		/* of the weights in a tier up to and with this peer */
 	const struct weir_balancer *balancer;
+	struct weir_sticky *sticky;	/* of the room above; NULL: nobody sticks */
 	struct weir_expr key;		/* of `hash` */
 	bool		 two;		/* of `random` */
 	bool		 inflight;	/* of `least_time` */
@@ -89,7 +92,7 @@ struct weir_pick {
 	uint64_t	*tried;		/* bits; few, or in the session's pool */
 	unsigned	 n_tried;
 	struct weir_peer *peer;		/* the one at work */
-	int		 want;		/* who should serve it (affinity); -1: anybody */
+	int		 want;		/* who should serve it, or one that is alike; -1: anybody */
 	/* Of the attempt; PICK_NO_TIME: it did not get so far. */
 	uint64_t	 header_ms, response_ms;
 	bool		 inflight;	/* it counts as such */

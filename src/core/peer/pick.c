@@ -129,13 +129,17 @@ count_wanted(struct weir_block *b, const struct weir_tier *t, unsigned i)
 	block_current(b)[i] -= total;
 }
 
-static bool
-is_wanted(const struct weir_pick *p, const struct weir_tier *t)
+/* Of those whom the session wants, the first in this tier that can. */
+static int
+wanted(const struct weir_pick *p, const struct weir_tier *t)
 {
-	unsigned i = (unsigned)p->want;
+	const struct weir_group *g = p->group;
 
-	return p->want >= 0 && i >= t->first && i < t->first + t->n && !was_tried(p, i) &&
-	    (block_state(p->group->block, i)->out & ~OUT_DRAIN) == 0;
+	for (int i = p->want; i >= 0; i = (int)g->peers[i].alike - 1)
+		if ((unsigned)i >= t->first && (unsigned)i < t->first + t->n && !was_tried(p, (unsigned)i) &&
+		    (block_state(g->block, (unsigned)i)->out & ~OUT_DRAIN) == 0)
+			return i;
+	return -1;
 }
 
 static int
@@ -144,12 +148,12 @@ choose(struct weir_pick *p)
 	const struct weir_group *g = p->group;
 
 	for (const struct weir_tier *t = g->tiers; t < g->tiers + g->n_tiers; t++) {
-		int i;
+		int i = wanted(p, t);
 
-		if (is_wanted(p, t)) {
+		if (i >= 0) {
 			if (g->balancer == &lb_round_robin)
-				count_wanted(g->block, t, (unsigned)p->want);
-			return p->want;
+				count_wanted(g->block, t, (unsigned)i);
+			return i;
 		}
 		i = g->balancer->choose(p, t);
 		if (i >= 0)

@@ -495,6 +495,12 @@ lent_cell(const struct weir_table *t, void *row)
 	return (struct cell *)(void *)((char *)row - offsetof(struct cell, row));
 }
 
+uint64_t
+table_until(const struct weir_table *t, void *row)
+{
+	return lent_cell(t, row)->until_ms;
+}
+
 void
 table_put(struct weir_table *t, void *row, uint64_t until_ms, enum row_how how)
 {

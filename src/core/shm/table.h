@@ -68,6 +68,8 @@ enum row_how {
 void	*table_get(struct weir_table *, struct weir_str key, bool make) WEIR_MUST_USE;
 /* Gives it back: it means nothing any more after `until_ms`. */
 void	 table_put(struct weir_table *, void *row, uint64_t until_ms, enum row_how);
+/* Of a row that is lent: until when it means something. */
+uint64_t table_until(const struct weir_table *, void *row);
 /* Gives it back, and forgets it. */
 void	 table_drop(struct weir_table *, void *row);
 

@@ -280,17 +280,22 @@ find_cookie(struct weir_str field, struct weir_str name, struct weir_str *value)
 	return false;
 }
 
-static int
-get_cookie(struct weir_sess *s, struct weir_str *to, const void *data)
+int
+req_cookie(const struct weir_req *r, struct weir_str name, struct weir_str *to)
 {
-	const struct weir_fields *fs = &req_of(s)->msg->fields;
+	const struct weir_fields *fs = &r->msg->fields;
 	unsigned		  i;
 
 	for (i = 0; i < fs->n; i++)
-		if (fs->v[i].known == H_COOKIE &&
-		    find_cookie(fs->v[i].value, *(const struct weir_str *)data, to))
+		if (fs->v[i].known == H_COOKIE && find_cookie(fs->v[i].value, name, to))
 			return WEIR_OK;
 	return WEIR_FAIL;
+}
+
+static int
+get_cookie(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	return req_cookie(req_of(s), *(const struct weir_str *)data, to);
 }
 
 static int

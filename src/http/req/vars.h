@@ -13,6 +13,8 @@ uint64_t req_sent(const struct weir_req *);
 uint64_t req_body_sent(const struct weir_req *);
 /* $request_id, which stays the same for the request's life. */
 struct weir_str req_id(struct weir_req *);
+/* The cookie of that name (whose case does not matter); WEIR_FAIL: there is none. */
+int	req_cookie(const struct weir_req *, struct weir_str name, struct weir_str *to);
 /* $status: three digits. */
 #define REQ_STATUS_LEN 3
 void	req_put_status(char to[REQ_STATUS_LEN], const struct weir_req *);

@@ -255,6 +255,7 @@ up_take_head(struct weir_up *u)
 			r->rsp.length = (int64_t)n;
 	}
 	copy_fields(u);
+	up_sticky_head(u);
 	r->allow_ranges = u->p->force_ranges;
 	if (u->p->pass_trailers && ((m->flags & MSG_CHUNKED) || (m->version >= 0x200 && !u->x->in_eof)))
 		r->late_trailers = true;

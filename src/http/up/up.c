@@ -59,6 +59,8 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 	struct weir_link *link = u->link;
 	struct weir_peer *peer = u->pick.peer;
 
+	if (outcome == WENT_WELL && peer != NULL)
+		up_sticky_well(u);
 	timer_off(&u->timer);
 	timer_off(&u->leave);
 	if (u->dialling) {
@@ -712,6 +714,7 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	u->dial_opts.rcvbuf = (int)p->rcvbuf;
 	u->dial_opts.sndbuf = (int)p->sndbuf;
 	pick_init(&u->pick, g, r->s.pool, &r->s);
+	up_sticky_want(u);
 	choose_bind(u);
 	if (p->body.set)
 		u->body = expr_eval(&r->s, &p->body);

@@ -15,6 +15,7 @@
  *	response.c the head that the client gets
  *	trailers.c fields behind bodies
  *	cookie.c  Set-Cookie is changed
+ *	sticky.c  clients stay with their servers
  *	store.c   responses are kept as files
  *	links.c   connections kept for the next request
  *	vars.c    $upstream_*
@@ -156,6 +157,7 @@ struct weir_up {
 	struct weir_tls_connect tls;	/* with this peer, when secure */
 	struct weir_conn *securing;	/* in the handshake */
 	struct weir_pick pick;
+	struct weir_str	 sticky_id;	/* what the request sticks by */
 	struct weir_link *link;
 	struct weir_xchg *x;
 	struct weir_dial dial;
@@ -211,6 +213,10 @@ struct weir_str up_cookie(struct weir_up *, struct weir_str value);
 extern const struct weir_choice up_cookie_flags[];
 /* store.c: proxy_store.  At its end, when all of it came, a copy of what went through this source is a file. */
 struct weir_src *up_with_store(struct weir_up *, struct weir_src *body);
+/* sticky.c: whom the request wants; its cookie for the response; what is learnt, with the head or at the end. */
+void	up_sticky_want(struct weir_up *);
+void	up_sticky_head(struct weir_up *);
+void	up_sticky_well(struct weir_up *);
 /* retry.c */
 enum up_failure { UP_ERROR, UP_TIMEOUT, UP_INVALID, UP_STATUS };
 unsigned up_status_bit(int status);
@@ -227,6 +233,6 @@ void	up_let_go(struct weir_up *, enum weir_outcome);
 void	up_over(struct weir_up *);
 void	up_give_up(struct weir_up *, int status);
 
-extern const struct weir_module upstream_vars_module;
+extern const struct weir_module upstream_vars_module, upstream_sticky_module;
 
 #endif
