@@ -114,7 +114,7 @@ subtest 'a request' => sub {
 	is $r->{headers}{connection}, undef, 'nothing about the connection';
 	ok defined $r->{headers}{date} && defined $r->{headers}{server}, 'Date and Server';
 	like $h->response($h->get('/v'))->{body}, qr/\|2$/, 'the second on this connection';
-	is_deeply [sort { $a <=> $b } keys %{ $h->{settings} }], [3, 4, 9], 'settings';
+	is_deeply [sort { $a <=> $b } keys %{ $h->{settings} }], [3, 4, 8, 9], 'settings';
 	is $h->{settings}{3}, 128;
 	is $h->{settings}{4}, 65536;
 	is scalar(grep { $_ eq '"GET /v HTTP/2.0" 200 h2c ' . length($r->{body}) . ' ' . (18 + length($r->{body}) +

@@ -75,6 +75,11 @@ struct weir_xchg_ops {
 	 */
 	struct weir_conn *(*detach)(struct weir_xchg *, struct weir_bufq *in, struct weir_bufq *out);
 	/*
+	 * In place of detach(), where the connection serves others, too: what is left is a stream, an exchange
+	 * of nothing but its io, on_gone, owner and counts, without a pool.  Both are to be released.
+	 */
+	struct weir_xchg *(*raw)(struct weir_xchg *);
+	/*
 	 * Server side: the client waits for 100 (Continue); send it now, once.  Called
 	 * when somebody really wants the body.
 	 */

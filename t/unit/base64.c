@@ -34,6 +34,22 @@ test_read(void **state)
 }
 
 static void
+test_put(void **state)
+{
+	static const char *const text = "foobar";
+	static const char *const want[] = { "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy" };
+
+	(void)state;
+	for (size_t n = 0; n < WEIR_COUNT(want); n++) {
+		char to[BASE64_PUT_ROOM(6)];
+		char *end = base64_put(to, str_of(text, n));
+
+		assert_int_equal(end - to, strlen(want[n]));
+		assert_memory_equal(to, want[n], strlen(want[n]));
+	}
+}
+
+static void
 test_bad(void **state)
 {
 	(void)state;
@@ -64,7 +80,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read), cmocka_unit_test(test_bad), cmocka_unit_test(test_in_place),
+		cmocka_unit_test(test_read), cmocka_unit_test(test_put), cmocka_unit_test(test_bad), cmocka_unit_test(test_in_place),
 	};
 
 	return RUN(tests);

@@ -5,7 +5,8 @@
 
 /* What needs a session does not come this far. */
 static struct weir_serve opts = { .fields = 20, .large = 200, .large_total = 1000, .ignore_invalid = true };
-static struct h2_server server = { .opts = &opts, .calmed = true };
+static struct h2_conf conf = { .extended = true };
+static struct h2_server server = { .opts = &opts, .conf = &conf, .calmed = true };
 
 static struct h2_stream *
 stream_new(void)
@@ -41,6 +42,12 @@ static const struct {
 	{ 0, { WHOLE, "content-length", "0" } },
 	{ 0, { ":method", "OPTIONS", ":scheme", "http", ":path", "*", ":authority", "a" } },
 	{ 0, { ":method", "CONNECT", ":authority", "a:443" } },
+	{ 0, { ":method", "CONNECT", ":scheme", "http", ":path", "/", ":authority", "a", ":protocol", "b" } },
+	{ 400, { ":method", "CONNECT", ":path", "/", ":authority", "a", ":protocol", "b" } },
+	{ 400, { ":method", "CONNECT", ":scheme", "http", ":path", "a:1", ":authority", "a", ":protocol", "b" } },
+	{ 400, { ":method", "CONNECT", ":scheme", "http", ":path", "/", "host", "a", ":protocol", "b" } },
+	{ 400, { ":method", "CONNECT", ":scheme", "http", ":path", "/", ":authority", "a", ":protocol", "b\r\nc" } },
+	{ 400, { WHOLE, ":protocol", "b" } },
 	{ 400, { BASE } }, { 400, { WHOLE, "host", "other" } }, { 400, { WHOLE, "content-length", "1" } },
 	{ 400, { WHOLE, "content-length", "99999999999999999999" } }, { 400, { WHOLE, "content-length", "" } },
 	{ 400, { WHOLE, ":path", "/" } }, { 400, { WHOLE, "a", "b", ":protocol", "c" } },
@@ -69,6 +76,27 @@ test_heads(void **state)
 		pool_free(e->x.pool);
 	}
 	opts.fields = 20;
+}
+
+static void
+test_upgrade(void **state)
+{
+	static const char *const words[] = { ":method", "CONNECT", ":scheme", "http", ":path", "/", ":authority", "a",
+		":protocol", "websocket", "sec-websocket-key", "theirs", NULL };
+	struct h2_stream *e = stream_new();
+	struct weir_msg *m = &e->x.msg;
+	struct weir_field *key;
+
+	(void)state;
+	assert_int_equal(read_head(e, words, false), 0);
+	assert_int_equal(m->method_id, M_GET);
+	assert_true(m->flags & MSG_UPGRADE);
+	assert_int_equal(m->length, 0);
+	assert_true(str_eq(fields_value(&m->fields, H_UPGRADE), STR("websocket")));
+	key = fields_find(&m->fields, STR("sec-websocket-key"), NULL);
+	assert_int_equal(key->value.n, 24);
+	assert_null(fields_find(&m->fields, STR("sec-websocket-key"), key));
+	pool_free(e->x.pool);
 }
 
 static void
@@ -113,7 +141,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_heads),
-		cmocka_unit_test(test_message),
+		cmocka_unit_test(test_upgrade), cmocka_unit_test(test_message),
 		cmocka_unit_test(test_trailers),
 	};
 

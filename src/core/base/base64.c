@@ -1,5 +1,5 @@
 /*
- * base64.c - base64 (RFC 4648), read.
+ * base64.c - base64 (RFC 4648).
  */
 #include "core/base/base64.h"
 
@@ -41,4 +41,21 @@ base64_read(char *to, struct weir_str in, bool url)
 		to[n++] = (char)(bits >> have);
 	}
 	return n;
+}
+
+char *
+base64_put(char *to, struct weir_str s)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (; s.n != 0; s = str_from(s, WEIR_MIN(s.n, (size_t)3))) {
+		const uint8_t *p = (const uint8_t *)s.p;
+		uint32_t bits = (uint32_t)p[0] << 16 | (s.n > 1 ? (uint32_t)p[1] << 8 : 0) | (s.n > 2 ? p[2] : 0);
+
+		*to++ = letters[bits >> 18];
+		*to++ = letters[bits >> 12 & 63];
+		*to++ = s.n > 1 ? letters[bits >> 6 & 63] : '=';
+		*to++ = s.n > 2 ? letters[bits & 63] : '=';
+	}
+	return to;
 }

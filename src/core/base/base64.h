@@ -1,5 +1,5 @@
 /*
- * base64.h - base64 (RFC 4648), read.
+ * base64.h - base64 (RFC 4648).
  */
 #ifndef WEIR_BASE_BASE64_H
 #define WEIR_BASE_BASE64_H
@@ -15,5 +15,8 @@
  * `url`: with "-" and "_" (section 5), and only those, for "+" and "/".
  */
 ssize_t	 base64_read(char *to, struct weir_str in, bool url);
+/* Writes it, with padding; `to` has BASE64_PUT_ROOM(n).  Returns the end. */
+#define BASE64_PUT_ROOM(n)	(((n) + 2) / 3 * 4)
+char	*base64_put(char *to, struct weir_str);
 
 #endif

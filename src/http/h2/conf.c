@@ -60,6 +60,9 @@ static const struct weir_cmd cmds[] = {
 	{ "http2_chunk_size", IN_HTTP_ANY, CONF_SIZE, CONF_AT(h2_conf, chunk), .def = "8k",
 	  .min = 1, .max = 16384, .doc = "The largest piece of a response's body that is sent before other responses "
 	  "have their turn." },
+	{ "http2_extended_connect", HTTP_SERVER, CONF_FLAG, CONF_AT(h2_conf, extended), .def = "on",
+	  .doc = "Whether clients may open tunnels on streams (RFC 8441), which is how browsers use WebSocket over HTTP/2.  "
+	  "Such a request is handled as GET with the field Upgrade; what answers it otherwise than by a tunnel gives 501." },
 	{ "http2_recv_buffer_size", IN_HTTP, NO_EFFECT },
 	{ "http2_pool_size", HTTP_SERVER, NO_EFFECT },
 	{ "http2_streams_index_size", HTTP_SERVER, NO_EFFECT },

@@ -8,6 +8,7 @@
 
 struct h2_conf {
 	bool		 on;
+	bool		 extended;		/* http2_extended_connect */
 	int64_t		 streams;		/* http2_max_concurrent_streams */
 	uint64_t	 preread;		/* http2_body_preread_size */
 	uint64_t	 chunk;			/* http2_chunk_size */

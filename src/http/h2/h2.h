@@ -4,6 +4,7 @@
  *	preface.c  is it HTTP/2?  Clear connections that may begin with its preface
  *	server.c   a connection: reading, writing, timeouts, draining
  *	stream.c   an exchange: head, bodies, release
+ *	raw.c      a stream that has become a tunnel
  *	tail.c     the rest of a request that is answered already
  *	session.c  what nghttp2 tells us and asks us for
  *	closed.c   frames on streams that are closed

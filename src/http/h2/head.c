@@ -7,7 +7,9 @@
  * Two kinds of failing: a head that is malformed is answered, usually with 400, and its stream is
  * reset; a head that is too large ends the connection.
  */
+#include "core/base/base64.h"
 #include "core/base/num.h"
+#include "core/os/random.h"
 #include "http/h2/field.h"
 #include "http/h2/server.h"
 #include "http/msg/chars.h"
@@ -171,6 +173,41 @@ make_line(struct h2_stream *e)
 	m->line = str_of(p, (size_t)(q - p) + 9);
 }
 
+/* What a client of HTTP/1 would have sent (RFC 8441, 5). */
+static void
+as_upgrade(struct h2_stream *e)
+{
+	struct weir_msg *m = &e->x.msg;
+	struct weir_fields *fs = &m->fields;
+	char raw[16], *key;
+
+	m->method = STR("GET");
+	m->method_id = M_GET;
+	m->flags |= MSG_UPGRADE | MSG_EXTENDED;
+	fields_add_known(fs, e->x.pool, H_UPGRADE, m->protocol)->hop = 1;
+	if (!str_ieq(m->protocol, STR("websocket")))
+		return;
+	random_bytes(raw, sizeof raw);
+	key = pool_bytes(e->x.pool, BASE64_PUT_ROOM(sizeof raw));
+	base64_put(key, str_of(raw, sizeof raw));
+	fields_remove(fs, STR("sec-websocket-key"));
+	fields_add(fs, e->x.pool, STR("Sec-WebSocket-Key"), str_of(key, BASE64_PUT_ROOM(sizeof raw)));
+}
+
+static void
+check_extended(struct h2_stream *e, unsigned seen)
+{
+	struct weir_msg *m = &e->x.msg;
+
+	if (!e->s->conf->extended)
+		refuse(e, 400, "extended CONNECT, which was not offered");
+	else if (m->method_id != M_CONNECT)
+		refuse(e, 400, ":protocol without CONNECT");
+	else if (seen != (H2_METHOD | H2_SCHEME | H2_PATH) || !(e->head.seen & H2_AUTHORITY) ||
+	    m->target.p[0] != '/' || e->head.once & F_LENGTH)
+		refuse(e, 400, "malformed extended CONNECT");
+}
+
 static void
 check_pseudos(struct h2_stream *e)
 {
@@ -178,7 +215,7 @@ check_pseudos(struct h2_stream *e)
 	unsigned seen = e->head.seen & (H2_METHOD | H2_SCHEME | H2_PATH);
 
 	if (e->head.seen & H2_PROTOCOL) {
-		refuse(e, 400, "extended CONNECT, which was not offered");
+		check_extended(e, seen);
 	} else if (m->method_id == M_CONNECT) {
 		if (seen != H2_METHOD || !(e->head.seen & H2_AUTHORITY))
 			refuse(e, 400, "malformed CONNECT");
@@ -219,7 +256,7 @@ check_length(struct h2_stream *e, bool end)
 	struct weir_str s;
 	uint64_t n;
 
-	m->length = end ? 0 : -1;
+	m->length = end || e->head.seen & H2_PROTOCOL ? 0 : -1;
 	if (!(e->head.once & F_LENGTH))
 		return;
 	s = fields_value(&m->fields, H_CONTENT_LENGTH);
@@ -298,6 +335,8 @@ h2_head_end(struct h2_stream *e, bool end)
 	join_cookies(e);
 	if (e->head.once & F_TE)
 		m->flags |= MSG_TE_TRAILERS;
+	if (e->head.status == 0 && e->head.seen & H2_PROTOCOL)
+		as_upgrade(e);
 	set_priority(e);
 }
 

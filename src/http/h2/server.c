@@ -310,10 +310,11 @@ begin(struct h2_stream *e)
 		e->code = e->head.status == 400 ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_NO_ERROR;
 		s->opts->on_bad(&e->x, e->head.status, e->head.why);
 	} else {
-		e->expects = (m->flags & MSG_EXPECT) != 0 && e->got == 0 && !e->in_end;
+		e->expects = !(m->flags & MSG_EXTENDED) && (m->flags & MSG_EXPECT) != 0 && e->got == 0 && !e->in_end;
 		if (e->in_end && m->length < 0 && !e->in_failed && e->x.msg.trailers.n == 0)
 			m->length = (int64_t)e->got;	/* all of it is here already */
-		e->x.in_eof = e->in_end && e->in.len == 0 && !e->in_failed;
+		/* what comes behind an extended CONNECT is no body */
+		e->x.in_eof = (e->in_end && e->in.len == 0 && !e->in_failed) || m->flags & MSG_EXTENDED;
 		s->opts->on_xchg(&e->x);
 	}
 	if (e->released && e->x.end != NULL)	/* answered at once: the next one gets the same memory */
@@ -626,4 +627,4 @@ serve(struct weir_conn *c, const struct weir_serve *opts)
 	h2_post(s);
 }
 
-const struct weir_codec h2_codec = { .name = "h2", .alpn = "h2", .serve = serve };
+const struct weir_codec h2_codec = { .name = "h2", .alpn = "h2", .serve = serve, .reread = h2_reread };

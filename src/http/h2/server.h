@@ -66,6 +66,7 @@ struct h2_stream {		/* in the exchange's pool */
 	bool		 reset;		/* by the client */
 	bool		 dead;		/* nghttp2 knows it no longer */
 	bool		 released;
+	bool		 raw;		/* a tunnel: no message, no pool, no timeouts of its own */
 	uint32_t	 code;		/* of RST_STREAM, after the release */
 	const char	*why;		/* TELL_GONE */
 	struct weir_timer rtimer, wtimer;	/* client_body_timeout, send_timeout */
@@ -164,6 +165,18 @@ struct h2_stream *h2_stream_new(struct h2_server *, int32_t id);
 void	h2_stream_drop(struct h2_stream *);
 /* Nobody will see more of it. */
 void	h2_stream_lost(struct h2_stream *, const char *why);
+
+/* Its timers, off. */
+void	h2_stream_timers(struct h2_stream *);
+
+/* ---- raw.c: streams that have become tunnels ---- */
+
+/* For x.raw, before the message goes. */
+void	h2_keep_head(struct h2_stream *);
+void	h2_reread(struct weir_pool *, struct weir_str raw, struct weir_msg *);
+struct weir_xchg *h2_raw(struct weir_xchg *);
+/* At the end of the turn, after its release. */
+void	h2_raw_free(struct h2_stream *);
 
 /* ---- tail.c: streams that were released while their requests still come ---- */
 

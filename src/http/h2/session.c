@@ -79,7 +79,8 @@ on_trailer(struct h2_server *s, const nghttp2_frame_hd *hd, struct weir_str name
 	if (e == NULL)
 		return h2_tail_trailer(s, hd->stream_id, name, value) == WEIR_OK ? 0 :
 		    NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	if (h2_trailer(e, name, value) == WEIR_OK)
+	/* none in tunnels (RFC 9113, 8.5) */
+	if (!e->raw && !(e->x.msg.flags & MSG_EXTENDED) && h2_trailer(e, name, value) == WEIR_OK)
 		return 0;
 	e->x.io.in.err = "client sent malformed trailers";
 	e->in_failed = true;
@@ -398,7 +399,9 @@ h2_session_new(struct h2_server *s)
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)s->conf->streams },
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)s->conf->preread },
 		{ NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
+		{ NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 },	/* the last one: it may be left out */
 	};
+	size_t n = WEIR_COUNT(v) - !s->conf->extended;
 	int rc;
 
 	if (callbacks() == NULL || options() == NULL)
@@ -408,7 +411,7 @@ h2_session_new(struct h2_server *s)
 	h2_share_room(false);
 	if (rc != 0)
 		return WEIR_FAIL;
-	if (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, v, WEIR_COUNT(v)) == 0 &&
+	if (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, v, n) == 0 &&
 	    nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW) == 0)
 		return WEIR_OK;
 	nghttp2_session_del(s->ng);

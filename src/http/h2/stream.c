@@ -36,15 +36,37 @@ resume(struct h2_stream *e)
 
 /* ---- heads ---- */
 
+/* 101 has no place here: it is 200 to who asks by CONNECT (RFC 8441, 5). */
+static int
+tunnel_head(struct h2_stream *e, const struct weir_msg *m)
+{
+	static const struct weir_str accept = { "sec-websocket-accept", 20 };
+	struct weir_msg ok = *m;
+
+	ok.fields.v = pool_dup(e->x.pool, m->fields.v, m->fields.n * sizeof *m->fields.v);
+	ok.length = -1;
+	if (m->status == 101) {
+		ok.status = 200;
+		fields_remove(&ok.fields, accept);
+	}
+	h2_keep_head(e);
+	e->expects = false;
+	e->head_done = true;
+	e->left = -1;
+	return h2_put_head(e, &ok, &h2_provider);
+}
+
 static int
 x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
 {
 	struct h2_stream *e = WEIR_OF(x, struct h2_stream, x);
 	bool none;
 
-	if (is_gone(e) || (flags & HEAD_TUNNEL))
+	if (is_gone(e))
 		return WEIR_FAIL;
 	h2_post(e->s);
+	if (flags & HEAD_TUNNEL)
+		return tunnel_head(e, m);
 	if (m->status < 200) {
 		if (m->status == 101)		/* RFC 9113, 8.6 */
 			return WEIR_OK;
@@ -114,7 +136,8 @@ forget(struct h2_stream *e)
 	bufq_clear(&e->in);
 	bufq_clear(&e->out);
 	e->s->n_streams--;
-	accept_stats->writing--;
+	if (!e->raw)
+		accept_stats->writing--;
 }
 
 void
@@ -137,7 +160,7 @@ end_stream(struct h2_stream *e)
 	if (s->state != H2_OPEN || (e->dead && e->code == NGHTTP2_NO_ERROR) || e->reset)
 		return;
 	if ((!e->ended || e->broken) && code == NGHTTP2_NO_ERROR)
-		code = NGHTTP2_INTERNAL_ERROR;
+		code = e->raw ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR;
 	if (code == NGHTTP2_NO_ERROR && !e->in_end && !e->in_failed && !e->dead && e->x.after.linger != 0)
 		h2_tail_begin(e);
 	else if (code != NGHTTP2_NO_ERROR || !e->in_end) {
@@ -147,11 +170,28 @@ end_stream(struct h2_stream *e)
 }
 
 static void
+release_raw(struct h2_stream *e)
+{
+	end_stream(e);
+	forget(e);
+	h2_settle(e->s);
+	h2_raw_free(e);
+}
+
+static void
 x_release(struct weir_xchg *x)
 {
 	struct h2_stream *e = WEIR_OF(x, struct h2_stream, x);
 	struct h2_server *s = e->s;
 
+	if (e->raw) {
+		release_raw(e);
+		return;
+	}
+	if (e->released) {		/* it has become a tunnel, which is released for itself */
+		accept_stats->writing--;
+		return;
+	}
 	s->after = x->after;
 	s->send_ms = x->send_ms;
 	end_stream(e);
@@ -163,7 +203,7 @@ x_release(struct weir_xchg *x)
 
 static const struct weir_xchg_ops xchg_ops = {
 	.head = x_head, .trailers = x_trailers, .cancel = x_cancel, .release = x_release,
-	.want_body = x_want_body,
+	.want_body = x_want_body, .raw = h2_raw,
 };
 
 void
@@ -208,7 +248,7 @@ take(struct h2_stream *e, struct weir_bufq *to, size_t max)
 		e->x.in_eof = 1;
 	if (e->x.in_eof)
 		timer_off(&e->rtimer);
-	else if (!e->in_end)
+	else if (!e->in_end && !e->raw)
 		timer_set(&e->rtimer, e->x.recv_ms);
 	return (ssize_t)n;
 }
@@ -233,7 +273,7 @@ body_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 		src->err = "client closed the connection within the body";
 		return WEIR_FAIL;
 	}
-	if (e->rtimer.at == 0)
+	if (e->rtimer.at == 0 && !e->raw)
 		timer_set(&e->rtimer, e->x.recv_ms);
 	return WEIR_AGAIN;
 }
@@ -271,6 +311,8 @@ static const struct weir_src_ops src_ops = { .read = body_read, .want = body_wan
 static void
 watch(struct h2_stream *e)
 {
+	if (e->raw)
+		return;		/* it may be idle for long: that is the relay's */
 	if (e->ended || (e->out.len == 0 && !e->finishing))
 		timer_off(&e->wtimer);
 	else if (e->wtimer.at == 0)
@@ -373,6 +415,13 @@ on_wtimer(struct weir_timer *t)
 	h2_stream_lost(e, "client timed out while receiving the response");
 }
 
+void
+h2_stream_timers(struct h2_stream *e)
+{
+	timer_init(&e->rtimer, on_rtimer);
+	timer_init(&e->wtimer, on_wtimer);
+}
+
 /* ---- a new one ---- */
 
 struct h2_stream *
@@ -396,8 +445,7 @@ h2_stream_new(struct h2_server *s, int32_t id)
 	e->x.send_ms = e->x.recv_ms = s->opts->header_ms;
 	e->x.after = s->after;
 	e->x.after.last = false;
-	timer_init(&e->rtimer, on_rtimer);
-	timer_init(&e->wtimer, on_wtimer);
+	h2_stream_timers(e);
 	list_init(&e->todo);
 	list_append(&s->streams, &e->node);
 	s->n_streams++;

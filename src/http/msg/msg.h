@@ -35,7 +35,8 @@ enum {
 	MSG_HAS_LENGTH	= 1 << 4,	/* a Content-Length field */
 	MSG_UNTIL_CLOSE	= 1 << 5,	/* response body ends with the connection */
 	MSG_ABSOLUTE	= 1 << 6,	/* absolute-form target: authority comes from it */
-	MSG_TE_TRAILERS	= 1 << 7	/* TE: trailers */
+	MSG_TE_TRAILERS	= 1 << 7,	/* TE: trailers */
+	MSG_EXTENDED	= 1 << 8	/* it came as extended CONNECT (RFC 8441), and is told as an Upgrade */
 };
 
 struct weir_msg {

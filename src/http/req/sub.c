@@ -247,7 +247,8 @@ static void
 make_msg(struct weir_msg *m, const struct weir_req *parent, bool clone)
 {
 	*m = *parent->msg;
-	m->flags &= (uint16_t)~(MSG_CHUNKED | MSG_EXPECT | MSG_UPGRADE | MSG_HAS_LENGTH | MSG_CLOSE);
+	m->flags &= (uint16_t)~(MSG_CHUNKED | MSG_EXPECT | MSG_UPGRADE | MSG_HAS_LENGTH | MSG_CLOSE |
+	    MSG_EXTENDED);
 	m->length = 0;
 	if (!clone) {
 		m->method_id = M_GET;

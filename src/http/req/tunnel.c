@@ -3,6 +3,7 @@
  *
  * A tunnel may stay idle for days, so it keeps no request: struct weir_tunnel holds the relay and, packed
  * behind it, what the log will want (the head as text, the values of variables that were asked for).
+ * With HTTP/2 the client's side is a stream, which stays with its connection.
  * When the tunnel ends the head is parsed again, and the log hooks see a request as they know it.
  */
 #include "core/base/clock.h"
@@ -16,6 +17,7 @@ struct weir_tunnel {
 	struct weir_relay relay;
 	struct weir_task free;
 	struct weir_conn *client, *other;
+	struct weir_xchg *stream;	/* of the client's connection; NULL: all of it */
 	const struct weir_codec *codec;
 	struct weir_hold *holds;
 	struct weir_http_server *server;
@@ -81,11 +83,21 @@ pack(struct weir_req *r, const struct weir_tunnel_to *to)
 
 /* ---- the request, made again ---- */
 
+struct shell {
+	struct weir_xchg x;
+	struct weir_xchg *stream;
+};
+
 static void
 shell_release(struct weir_xchg *x)
 {
+	struct weir_xchg *stream = WEIR_OF(x, struct shell, x)->stream;
+
 	accept_stats->writing--;
-	conn_close(x->conn);
+	if (stream != NULL)
+		xchg_release(stream);
+	else
+		conn_close(x->conn);
 }
 
 static void
@@ -101,14 +113,16 @@ static struct weir_req *
 unpack(struct weir_tunnel *t)
 {
 	struct weir_pool *pool = pool_new(4096);
-	struct weir_xchg *x = POOL_NEW(pool, weir_xchg);
+	struct shell *shell = POOL_NEW(pool, shell);
+	struct weir_xchg *x = &shell->x;
 	const char *keep = (const char *)t + KEEP_AT;
 	const char *raw = keep + t->keep + t->peer, *path = raw + t->raw, *args = path + t->path;
 	struct weir_req *r;
 	const char *why;
 
 	x->magic = WEIR_XCHG_MAGIC;
-	x->version = 0x101;
+	shell->stream = t->stream;
+	x->version = t->stream != NULL ? t->stream->version : 0x101;
 	x->in_eof = 1;
 	x->ops = &shell_ops;
 	x->codec = t->codec;
@@ -116,7 +130,7 @@ unpack(struct weir_tunnel *t)
 	x->pool = pool;
 	x->number = t->number;
 	x->received = t->relay.ab.moved;
-	x->sent = t->head_sent + t->relay.ba.moved;
+	x->sent = t->stream != NULL ? t->stream->sent : t->head_sent + t->relay.ba.moved;
 	t->codec->reread(pool, str_of(raw, t->raw), &x->msg);
 	req_count--;		/* it was counted all the time */
 	r = req_make(x);
@@ -176,19 +190,31 @@ on_end(struct weir_relay *relay, enum weir_relay_end how)
 	task_post(&t->free);
 }
 
+static void
+cut(struct weir_tunnel *t, enum weir_relay_end how)
+{
+	relay_off(&t->relay);
+	sink_abort(&t->relay.a->out);
+	sink_abort(&t->relay.b->out);
+	on_end(&t->relay, how);
+}
+
 /* A reset on a side that nobody reads or writes just now. */
 static void
 on_gone(void *arg)
 {
 	struct weir_tunnel *t = arg;
-	bool client = fdio_reset(&t->client->tcp);
+	bool client = t->stream == NULL && fdio_reset(&t->client->tcp);
 
-	if (!client && !fdio_reset(&t->other->tcp))
-		return;		/* an orderly end: the relay reads it in its turn */
-	relay_off(&t->relay);
-	sink_abort(&t->client->io->out);
-	sink_abort(&t->other->io->out);
-	on_end(&t->relay, client ? RELAY_A_FAIL : RELAY_B_FAIL);
+	if (client || fdio_reset(&t->other->tcp))	/* an orderly end is read by the relay in its turn */
+		cut(t, client ? RELAY_A_FAIL : RELAY_B_FAIL);
+}
+
+static void
+on_stream_gone(struct weir_xchg *x, const char *why)
+{
+	(void)why;
+	cut(x->owner, RELAY_A_FAIL);
 }
 
 static void
@@ -196,35 +222,53 @@ on_drain(struct weir_conn *c, enum weir_drain how)
 {
 	struct weir_tunnel *t = c->tcp.gone_arg;
 
-	if (how != DRAIN_CUT)
-		return;
-	relay_off(&t->relay);
-	sink_abort(&t->client->io->out);
-	sink_abort(&t->other->io->out);
-	on_end(&t->relay, RELAY_A_FAIL);
+	if (how == DRAIN_CUT)
+		cut(t, RELAY_A_FAIL);
+}
+
+/* The client gives its connection to the tunnel, or the stream of it. */
+static struct weir_io *
+take_client(struct weir_tunnel *t, struct weir_xchg *x)
+{
+	struct weir_bufq from_client = { 0 };
+
+	if (x->ops->raw != NULL) {
+		t->stream = x->ops->raw(x);
+		t->stream->owner = t;
+		t->stream->on_gone = on_stream_gone;
+		t->client = x->conn;
+		return &t->stream->io;
+	}
+	t->client = x->ops->detach(x, &from_client, &t->relay.ba.q);
+	relay_preload(&t->relay, &from_client, NULL);
+	t->client->on_drain = on_drain;
+	t->client->tcp.on_gone = on_gone;
+	t->client->tcp.gone_arg = t;
+	return t->client->io;
 }
 
 enum weir_next
 req_tunnel(struct weir_req *r, const struct weir_tunnel_to *to)
 {
-	struct weir_bufq from_client = { 0 };
 	struct weir_xchg *x = r->x;
 	struct weir_tunnel *t;
+	struct weir_io *io;
 
 	req_head_ready(r);
 	r->head_sent = r->tunnel = true;
 	/* when it fails the connection is lost, which the relay will find */
 	(void)xchg_head(x, &r->rsp, HEAD_TUNNEL);
+	if (x->version >= 0x200 && r->rsp.status == 101)
+		r->rsp.status = 200;
 	t = pack(r, to);
 	t->relay.owner = t;
 	t->relay.done = on_end;
 	bufq_move(&t->relay.ab.q, to->to_other, to->to_other->len);
-	t->client = x->ops->detach(x, &from_client, &t->relay.ba.q);
+	io = take_client(t, x);
 	t->other = to->other;
-	relay_preload(&t->relay, &from_client, to->from_other);
-	t->client->on_drain = on_drain;
-	t->client->tcp.on_gone = t->other->tcp.on_gone = on_gone;
-	t->client->tcp.gone_arg = t->other->tcp.gone_arg = t;
+	relay_preload(&t->relay, NULL, to->from_other);
+	t->other->tcp.on_gone = on_gone;
+	t->other->tcp.gone_arg = t;
 	/* the request goes, and nobody logs it now */
 	r->finished = true;
 	r->on_client_gone = NULL;
@@ -234,6 +278,6 @@ req_tunnel(struct weir_req *r, const struct weir_tunnel_to *to)
 	req_count++;
 	task_init(&r->end, req_free);
 	task_post(&r->end);
-	relay_start(&t->relay, t->client->io, t->other->io, CAP, to->idle_ms);
+	relay_start(&t->relay, io, t->other->io, CAP, to->idle_ms);
 	return WEIR_DONE;
 }

@@ -441,6 +441,10 @@ on_head(struct weir_xchg *x)
 		next_peer(u);
 		return;
 	}
+	if (status == 101 && !up_upgrade_ok(u)) {
+		up_failed(u, UP_INVALID, "upstream gave a wrong Sec-WebSocket-Accept");
+		return;
+	}
 	req_doing(r, "reading upstream");
 	u->responded = true;
 	r->body_end = on_body_end;

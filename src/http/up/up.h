@@ -12,6 +12,7 @@
  *	target.c  where to, when only the request tells
  *	request.c the head that the upstream gets
  *	forwarded.c its field Forwarded
+ *	upgrade.c  is a 101 what was asked for
  *	response.c the head that the client gets
  *	trailers.c fields behind bodies
  *	cookie.c  Set-Cookie is changed
@@ -224,6 +225,8 @@ bool	up_may_send_again(const struct weir_up *, unsigned bit);	/* to whomever */
 bool	up_may_retry(const struct weir_up *, unsigned bit);		/* and is there anybody else? */
 /* send.c: head and body, over u->x; how that goes is heard by way of up_failed() and the exchange's notices. */
 void	up_send(struct weir_up *);
+/* upgrade.c: is the upstream's 101 an answer to what was asked? */
+bool	up_upgrade_ok(const struct weir_up *);
 /* up.c: who speaks the version that the params want. */
 const struct weir_codec *up_codec(const struct weir_up_params *);
 /* `why` NULL: it was logged already. */

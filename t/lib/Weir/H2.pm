@@ -11,6 +11,7 @@ package Weir::H2;
 #	$h->frame(TYPE, FLAGS, SID, PAYLOAD)	sends one frame
 #	$h->block(NAME => VALUE ...)		a header block: literals, not indexed
 #	$h->data(SID, BYTES, END)		DATA, in frames of 16384 bytes at most
+#	$h->upload(SID, \BYTES)			as DATA, as much of it as the windows allow now, and takes it away
 #	$h->window(N, SID), rst(SID, CODE), ping(BYTES), settings(ID => VALUE ...)
 #	$h->read_frame(SECONDS)			{ type, flags, sid, payload } or undef; answers SETTINGS and PING,
 #						decodes heads into `fields`
@@ -213,6 +214,27 @@ sub rst { $_[0]->frame(3, 0, $_[1], pack 'N', $_[2] // 8) }
 sub ping { $_[0]->frame(6, 0, 0, $_[1] // 'ABCDEFGH') }
 sub credit { $_[0]{credit} = $_[1] }
 
+# Of DATA, together with room() for a stream and the connection; neither end is waited for.
+sub upload
+{
+	my ($self, $sid, $bytes) = @_;
+	my $n = $self->room($sid);
+	$n = length $$bytes if $n > length $$bytes;
+	return 0 if $n <= 0;
+	$self->{pushed}{$_} += $n for 0, $sid;
+	$self->data($sid, substr $$bytes, 0, $n, '');
+	return $n;
+}
+
+sub room
+{
+	my ($self, $sid) = @_;
+	my ($one, $all) = map { ($self->{opened}{$_} // 0) - ($self->{pushed}{$_} // 0) } $sid, 0;
+	$one += $self->{settings}{4} // 65535;
+	$all += 65535;
+	return $one < $all ? $one : $all;
+}
+
 sub data
 {
 	my ($self, $sid, $bytes, $end) = @_;
@@ -288,6 +310,8 @@ sub read_frame
 		$f->{fields} = $self->decode($self->{block}) if $flags & 4;
 	} elsif ($type == 7) {
 		push @{ $self->{goaways} }, { last => (unpack 'NN', $f->{payload})[0], code => (unpack 'NN', $f->{payload})[1] };
+	} elsif ($type == 8) {
+		$self->{opened}{$sid} += unpack 'N', $f->{payload};
 	} elsif ($type == 0 && $self->{credit} && $n) {
 		$self->window($n);
 		$self->window($n, $sid) unless $flags & 1;
