@@ -9,6 +9,8 @@
  *	H2L_LOST	it broke, or was ended for an error;
  *			calls are told				-> CLOSED
  */
+#include <stdio.h>
+
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/tls/tls.h"
@@ -73,8 +75,16 @@ on_free(struct weir_task *t)
 void
 h2c_post(struct h2_link *k)
 {
+	k->fresh = true;
 	if (k->state != H2L_CLOSED)
 		task_post(&k->task);
+}
+
+void
+h2c_blame(struct h2_link *k, const char *why)
+{
+	if (k->why[0] == '\0')
+		(void)snprintf(k->why, sizeof k->why, "%s", why);
 }
 
 int
@@ -85,13 +95,15 @@ h2c_pack(struct h2_link *k)
 
 	if (k->state != H2L_OPEN)
 		return WEIR_FAIL;
-	if (k->inside)
+	if (k->inside || !k->fresh)
 		return WEIR_OK;
 	k->inside = true;
-	while (k->out.len < H2C_OUT_MOST && (n = nghttp2_session_mem_send2(k->ng, &p)) != 0) {
-		if (n < 0) {
+	while (k->out.len < H2C_OUT_MOST) {
+		n = nghttp2_session_mem_send2(k->ng, &p);
+		if (n <= 0) {
 			k->inside = false;
-			return WEIR_FAIL;
+			k->fresh = k->out.len >= H2C_OUT_MOST;	/* a body waits for room */
+			return n == 0 ? WEIR_OK : WEIR_FAIL;
 		}
 		bufq_put(&k->out, p, (size_t)n);
 	}
@@ -146,10 +158,10 @@ h2c_note(struct h2_call *e, unsigned what)
 {
 	if (e->released)
 		return;
-	if (e->tell == 0)
+	if (list_empty(&e->todo))
 		list_append(&e->k->todo, &e->todo);
 	e->tell |= (uint8_t)what;
-	h2c_post(e->k);
+	task_post(&e->k->task);
 }
 
 /* Heads in their order.  The call may be released by any of them. */
@@ -223,7 +235,8 @@ h2c_settle(struct h2_link *k)
 		k->l.state = dead ? LINK_DEAD : LINK_IDLE;
 	if (k->l.open == 0 && !dead)
 		k->l.idle_since_ms = weir_now_ms;
-	h2c_post(k);
+	if (k->state != H2L_CLOSED)
+		task_post(&k->task);
 }
 
 /* nghttp2 neither reads nor writes any more, and all of its last words are out. */
@@ -241,7 +254,7 @@ go_on(struct h2_link *k)
 	if (k->state == H2L_OPEN)
 		flush(k);
 	if (k->state == H2L_OPEN && is_over(k))
-		lose(k, k->why != NULL ? k->why : "upstream ended the connection");
+		lose(k, k->why[0] != '\0' ? k->why : "upstream ended the connection");
 	if (k->state == H2L_CLOSED || k->l.open != 0 || k->told || (k->state == H2L_OPEN && !k->last))
 		return;
 	k->l.state = LINK_DEAD;
@@ -272,7 +285,6 @@ fault_of(nghttp2_ssize rc)
 		return "upstream flooded the connection with frames";
 	case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
 		return "upstream sent too many CONTINUATION frames";
-	case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
 	default:
 		return "upstream sent what HTTP/2 does not allow";
 	}
@@ -285,13 +297,16 @@ feed(struct h2_link *k, struct weir_bufq *q)
 		struct weir_str part = bufq_first(q);
 		nghttp2_ssize n;
 
+		h2c_budget_came(k, (const uint8_t *)part.p, part.n);
 		k->inside = true;
 		n = nghttp2_session_mem_recv2(k->ng, (const uint8_t *)part.p, part.n);
 		k->inside = false;
 		if (n < 0) {
 			(void)nghttp2_session_terminate_session(k->ng, NGHTTP2_PROTOCOL_ERROR);
+			h2c_blame(k, fault_of(n));
+			h2c_post(k);
 			flush(k);
-			lose(k, fault_of(n));
+			lose(k, k->why);
 		} else {
 			bufq_drop(q, part.n);
 		}
@@ -313,12 +328,14 @@ on_readable(void *arg)
 			break;
 		if (n < 0) {
 			lose(k, n == WEIR_EOF ? "upstream prematurely closed connection" :
-			    k->l.conn->io->in.err);
+			    k->l.conn->io->in.err != NULL ? k->l.conn->io->in.err : "reading failed");
 			break;
 		}
 		k->came_ms = weir_now_ms;
 		turn += (uint64_t)n;
 		feed(k, &q);
+		k->fresh |= nghttp2_session_want_write(k->ng) != 0;
+		h2c_budget_judge(k);
 		if (turn >= TURN_BYTES) {
 			src_want(&k->l.conn->io->in, true);
 			break;
@@ -350,6 +367,8 @@ new_link(struct weir_conn *c)
 		conn_close(c);
 		return NULL;
 	}
+	k->fresh = true;
+	k->points_ms = weir_now_ms;
 	c->owner = k;
 	c->tcp.on_gone = NULL;
 	src_on_ready(&c->io->in, on_readable, k);
@@ -370,6 +389,7 @@ end(struct weir_link *l)
 	l->on_state = NULL;
 	if (k->state == H2L_OPEN && !k->inside) {
 		(void)nghttp2_submit_goaway(k->ng, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0);
+		k->fresh = true;
 		if (h2c_pack(k) == WEIR_OK && k->out.len != 0)
 			(void)!sink_write(&l->conn->io->out, &k->out);
 	}

@@ -89,6 +89,7 @@ struct h2_link {
 	uint32_t	 magic;
 	uint8_t		 state;
 	bool		 inside;	/* nghttp2 is on the stack */
+	bool		 fresh;		/* it was given something: it may have frames to make */
 	bool		 greeted;	/* the peer's settings came */
 	bool		 proved;	/* it has answered our PING */
 	bool		 last;		/* no call is opened any more */
@@ -100,13 +101,23 @@ struct h2_link {
 	struct weir_list calls, todo;
 	uint64_t	 held, owed;	/* bytes of unread bodies; credit of the connection not given back */
 	uint64_t	 came_ms;	/* when something came last */
-	const char	*why;		/* it is lost */
+	int32_t		 points;	/* client_budget.c */
+	uint32_t	 earned;
+	uint64_t	 came, unknown;	/* bytes; of frames of unknown types */
+	int64_t		 stray;		/* of bodies that nobody waits for, less what was allowed */
+	uint8_t		 head[9], n_head;	/* where in the frames we are */
+	uint32_t	 payload;	/* still to come */
+	uint64_t	 points_ms;
+	char		 why[160];	/* what the peer did wrong, when it did */
 	struct weir_task task;
 };
 
 /* ---- client.c ---- */
 
+/* Frames are to be made and sent at the end of this turn: whoever gave nghttp2 something says so by this. */
 void	h2c_post(struct h2_link *);
+/* The peer is at fault; what is said first counts. */
+void	h2c_blame(struct h2_link *, const char *why);
 /* Make frames of what waits, as far as there is room. */
 int	h2c_pack(struct h2_link *) WEIR_MUST_USE;
 void	h2c_note(struct h2_call *, unsigned what);
@@ -121,6 +132,19 @@ extern const nghttp2_data_provider2 h2c_provider;
 int	h2c_session_new(struct h2_link *) WEIR_MUST_USE;
 /* So many bytes of a body left the call's queue. */
 void	h2c_consumed(struct h2_call *, uint64_t n, bool stream);
+
+/* ---- client_budget.c ---- */
+
+/* A frame came: GOAWAY when that has been too much. */
+void	h2c_budget_frame(struct h2_link *, const nghttp2_frame_hd *);
+/* All that comes is looked at, before nghttp2 gets it; and judged after it did. */
+void	h2c_budget_came(struct h2_link *, const uint8_t *, size_t n);
+void	h2c_budget_judge(struct h2_link *);
+/* We reset a stream: some of it may still be on its way. */
+void	h2c_budget_cancel(struct h2_link *);
+/* Bytes of a body were moved / a response was there: that earns something. */
+void	h2c_budget_bytes(struct h2_link *, size_t n);
+void	h2c_budget_done(struct h2_link *);
 
 /* ---- client_call.c ---- */
 

@@ -96,8 +96,10 @@ end_stream(struct h2_call *e)
 	(void)nghttp2_session_set_stream_user_data(k->ng, e->id, NULL);
 	if (code == NGHTTP2_NO_ERROR && !(e->in_end && !e->broken))
 		code = NGHTTP2_CANCEL;
-	if (!e->reset && !(e->in_end && e->ended))
+	if (!e->reset && !(e->in_end && e->ended)) {
 		(void)nghttp2_submit_rst_stream(k->ng, NGHTTP2_FLAG_NONE, e->id, code);
+		h2c_post(k);
+	}
 	if (!e->in_end && k->came_ms < e->began_ms && weir_now_ms - e->began_ms >= SILENT_MS)
 		k->last = true;
 }
@@ -120,7 +122,7 @@ static const struct weir_xchg_ops xchg_ops = {
 void
 h2c_call_lost(struct h2_call *e, const char *why, bool lost, bool untouched)
 {
-	if (e->x.gone == 2 || (e->tell & CALL_GONE))
+	if (e->x.gone == 2 || (e->tell & CALL_GONE) || e->in_failed)	/* what was said first counts */
 		return;
 	e->x.gone = lost ? 2 : 0;
 	e->why = why;

@@ -169,9 +169,8 @@ check_length(struct h2_call *e, struct weir_msg *m)
 
 /* The head of the response itself, or one before it. */
 static const char *
-end_of_head(struct h2_call *e, bool end)
+end_of_head(struct h2_call *e, struct h2_reply *c, bool end)
 {
-	struct h2_reply *c = e->coming;
 	struct weir_msg *m = &c->msg;
 	const char *fault;
 
@@ -185,7 +184,6 @@ end_of_head(struct h2_call *e, bool end)
 			return "upstream sent an interim response that ends the stream";
 		return ++e->interims > H2C_INTERIM_MOST ? "upstream sent too many interim responses" : NULL;
 	}
-	e->final = true;
 	e->none = e->head_only || m->status == 204 || m->status == 304;
 	fault = check_length(e, m);
 	if (fault != NULL)
@@ -206,11 +204,10 @@ h2c_head_end(struct h2_call *e, bool end)
 	e->coming = NULL;
 	if (e->final)
 		return end ? NULL : "upstream sent trailers that are not the end";
-	e->coming = c;
-	fault = end_of_head(e, end);
-	e->coming = NULL;
+	fault = end_of_head(e, c, end);
 	if (fault != NULL || c->msg.status == 100)
 		return fault;
+	e->final = c->msg.status >= 200;
 	*e->replies_end = c;
 	e->replies_end = &c->next;
 	h2c_note(e, CALL_HEAD);

@@ -3,7 +3,8 @@
  *
  * Nothing here calls anybody above: callbacks take notes (h2c_note), and submit frames.
  */
-#include "core/base/clock.h"
+#include <stdio.h>
+
 #include "http/h2/client.h"
 #include "http/h2/field.h"
 #include "http/h2/memory.h"
@@ -71,9 +72,10 @@ on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *arg)
 	if (e != NULL)
 		e->x.came += FRAME_HEAD + hd->length;
 	if (hd->type == NGHTTP2_PUSH_PROMISE) {		/* our settings said no */
-		k->why = "upstream sent unexpected push promise frame";
+		h2c_blame(k, "upstream sent unexpected push promise frame");
 		(void)nghttp2_session_terminate_session(ng, NGHTTP2_PROTOCOL_ERROR);
 	}
+	h2c_budget_frame(k, hd);
 	return 0;
 }
 
@@ -114,6 +116,7 @@ body_end(struct h2_call *e)
 		return;
 	}
 	e->in_end = true;
+	h2c_budget_done(e->k);
 	if (e->in.len == 0 && e->behind.n == 0)
 		e->x.in_eof = 1;
 	h2c_note(e, CALL_READ);
@@ -211,6 +214,7 @@ on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, siz
 	struct h2_call *e = call_of(ng, id);
 
 	(void)flags;
+	h2c_budget_bytes(k, n);
 	if (e == NULL || is_refused(e) || !e->final) {
 		(void)nghttp2_session_consume(ng, id, n);
 		return 0;
@@ -295,10 +299,13 @@ static nghttp2_ssize
 give_data(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t most, uint32_t *flags,
     nghttp2_data_source *source, void *arg)
 {
+	struct h2_link *k = arg;
 	struct h2_call *e = call_of(ng, id);
 	size_t n;
 
-	(void)buf, (void)source, (void)arg;
+	(void)buf, (void)source;
+	if (k->out.len >= H2C_OUT_MOST)
+		return NGHTTP2_ERR_PAUSE;
 	if (e == NULL)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	n = (size_t)WEIR_MIN(e->out.len, (uint64_t)most);
@@ -325,8 +332,6 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
 	struct h2_call *e = call_of(ng, frame->hd.stream_id);
 
 	(void)source;
-	if (k->out.len >= H2C_OUT_MOST)
-		return NGHTTP2_ERR_WOULDBLOCK;
 	if (e == NULL)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	if (k->secure && bufq_load(&e->out, n) != WEIR_OK) {
@@ -336,9 +341,21 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
 	bufq_put(&k->out, head, FRAME_HEAD);
 	h2_move_out(&k->out, &e->out, n);
 	e->x.sent += FRAME_HEAD + n;
+	h2c_budget_bytes(k, n);
 	if (e->want_out && e->out.len < H2C_QUEUE_MOST)
 		h2c_note(e, CALL_WRITE);
 	return 0;
+}
+
+/* nghttp2 found that the peer broke the rules, and says so in its last frame. */
+static void
+blame(struct h2_link *k, const nghttp2_goaway *g)
+{
+	char text[sizeof k->why];
+
+	(void)snprintf(text, sizeof text, "upstream broke the rules of HTTP/2: %.*s (%s)",
+	    (int)g->opaque_data_len, (const char *)g->opaque_data, nghttp2_http2_strerror(g->error_code));
+	h2c_blame(k, text);
 }
 
 static int
@@ -347,8 +364,10 @@ on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	struct h2_link *k = arg;
 	struct h2_call *e = call_of(ng, frame->hd.stream_id);
 
-	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && k->why == NULL)
-		k->why = "upstream broke the rules of HTTP/2";
+	if (frame->hd.type == NGHTTP2_RST_STREAM)
+		h2c_budget_cancel(k);
+	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+		blame(k, &frame->goaway);
 	if (e == NULL || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
 		return 0;
 	if (frame->hd.type == NGHTTP2_HEADERS)
@@ -402,9 +421,14 @@ h2c_session_new(struct h2_link *k)
 {
 	static const uint8_t word[8] = "weir";
 	nghttp2_settings_entry v[] = { { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 } };
+	int rc;
 
-	if (callbacks() == NULL || options() == NULL ||
-	    nghttp2_session_client_new3(&k->ng, callbacks(), k, options(), h2_memory()) != 0)
+	if (callbacks() == NULL || options() == NULL)
+		return WEIR_FAIL;
+	h2_share_room(true);
+	rc = nghttp2_session_client_new3(&k->ng, callbacks(), k, options(), h2_memory());
+	h2_share_room(false);
+	if (rc != 0)
 		return WEIR_FAIL;
 	if (nghttp2_submit_settings(k->ng, NGHTTP2_FLAG_NONE, v, WEIR_COUNT(v)) == 0 &&
 	    nghttp2_session_set_local_window_size(k->ng, NGHTTP2_FLAG_NONE, 0, H2C_CONN_WINDOW) == 0 &&

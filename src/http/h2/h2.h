@@ -16,6 +16,7 @@
  *	client.c   a link to an upstream: reading, writing, its end
  *	client_call.c  an exchange on it
  *	client_session.c  what nghttp2 tells us and asks us for
+ *	client_budget.c  what an upstream may do that costs us more than it costs it
  *	client_head.c  a message to the fields of a request, and fields of a response to a message, strictly
  *
  *	field.c    one field, whichever side it comes from

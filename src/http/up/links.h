@@ -15,6 +15,7 @@ struct weir_links_want {
 	const struct weir_codec *codec;		/* that speaks its version */
 	uint64_t	 kind;			/* 0: clear; else peer_tls_kind() */
 	unsigned	 most;			/* exchanges on a link, of a codec with many */
+	uint64_t	 fresh_ms;		/* made since then; 0: whenever */
 };
 
 /*

@@ -29,14 +29,19 @@ is_idempotent(enum weir_method m)
 	return m != M_POST && m != M_PATCH && m != M_LOCK && m != M_CONNECT && m != M_OTHER;
 }
 
+/* Whatever the method is, and the configuration says: for the upstream it is the first time (RFC 9113, 8.7). */
+bool
+up_may_repeat(const struct weir_up *u)
+{
+	return !u->responded && !u->r->head_sent && !(u->streaming && u->body_begun);
+}
+
 bool
 up_may_send_again(const struct weir_up *u, unsigned bit)
 {
 	const struct weir_up_params *p = u->p;
 
-	if ((p->next & NEXT_OFF) || !(p->next & bit))
-		return false;
-	if (u->responded || u->r->head_sent || (u->streaming && u->body_begun))
+	if ((p->next & NEXT_OFF) || !(p->next & bit) || !up_may_repeat(u))
 		return false;
 	if (u->sent_any && !is_idempotent(u->r->method_id) && !(p->next & NEXT_NON_IDEMPOTENT))
 		return false;

@@ -20,6 +20,7 @@
 enum { LEAVE_GRACE_MS = 500 };	/* a client that only half-closed gets its answer if it comes soon */
 
 static void next_peer(struct weir_up *);	/* the cycle: next_peer -> ... -> up_failed -> next_peer */
+static void on_waited(struct weir_dials_wait *);	/* and connect_peer -> on_waited -> connect_peer */
 
 static struct weir_up_attempt *
 attempt(struct weir_up *u)
@@ -70,6 +71,10 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 	if (u->securing != NULL) {
 		conn_abort(u->securing);
 		u->securing = NULL;
+	}
+	if (u->joint != NULL) {
+		dials_end(&u->joint->making, DIALS_LEFT, NULL);
+		dials_wait_off(&u->joint->wait);
 	}
 	if (u->request.src != NULL)
 		pump_off(&u->request);
@@ -162,9 +167,12 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		log_errorx(&u->r->s.log, "%s", why);
 	if (u->attempts.n != 0 && attempt(u)->status == 0)
 		attempt(u)->status = status_of(how);	/* as nginx has it in $upstream_status */
+	if (u->joint != NULL)
+		dials_end(&u->joint->making, how == UP_TIMEOUT ? DIALS_TIMEOUT : DIALS_FAILED, why);
+	/* what was not begun to be taken can be taken by another try */
+	if (u->request.src != NULL && u->request.moved == 0 && u->request.q.len == 0)
+		u->body_begun = false;
 	up_let_go(u, stale || untouched ? WENT_NOWHERE : WENT_BADLY);
-	if (untouched)
-		u->sent_any = false;
 	if (u->r->body_refused) {
 		up_give_up(u, 413);
 		return;
@@ -173,14 +181,15 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 	 * A kept connection that the upstream closed before it saw the request says nothing about the
 	 * upstream: the same request goes out again, if it may be sent twice (RFC 9110, 9.2.2).
 	 */
-	if ((stale || untouched) && up_may_send_again(u, NEXT_ERROR) && u->tries <= pick_most(&u->pick)) {
+	if ((untouched ? up_may_repeat(u) : stale && up_may_send_again(u, NEXT_ERROR)) &&
+	    u->tries <= pick_most(&u->pick)) {
 		pick_again(&u->pick);
-		u->no_reuse = true;
 		/* it was no try: $upstream_addr does not have it, proxy_next_upstream_tries does not count it */
-		if (stale) {
+		if (stale && u->fresh_ms == 0) {
 			u->tries--;
 			u->attempts.n--;
 		}
+		u->fresh_ms = weir_now_ms;
 		next_peer(u);
 		return;
 	}
@@ -197,7 +206,7 @@ waits_for_client(struct weir_up *u)
 {
 	struct weir_pump *p = &u->request;
 
-	return u->streaming && p->src != NULL && !p->over && p->q.len == 0 && p->in_pipe == 0 &&
+	return u->x != NULL && u->streaming && p->src != NULL && !p->over && p->q.len == 0 && p->in_pipe == 0 &&
 	    sink_write(&u->x->io.out, &p->q) >= 0;
 }
 
@@ -508,6 +517,8 @@ make_link(struct weir_up *u, struct weir_conn *c, uint64_t kind)
 	link->kind = kind;
 	if (codec->many && shares(u))
 		links_share(link, u->pick.group);
+	if (u->joint != NULL)
+		dials_end(&u->joint->making, DIALS_DONE, NULL);
 	use_link(u, link);
 }
 
@@ -587,13 +598,60 @@ on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 		make_link(u, c, 0);
 }
 
-static struct weir_link *
-take_link(struct weir_up *u, struct weir_peer *peer)
+/* A link that others made; or, of a codec with many, one that is being made, for which this waits then. */
+static bool
+finds_link(struct weir_up *u)
 {
 	struct weir_links_want want = { .codec = up_codec(u->p), .most = (unsigned)u->p->http2_streams,
-		.kind = u->secure ? peer_tls_kind(&u->tls) : 0 };
+		.kind = u->secure ? peer_tls_kind(&u->tls) : 0, .fresh_ms = u->fresh_ms };
+	struct weir_link *link = shares(u) ? links_take(u->pick.group, u->pick.peer, &want) : NULL;
 
-	return shares(u) && !u->no_reuse ? links_take(u->pick.group, peer, &want) : NULL;
+	u->reused = link != NULL;
+	if (link != NULL) {
+		use_link(u, link);
+		return true;
+	}
+	if (!want.codec->many || !shares(u) || u->pick.group->brief || u->pick.group->keepalive == 0)
+		return false;
+	if (u->joint == NULL)
+		u->joint = POOL_NEW(u->r->s.pool, weir_up_joint);
+	u->joint->up = u;
+	u->joint->wait.done = on_waited;
+	if (dials_wait(&u->joint->wait, u->pick.group, u->pick.peer, &want)) {
+		timer_set(&u->timer, u->p->connect_ms);
+		return true;
+	}
+	dials_begin(&u->joint->making, u->pick.group, u->pick.peer, &want);
+	return false;
+}
+
+static void
+connect_peer(struct weir_up *u)
+{
+	if (finds_link(u))
+		return;
+	u->dialling = true;
+	u->dial.done = on_dialled;
+	dial_start(&u->dial, &u->pick.peer->addr, &u->dial_opts);
+}
+
+/* The link that another request was making is there, or not. */
+static void
+on_waited(struct weir_dials_wait *w)
+{
+	struct weir_up *u = WEIR_OF(w, struct weir_up_joint, wait)->up;
+
+	timer_off(&u->timer);
+	switch (w->how) {
+	case DIALS_TIMEOUT:
+		up_failed(u, UP_TIMEOUT, w->why[0] != '\0' ? w->why : NULL);
+		break;
+	case DIALS_FAILED:
+		up_failed(u, UP_ERROR, w->why[0] != '\0' ? w->why : NULL);
+		break;
+	default:
+		connect_peer(u);
+	}
 }
 
 static void
@@ -602,7 +660,6 @@ next_peer(struct weir_up *u)
 	struct weir_req *r = u->r;
 	struct weir_peer *peer = pick_next(&u->pick);
 	struct weir_up_attempt *a;
-	struct weir_link *link;
 
 	u->request_sent = u->sent_any = false;
 	if (peer == NULL) {
@@ -626,15 +683,7 @@ next_peer(struct weir_up *u)
 		no_key(u);
 		return;
 	}
-	link = take_link(u, peer);
-	u->reused = link != NULL;
-	if (link != NULL) {
-		use_link(u, link);
-		return;
-	}
-	u->dialling = true;
-	u->dial.done = on_dialled;
-	dial_start(&u->dial, &peer->addr, &u->dial_opts);
+	connect_peer(u);
 }
 
 /* ---- the beginning ---- */

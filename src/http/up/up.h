@@ -19,6 +19,7 @@
  *	sticky.c  clients stay with their servers
  *	store.c   responses are kept as files
  *	links.c   connections kept for the next request
+ *	dials.c   who waits for one that another request is making
  *	vars.c    $upstream_*
  */
 #ifndef WEIR_HTTP_UP_UP_H
@@ -28,7 +29,7 @@
 #include "core/peer/peer.h"
 #include "core/tls/tls.h"
 #include "http/req/req.h"
-#include "http/up/links.h"
+#include "http/up/dials.h"
 
 /* proxy_next_upstream */
 enum {
@@ -149,6 +150,12 @@ struct weir_up_attempt {		/* one for each peer that was tried */
 	uint64_t	 received, sent;	/* bytes on the wire */
 };
 
+struct weir_up_joint {
+	struct weir_up	*up;
+	struct weir_dials_making making;
+	struct weir_dials_wait wait;
+};
+
 struct weir_up {
 	struct weir_req	*r;
 	const struct weir_up_params *p;
@@ -161,6 +168,8 @@ struct weir_up {
 	struct weir_str	 sticky_id;	/* what the request sticks by */
 	struct weir_link *link;
 	struct weir_xchg *x;
+	struct weir_up_joint *joint;	/* of a codec with many, once it had to dial or to wait */
+	uint64_t	 fresh_ms;	/* kept links turned out to be dead: only those that are younger; 0: any */
 	struct weir_dial dial;
 	struct weir_dial_opts dial_opts;
 	struct weir_timer timer;	/* send, read */
@@ -180,7 +189,6 @@ struct weir_up {
 	bool		 dialling, reused, responded, ended, streaming;
 	bool		 sent_any;	/* this peer has been sent something */
 	bool		 request_sent;	/* all of it */
-	bool		 no_reuse;	/* kept links turned out to be dead: dial */
 	bool		 body_begun;	/* bytes of a streamed body are gone: no other peer can have them */
 	bool		 kept;		/* the request body is kept and can be sent again */
 };
@@ -223,6 +231,7 @@ enum up_failure { UP_ERROR, UP_TIMEOUT, UP_INVALID, UP_STATUS };
 unsigned up_status_bit(int status);
 bool	up_may_send_again(const struct weir_up *, unsigned bit);	/* to whomever */
 bool	up_may_retry(const struct weir_up *, unsigned bit);		/* and is there anybody else? */
+bool	up_may_repeat(const struct weir_up *);	/* when the upstream certainly did nothing of it */
 /* send.c: head and body, over u->x; how that goes is heard by way of up_failed() and the exchange's notices. */
 void	up_send(struct weir_up *);
 /* upgrade.c: is the upstream's 101 an answer to what was asked? */
