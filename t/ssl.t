@@ -4,7 +4,7 @@
 #
 # effect: ssl_certificate ssl_certificate_key ssl_password_file ssl_protocols ssl_ciphers
 # effect: ssl_prefer_server_ciphers ssl_ecdh_curve ssl_dhparam ssl_conf_command ssl_reject_handshake
-# effect: ssl_buffer_size pqc_policy listen
+# effect: ssl_buffer_size pqc_policy listen ssl_key_permissions
 
 use strict;
 use warnings;
@@ -338,6 +338,7 @@ $t->write('empty', '');
 $t->write('junk.pem', "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
 $t->write('half.crt', $t->read('s.crt') . "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
 $t->write('open.key', $t->read('s.key'), 0644);
+$t->write('group.key', $t->read('s.key'), 0640);
 
 sub conf_is
 {
@@ -363,6 +364,19 @@ conf_is 'a key of another kind', "ssl_certificate %DIR%/s.crt;\nssl_certificate_
 conf_is 'a certificate as key', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/s.crt;", 0, qr/5:\d+: ssl_certificate_key: cannot load certificate key/;
 conf_is 'a key that everybody can read', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/open.key;", 1,
     qr/\[warn\].*5:\d+: ssl_certificate_key: everybody can read the key/;
+conf_is '... also said so', "ssl_key_permissions warn;\nssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/open.key;", 1, qr/\[warn\].*6:/;
+conf_is '... or not to be told (QC-6)', "ssl_key_permissions off;\nssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/open.key;", 1,
+    qr/\A(?!.*can read the key)/s;
+conf_is '... or refused (QC-6)', "ssl_key_permissions strict;\nssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/open.key;", 0,
+    qr/6:\d+: ssl_certificate_key: others than its owner can read the key ".*open\.key"/;
+conf_is 'a key that a group can read', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/group.key;", 1, qr/\A(?!.*can read the key)/s;
+conf_is '... is refused, too', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/group.key;\n}\nssl_key_permissions strict;\nserver {\nlisten 127.0.0.1:%PORT2%;", 0,
+    qr/5:\d+: ssl_certificate_key: others than its owner can read the key ".*group\.key"/;
+conf_is 'strict with a key of its owner', "$pair\nssl_key_permissions strict;", 1;
+conf_is 'strict towards upstreams', "$pair\nssl_key_permissions strict;\nlocation / { proxy_pass https://127.0.0.1:%PORT2%;\n" .
+    "proxy_ssl_certificate %DIR%/s.crt;\nproxy_ssl_certificate_key %DIR%/group.key; }", 0,
+    qr/9:\d+: proxy_ssl_certificate_key: others than its owner can read the key/;
+conf_is 'an unknown mode', "$pair\nssl_key_permissions maybe;", 0, qr/6:\d+: ssl_key_permissions: /;
 conf_is 'an expired certificate', "ssl_certificate %DIR%/old.crt;\nssl_certificate_key %DIR%/old.key;", 1,
     qr/\[warn\].*4:\d+: ssl_certificate: the certificate ".*old\.crt" has expired/;
 conf_is 'a password is needed', "ssl_certificate %DIR%/locked.crt;\nssl_certificate_key %DIR%/locked.key;", 0, qr/it has a password, and there is no ssl_password_file/;

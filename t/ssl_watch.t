@@ -250,6 +250,22 @@ is $w->stop, 0, 'stop';
 	$s->stop;
 }
 
+# ssl_key_permissions strict holds for what comes later, too.
+{
+	my $s = Weir->new;
+	$s->cert($_) for qw(s one two);
+	$s->start("http { ssl_key_permissions strict; server { listen 127.0.0.1:%PORT1% ssl; ssl_certificate_watch 100ms;\n" .
+	    "ssl_certificate %DIR%/s.crt; ssl_certificate_key %DIR%/s.key; } }");
+	my $name = sub { my $c = $s->connect(tls => {}); return $c && $c->socket->peer_certificate('cn') };
+	chmod 0640, $s->dir . '/one.key';
+	rename $s->dir . "/one.$_", $s->dir . "/s.$_" for qw(key crt);
+	$s->log_like(qr/certificate ".*s\.crt" has changed, but the old one stays: others than its owner can read the key/, 'strict');
+	is $name->(), 's', '... the old one stays';
+	rename $s->dir . "/two.$_", $s->dir . "/s.$_" for qw(key crt);
+	ok wait_for(sub { $name->() eq 'two' }, 30), '... until a key is private';
+	$s->stop;
+}
+
 # ---- mistakes ----
 
 my $t = Weir->new;

@@ -7,6 +7,7 @@
 
 #include "core/base/hash.h"
 #include "core/peer/tls_conf.h"
+#include "core/tls/server_conf.h"
 
 struct ssl_conf {
 	struct weir_tls_opts	 o;
@@ -214,6 +215,7 @@ peer_tls_need(struct weir_conf *cf, struct weir_scope *scope, const struct weir_
 	if (c->ctx != NULL)
 		return WEIR_OK;
 	c->o.protocols = (unsigned)c->protocols;
+	c->o.key_mode = tls_key_mode_of(scope);
 	c->o.verify = c->verify == PEER_OFF ? VERIFY_OFF : VERIFY_ON;
 	c->o.dynamic = c->o.certificates.n != 0 &&
 	    (tls_has_variables(&c->o.certificates) || tls_has_variables(&c->o.keys));

@@ -15,6 +15,9 @@ enum weir_tls_pqc { PQC_PREFER, PQC_REQUIRE, PQC_OFF };
 
 enum weir_tls_verify { VERIFY_OFF, VERIFY_ON, VERIFY_OPTIONAL, VERIFY_OPTIONAL_NO_CA };
 
+/* Key files that others than their owner can read: worth a warning when all can, refused, or nobody's business. */
+enum weir_tls_key_mode { KEYS_WARN, KEYS_STRICT, KEYS_OFF };
+
 enum weir_tls_ocsp { ASK_NONE, ASK_CHAIN, ASK_LEAF };
 
 /* Where something was written, for messages. */
@@ -34,6 +37,7 @@ struct weir_tls_opts {
 	struct weir_tls_words certificates, keys;	/* in pairs */
 	bool		 dynamic;	/* they have variables: words as they were written */
 	uint64_t	 cache_max, cache_inactive_ms, cache_valid_ms;	/* of them; max 0: none */
+	enum weir_tls_key_mode key_mode;
 	struct weir_tls_word passwords;		/* a file: one on each line */
 	bool		 watch;		/* notice when the files change */
 	uint64_t	 watch_ms;	/* by looking at them so often; 0: by being told */

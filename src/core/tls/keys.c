@@ -137,11 +137,14 @@ check_time(struct weir_conf *cf, const struct weir_tls_word *w, const X509 *x)
 
 /* ---- keys ---- */
 
-static void
-check_mode(struct weir_conf *cf, const struct weir_tls_word *w)
+static int
+check_mode(struct weir_conf *cf, const struct weir_tls_word *w, enum weir_tls_key_mode mode)
 {
-	if (path_is_open(w->s.p))
+	if (mode == KEYS_STRICT && !path_is_private(w->s.p))
+		return conf_error(cf, w->node, w->w, "others than its owner can read the key \"%s\": chmod 600 it", w->s.p);
+	if (mode == KEYS_WARN && path_is_open(w->s.p))
 		conf_warn(cf, w->node, w->w, "everybody can read the key \"%s\": chmod o= it", w->s.p);
+	return WEIR_OK;
 }
 
 EVP_PKEY *
@@ -187,14 +190,13 @@ no_password(struct weir_conf *cf, const struct weir_tls_word *w, bool has_file)
 }
 
 static int
-load_key(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w,
-    const struct weir_tls_word *passwords)
+load_key(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w, const struct weir_tls_opts *o)
 {
 	struct weir_tls_passwords p = { .n = 0 };
 	EVP_PKEY *key;
 	int rc = WEIR_OK;
 
-	if (passwords_read(cf, passwords, &p) != WEIR_OK)
+	if (passwords_read(cf, &o->passwords, &p) != WEIR_OK)
 		return WEIR_FAIL;
 	key = read_key(cf, w, &p);
 	if (key == NULL && p.asked)
@@ -207,9 +209,7 @@ load_key(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w,
 	EVP_PKEY_free(key);
 	OPENSSL_cleanse(&p, sizeof p);
 	ERR_clear_error();
-	if (rc == WEIR_OK)
-		check_mode(cf, w);
-	return rc;
+	return rc == WEIR_OK ? check_mode(cf, w, o->key_mode) : rc;
 }
 
 int
@@ -233,7 +233,7 @@ keys_load(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
 		const struct weir_tls_word *cert = &o->certificates.v[i];
 
 		if (load_chain(cf, ssl, cert) != WEIR_OK ||
-		    load_key(cf, ssl, &o->keys.v[i], &o->passwords) != WEIR_OK)
+		    load_key(cf, ssl, &o->keys.v[i], o) != WEIR_OK)
 			return WEIR_FAIL;
 		check_time(cf, cert, SSL_CTX_get0_certificate(ssl));
 		if (o->watch && pairs_add(cf, ssl, o, i) != WEIR_OK)

@@ -92,6 +92,8 @@ pairs_add(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o, uns
 	STACK_OF(X509) *rest = NULL;
 
 	*POOL_PUSH(cf->pool, &u->pairs) = p;
+	if (o->key_mode == KEYS_STRICT || p->leaf == NULL)
+		p->key_mode = o->key_mode;
 	if (o->watch_ms != 0)
 		p->every_ms = WEIR_MIN(p->every_ms, o->watch_ms);
 	else

@@ -29,6 +29,7 @@ struct weir_tls_pair {
 	const char	*path[PAIR_FILES];	/* no passwords: NULL */
 	bool		 by_kernel;		/* which tells of changes */
 	uint64_t	 every_ms;		/* how often it is looked at; UINT64_MAX: never for its own sake */
+	enum weir_tls_key_mode key_mode;	/* the strictest of who uses it */
 	X509		*leaf;
 	STACK_OF(X509)	*rest;
 	EVP_PKEY	*key;

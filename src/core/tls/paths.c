@@ -9,6 +9,14 @@
 #include "core/tls/paths.h"
 
 bool
+path_is_private(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !(st.st_mode & (S_IRWXG | S_IRWXO));
+}
+
+bool
 path_is_open(const char *path)
 {
 	char real[PATH_MAX], *slash;

@@ -8,5 +8,7 @@
 
 /* Can every user read or write the file?  Not when a folder on the way to it keeps them out. */
 bool	path_is_open(const char *path);
+/* Can its owner alone read and write it, whatever folders say? */
+bool	path_is_private(const char *path);
 
 #endif

@@ -19,6 +19,7 @@ struct ssl_conf {
 	int64_t			 level;		/* pqc_min_level */
 	int			 ocsp;
 	bool			 inherit;
+	int			 key_mode;
 	bool			 stapling;
 	struct weir_tls_word	 staple;
 	bool			 made;		/* ctx, or there is none to make */
@@ -312,6 +313,7 @@ tls_server_conf(struct weir_conf *cf, const struct weir_scope *scope)
 	c->o.protocols = c->protocols;
 	c->o.verify = (enum weir_tls_verify)c->verify;
 	c->o.pqc_level = (unsigned)c->level;
+	c->o.key_mode = (enum weir_tls_key_mode)c->key_mode;
 	c->o.ocsp = (enum weir_tls_ocsp)c->ocsp;
 	c->o.dynamic = tls_has_variables(&c->o.certificates) || tls_has_variables(&c->o.keys);
 	if (c->stapling && c->staple.s.n == 0)
@@ -343,6 +345,16 @@ static const struct weir_choice verify_words[] = {
 	{ "optional_no_ca", VERIFY_OPTIONAL_NO_CA }, { NULL, 0 }
 };
 
+enum weir_tls_key_mode
+tls_key_mode_of(const struct weir_scope *scope)
+{
+	return (enum weir_tls_key_mode)((const struct ssl_conf *)scope->conf[index_])->key_mode;
+}
+
+static const struct weir_choice key_words[] = {
+	{ "warn", KEYS_WARN }, { "strict", KEYS_STRICT }, { "off", KEYS_OFF }, { NULL, 0 }
+};
+
 static const struct weir_choice ocsp_words[] = {
 	{ "off", ASK_NONE }, { "on", ASK_CHAIN }, { "leaf", ASK_LEAF }, { NULL, 0 }
 };
@@ -358,8 +370,11 @@ static const struct weir_cmd cmds[] = {
 	  "name with \"..\" in it is refused." },
 	{ "ssl_certificate_key", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.keys), .args_min = 1, .args_max = 1,
 	  .set = set_key, .flags = CONF_MULTI, .args = "file",
-	  .doc = "The key of the certificate, in PEM.  Only the master reads it, unless the name has variables.  That everybody can read the "
-	  "file is worth a warning." },
+	  .doc = "The key of the certificate, in PEM.  Only the master reads it, unless the name has variables." },
+	{ "ssl_key_permissions", IN_MAIN | IN_SSL, CONF_ENUM, CONF_AT(ssl_conf, key_mode), .def = "warn", .choices = key_words,
+	  .doc = "What to do when others can read the file of a key, of a server or of proxy_ssl_certificate_key.  warn: say so when "
+	  "everybody can.  strict: refuse it, also when only a group can.  off: nothing.  Files whose names have variables are not "
+	  "looked at." },
 	{ "ssl_certificate_cache", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 3, .set = set_certificate_cache,
 	  .args = "off | max=number [inactive=time] [valid=time]",
 	  .doc = "How many certificates and keys whose names have variables each worker keeps.  Those that were not used for "

@@ -17,6 +17,8 @@ int	tls_server_conf(struct weir_conf *, const struct weir_scope *) WEIR_MUST_USE
 const struct weir_tls_ctx *tls_ctx_of(const struct weir_scope *);
 /* Of that context: whose names somebody has to evaluate; NULL: none. */
 struct weir_tls_dynamic *tls_dynamic_of(const struct weir_scope *);
+/* ssl_key_permissions there: for keys that are not of servers, too. */
+enum weir_tls_key_mode tls_key_mode_of(const struct weir_scope *);
 /* The same with the frozen structs. */
 const struct weir_tls_ctx *tls_ctx_in(void *const *conf);
 

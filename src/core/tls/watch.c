@@ -224,13 +224,23 @@ has_changed(struct weir_tls_pair *p)
 	return is;
 }
 
+/* As pair_read(). */
+static const char *
+read_pair(struct weir_tls_pair *p, char *why, size_t room)
+{
+	if (p->key_mode != KEYS_STRICT || path_is_private(p->path[PAIR_KEY]))
+		return pair_read(p, why, room);
+	snprintf(why, room, "others than its owner can read the key \"%s\"", p->path[PAIR_KEY]);
+	return why;
+}
+
 static void
 look_at(struct weir_tls_pair *p)
 {
 	const char *cert = p->path[PAIR_CERT], *bad;
 	char why[PATH_MAX + 512];
 
-	bad = pair_read(p, why, sizeof why);
+	bad = read_pair(p, why, sizeof why);
 	p->bad = bad != NULL;
 	if (bad != NULL && memcmp(p->told, p->seen, sizeof p->told) != 0) {
 		memcpy(p->told, p->seen, sizeof p->told);
@@ -239,7 +249,7 @@ look_at(struct weir_tls_pair *p)
 	if (!p->fresh)
 		return;
 	log_notice(weir_log, "certificate \"%s\" has changed, the new one is served", cert);
-	if (path_is_open(p->path[PAIR_KEY]))
+	if (p->key_mode == KEYS_WARN && path_is_open(p->path[PAIR_KEY]))
 		log_warnx(weir_log, "everybody can read the key \"%s\": chmod o= it", p->path[PAIR_KEY]);
 }
 
