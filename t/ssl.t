@@ -362,6 +362,13 @@ conf_is 'junk in the chain', "ssl_certificate %DIR%/half.crt;\nssl_certificate_k
 conf_is 'a foreign key', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/other.key;", 0, qr/5:\d+: ssl_certificate_key: this key does not belong to the certificate/;
 conf_is 'a key of another kind', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/rsa.key;", 0, qr/5:\d+: ssl_certificate_key: this key does not belong to the certificate/;
 conf_is 'a certificate as key', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/s.crt;", 0, qr/5:\d+: ssl_certificate_key: cannot load certificate key/;
+conf_is 'a folder as key', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%;", 0, qr/5:\d+: ssl_certificate_key: cannot load certificate key/;
+SKIP: {
+	skip 'root reads everything', 3 if $> == 0;
+	chmod 0, $t->dir . '/other.key';
+	conf_is 'a key that cannot be read', "ssl_certificate %DIR%/other.crt;\nssl_certificate_key %DIR%/other.key;", 0,
+	    qr/5:\d+: ssl_certificate_key: cannot load certificate key .*Permission denied/;
+}
 conf_is 'a key that everybody can read', "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/open.key;", 1,
     qr/\[warn\].*5:\d+: ssl_certificate_key: everybody can read the key/;
 conf_is '... also said so', "ssl_key_permissions warn;\nssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/open.key;", 1, qr/\[warn\].*6:/;

@@ -90,6 +90,17 @@ ok $w->reload, 'reload';
 is status('good'), 'good', 'the next response';
 is $w->stop, 0, 'stop';
 
+# S-131: who must bring one is missed without.
+$w->cert('must', ca => 'root', must_staple => 1);
+$w->write('must.chain', $w->read('must.crt') . $w->read('root.crt'));
+response('must.der', 'must', '-ndays 2');
+for ([server('x', 'must', ''), 1], [server('x', 'must', 'ssl_stapling_file %DIR%/must.der;'), 1],
+    [server('x', 'must', 'ssl_stapling on; ssl_stapling_file %DIR%/must.der;'), 0], [server('x', 'good', ''), 0]) {
+	my ($text, $warned) = @$_;
+	my ($code, undef, $said) = $w->test_conf("http {\n$text}\n");
+	is $code, 0, 'a certificate';
+	is $said =~ /\[warn\].*ssl_certificate: the certificate must come with an OCSP response/ ? 1 : 0, $warned, '... is ' . ($warned ? '' : 'not ') . 'warned about';
+}
 for (['none.der', qr/ssl_stapling_file: cannot load an OCSP response from ".*none\.der" \(SSL: .*No such file/],
     ['junk.der', qr/ssl_stapling_file: cannot load an OCSP response from ".*junk\.der"/]) {
 	my ($file, $re) = @$_;

@@ -524,7 +524,7 @@ sub connect
 
 # A certificate.  cn: its subject, NAME otherwise; san: other names, as OpenSSL writes them; ca: the NAME that
 # signs it, otherwise itself; is_ca => 1; key: an algorithm, EC:P-256 otherwise; end: its last moment
-# (YYYYMMDDHHMMSSZ); usage: an extendedKeyUsage; ocsp: the URL of a responder; pass: the key's password.
+# (YYYYMMDDHHMMSSZ); usage: an extendedKeyUsage; ocsp: the URL of a responder; must_staple => 1; pass: the key's password.
 sub cert
 {
 	my ($self, $name, %opt) = @_;
@@ -538,6 +538,7 @@ sub cert
 	my $ext = 'basicConstraints=critical,CA:' . ($opt{is_ca} ? 'TRUE' : 'FALSE') . "\nsubjectKeyIdentifier=hash\n";
 	$ext .= "subjectAltName=$opt{san}\n" if $opt{san};
 	$ext .= "extendedKeyUsage=$opt{usage}\n" if $opt{usage};
+	$ext .= "tlsfeature=status_request\n" if $opt{must_staple};
 	$ext .= "authorityInfoAccess=OCSP;URI:$opt{ocsp}\n" if $opt{ocsp};
 	$self->write("$name.cnf", "[req]\ndistinguished_name=dn\nprompt=no\nx509_extensions=e\n[dn]\nCN=$cn\n[e]\n$ext" .
 	    "[ca]\ndefault_ca=c\n[c]\ndatabase=$dir/$name.index\nunique_subject=no\nrand_serial=yes\n" .

@@ -380,6 +380,8 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 		    "brotli and zstd");
 	if (o->staple.s.n != 0 && stapling_use(cf, c->ssl, &o->staple) != WEIR_OK)
 		return NULL;
+	if (o->staple.s.n == 0 && o->certificates.n != 0 && !o->dynamic)
+		stapling_missing(cf, c->ssl, &o->certificates.v[0]);
 	return c;
 }
 

@@ -3,6 +3,7 @@
  */
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
+#include <openssl/x509v3.h>
 
 #include "core/base/clock.h"
 #include "core/tls/ctx_ssl.h"
@@ -119,4 +120,31 @@ stapling_use(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *fil
 	SSL_CTX_set_tlsext_status_cb(ssl, on_status);
 	SSL_CTX_set_tlsext_status_arg(ssl, s);
 	return WEIR_OK;
+}
+
+/* The feature status_request (RFC 7633). */
+static bool
+must_staple(const X509 *x)
+{
+	TLS_FEATURE *all = X509_get_ext_d2i(x, NID_tlsfeature, NULL, NULL);
+	bool must = false;
+
+	for (int i = 0; i < sk_ASN1_INTEGER_num(all); i++)
+		must |= ASN1_INTEGER_get(sk_ASN1_INTEGER_value(all, i)) == TLSEXT_TYPE_status_request;
+	sk_ASN1_INTEGER_pop_free(all, ASN1_INTEGER_free);
+	return must;
+}
+
+void
+stapling_missing(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w)
+{
+	bool must = false;
+
+	for (int more = SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_FIRST); more == 1;
+	    more = SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_NEXT))
+		must |= must_staple(SSL_CTX_get0_certificate(ssl));
+	ERR_clear_error();
+	if (must)
+		conf_warn(cf, w->node, w->w, "the certificate must come with an OCSP response (ssl_stapling): clients refuse it "
+		    "without");
 }

@@ -15,4 +15,10 @@
  */
 int	stapling_use(struct weir_conf *, SSL_CTX *, const struct weir_tls_word *file) WEIR_MUST_USE;
 
+/*
+ * The context's certificates, the first of which is named there, are served without a response: a warning when one
+ * says that it comes with one (RFC 7633), because clients that look refuse it.
+ */
+void	stapling_missing(struct weir_conf *, SSL_CTX *, const struct weir_tls_word *);
+
 #endif
