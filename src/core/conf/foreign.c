@@ -81,8 +81,6 @@ static const struct foreign {
 	/* ---- upstreams ---- */
 	{ "ntlm", "ngx_http_upstream_module, commercial",
 	  "NTLM authenticates connections, which weir shares among clients: use another method" },
-	{ "queue $upstream_queue_time", "ngx_http_upstream_module, commercial",
-	  "a request that finds no server free is answered with 502: see max_conns and limit_conn" },
 	{ "state", "ngx_http_upstream_module, commercial",
 	  "servers of a group stand in the configuration: change it and reload" },
 	{ "health_check health_check_timeout match", "ngx_http_upstream_hc_module, commercial",

@@ -69,6 +69,8 @@ struct weir_group {
 	unsigned	*sums;		/* of the weights in a tier up to and with this peer */
 	const struct weir_balancer *balancer;
 	struct weir_sticky *sticky;	/* of the room above; NULL: nobody sticks */
+	struct weir_queue *queue;	/* the same: who waits */
+	void		(*on_free)(struct weir_group *);	/* a connection of this worker has ended; may be NULL */
 	struct weir_expr key;		/* of `hash` */
 	bool		 two;		/* of `random` */
 	bool		 inflight;	/* of `least_time` */

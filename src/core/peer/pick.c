@@ -226,6 +226,8 @@ peer_let_go(struct weir_peer *p)
 	block_freed(p->group, p->number, slot);
 	share_tell_heirs(p->group, p->number, -1);
 	share_unlock(p->group);
+	if (p->group->on_free != NULL)
+		p->group->on_free(p->group);
 }
 
 unsigned
@@ -326,4 +328,6 @@ pick_done(struct weir_pick *p, enum weir_outcome how)
 	if (disabled)
 		log_warnx(weir_log, "upstream server %.*s of %.*s is temporarily disabled",
 		    STR_ARG(q->text), STR_ARG(g->name));
+	if (g->on_free != NULL)
+		g->on_free(g);
 }

@@ -62,6 +62,7 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 
 	if (outcome == WENT_WELL && peer != NULL)
 		up_sticky_well(u);
+	up_queue_leave(u);
 	timer_off(&u->timer);
 	timer_off(&u->leave);
 	if (u->dialling) {
@@ -126,6 +127,19 @@ up_give_up(struct weir_up *u, int status)
 	up_over(u);
 	req_doing(r, NULL);
 	req_error(r, status);
+}
+
+/* There is no server for it. */
+static void
+no_peer(struct weir_up *u, int status)
+{
+	struct weir_up_attempt *a = POOL_PUSH(u->r->s.pool, &u->attempts);
+
+	a->addr = u->pick.group->name;
+	a->status = status;
+	a->queue_ms = u->queue_ms;
+	a->connect_ms = a->header_ms = UINT64_MAX;
+	up_give_up(u, status);
 }
 
 /* ---- failures ---- */
@@ -217,6 +231,13 @@ on_timer(struct weir_timer *t)
 
 	if (u->ended)
 		return;
+	if (u->queued) {
+		up_queue_leave(u);
+		log_errorx(&u->r->s.log, "waited in vain for a server of upstream \"%.*s\"",
+		    STR_ARG(u->pick.group->name));
+		no_peer(u, 503);
+		return;
+	}
 	if (u->responded && (u->r->pump.q.len != 0 || u->r->pump.in_pipe != 0)) {
 		/* it is the client who does not take what is here */
 		timer_set(&u->timer, u->p->read_ms);
@@ -657,24 +678,31 @@ on_waited(struct weir_dials_wait *w)
 static void
 next_peer(struct weir_up *u)
 {
-	struct weir_req *r = u->r;
-	struct weir_peer *peer = pick_next(&u->pick);
-	struct weir_up_attempt *a;
+	struct weir_peer *peer = up_queue_is_before(u) ? NULL : pick_next(&u->pick);
 
 	u->request_sent = u->sent_any = false;
-	if (peer == NULL) {
-		log_errorx(&r->s.log, "no live upstreams while connecting to upstream");
-		a = POOL_PUSH(r->s.pool, &u->attempts);
-		a->addr = u->pick.group->name;
-		a->status = 502;
-		a->connect_ms = a->header_ms = UINT64_MAX;
-		up_give_up(u, 502);
+	if (peer != NULL) {
+		up_with_peer(u, peer);
 		return;
 	}
+	if (up_queue_join(u))
+		return;
+	log_errorx(&u->r->s.log, "no live upstreams while connecting to upstream");
+	no_peer(u, u->pick.group->queue != NULL && u->pick.n_tried == 0 ? 503 : 502);
+}
+
+void
+up_with_peer(struct weir_up *u, struct weir_peer *peer)
+{
+	struct weir_req *r = u->r;
+	struct weir_up_attempt *a;
+
 	u->tries++;
 	u->attempt_ms = weir_now_ms;
 	a = POOL_PUSH(r->s.pool, &u->attempts);
 	a->addr = peer->text;
+	a->queue_ms = u->queue_ms;
+	u->queue_ms = 0;
 	a->connect_ms = a->header_ms = a->response_ms = UINT64_MAX;
 	r->upstream_peer = peer->text;
 	r->upstream_target = u->target;

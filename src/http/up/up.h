@@ -17,6 +17,7 @@
  *	trailers.c fields behind bodies
  *	cookie.c  Set-Cookie is changed
  *	sticky.c  clients stay with their servers
+ *	queue.c   requests wait until a server is free
  *	store.c   responses are kept as files
  *	links.c   connections kept for the next request
  *	dials.c   who waits for one that another request is making
@@ -145,6 +146,7 @@ struct weir_up_params {
 struct weir_up_attempt {		/* one for each peer that was tried */
 	struct weir_str	 addr;
 	int		 status;		/* 0: none came */
+	uint64_t	 queue_ms;		/* it waited for a server */
 	uint64_t	 connect_ms, header_ms, response_ms;	/* durations; UINT64_MAX: did not get so far */
 	uint64_t	 length;		/* bytes of the response's body */
 	uint64_t	 received, sent;	/* bytes on the wire */
@@ -165,6 +167,10 @@ struct weir_up {
 	struct weir_tls_connect tls;	/* with this peer, when secure */
 	struct weir_conn *securing;	/* in the handshake */
 	struct weir_pick pick;
+	struct weir_list queue_node;	/* it waits for a server */
+	uint64_t	 queued_ms;	/* since when */
+	uint64_t	 queue_ms;	/* so long did it wait */
+	bool		 queued, queue_known;
 	struct weir_str	 sticky_id;	/* what the request sticks by */
 	struct weir_link *link;
 	struct weir_xchg *x;
@@ -226,6 +232,14 @@ struct weir_src *up_with_store(struct weir_up *, struct weir_src *body);
 void	up_sticky_want(struct weir_up *);
 void	up_sticky_head(struct weir_up *);
 void	up_sticky_well(struct weir_up *);
+/*
+ * queue.c: do others wait already?  Waits until up_with_peer() is called, or up->timer is due; false: it must not.
+ * Leaving is harmless when it does not wait.
+ */
+bool	up_queue_is_before(const struct weir_up *);
+bool	up_queue_join(struct weir_up *);
+void	up_queue_leave(struct weir_up *);
+void	up_with_peer(struct weir_up *, struct weir_peer *);
 /* retry.c */
 enum up_failure { UP_ERROR, UP_TIMEOUT, UP_INVALID, UP_STATUS };
 unsigned up_status_bit(int status);
@@ -245,6 +259,7 @@ void	up_let_go(struct weir_up *, enum weir_outcome);
 void	up_over(struct weir_up *);
 void	up_give_up(struct weir_up *, int status);
 
-extern const struct weir_module upstream_vars_module, upstream_sticky_module;
+extern const struct weir_module upstream_vars_module, upstream_sticky_module,
+	    upstream_queue_module;
 
 #endif

@@ -69,6 +69,12 @@ put_status(char *p, const struct weir_up_attempt *a)
 }
 
 static char *
+put_queue(char *p, const struct weir_up_attempt *a)
+{
+	return put_secs(p, a->queue_ms);
+}
+
+static char *
 put_connect(char *p, const struct weir_up_attempt *a)
 {
 	return put_secs(p, a->connect_ms);
@@ -106,7 +112,7 @@ put_sent(char *p, const struct weir_up_attempt *a)
 
 /* What an attempt's entry is made with. */
 static const struct weir_attempt_var { put_fn put; } v_addr = { put_addr }, v_status = { put_status },
-	v_connect = { put_connect }, v_header = { put_header }, v_response = { put_response },
+	v_queue = { put_queue }, v_connect = { put_connect }, v_header = { put_header }, v_response = { put_response },
 	v_length = { put_length }, v_received = { put_received }, v_sent = { put_sent };
 
 static int
@@ -235,6 +241,8 @@ static const struct weir_var vars[] = {
 	  .doc = "The addresses that were asked, in order." },
 	{ "upstream_status", get_joined, .flags = VAR_VOLATILE, .data = &v_status,
 	  .doc = "The status that each of them gave." },
+	{ "upstream_queue_time", get_joined, .flags = VAR_VOLATILE, .data = &v_queue,
+	  .doc = "Seconds that the request waited for a server." },
 	{ "upstream_connect_time", get_joined, .flags = VAR_VOLATILE, .data = &v_connect,
 	  .doc = "Seconds until the connection stood." },
 	{ "upstream_header_time", get_joined, .flags = VAR_VOLATILE, .data = &v_header,
