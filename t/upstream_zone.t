@@ -76,6 +76,22 @@ sub hang
 	return $c;
 }
 
+# At this server; a request before it may count for a moment after its response, and send it elsewhere.
+sub hang_at
+{
+	my ($n, $uri) = @_;
+	for (1 .. 20) {
+		my $before = grep /hangs/, $w->origin_notes($n);
+		my $c = hang($uri);
+		if ($before < grep /hangs/, $w->origin_notes($n)) {
+			pass "server $n";
+			return $c;
+		}
+		leave($c);
+	}
+	fail "server $n";
+}
+
 sub leave
 {
 	my @c = @_;
@@ -102,7 +118,7 @@ subtest 'failures' => sub {
 };
 
 subtest 'max_conns' => sub {
-	my @c = map hang('/conns'), 1 .. 2;
+	my @c = map hang_at(2, '/conns'), 1 .. 2;
 	is who('/conns/', 6), '333333', 'full, for all workers';
 	ok $w->reload(conf('')), 'a reload';
 	is who('/conns/', 3), '333', 'old connections count';
@@ -114,7 +130,7 @@ subtest 'max_conns' => sub {
 };
 
 subtest 'crashes' => sub {
-	my @c = map hang('/conns'), 1 .. 2;
+	my @c = map hang_at(2, '/conns'), 1 .. 2;
 	is who('/conns/', 2), '33';
 	$w->expect_alert(qr/exited on signal 9/);
 	my @before = $w->worker_pids;
@@ -128,11 +144,8 @@ subtest 'crashes' => sub {
 
 subtest 'tiers' => sub {
 	my @c;
-	for my $n (2 .. 5) {
-		is who('/tiers/', 2), $n x 2;
-		push @c, hang('/tiers');
-	}
-	is who('/tiers/', 1), 5;
+	push @c, hang_at($_, '/tiers') for 2 .. 5;
+	ok wait_for(sub { $w->get('/tiers/')->body == 5 });
 	$_->close for @c;
 	ok wait_for(sub { $w->get('/tiers/')->body == 2 });
 };
