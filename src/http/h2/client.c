@@ -28,15 +28,16 @@ static struct weir_slab slab = WEIR_SLAB(h2_link);
 void
 h2c_count(struct h2_link *k)
 {
-	uint32_t most = H2C_FIRST_STREAMS;
+	uint32_t most = k->l.limit != 0 ? WEIR_MIN(k->l.limit, (unsigned)H2C_FIRST_STREAMS) : H2C_FIRST_STREAMS;
 
+	if (k->greeted)
+		k->l.limit = most = nghttp2_session_get_remote_settings(k->ng,
+		    NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 	k->l.room = 0;
 	if (k->state != H2L_OPEN || k->last || !nghttp2_session_check_request_allowed(k->ng))
 		return;
 	if (k->l.open == 0 && k->l.requests != 0 && !k->proved)
 		return;
-	if (k->greeted)
-		most = nghttp2_session_get_remote_settings(k->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 	if (most > k->l.open)
 		k->l.room = most - k->l.open;
 }

@@ -53,9 +53,11 @@ bool
 dials_wait(struct weir_dials_wait *w, struct weir_group *g, const struct weir_peer *p,
     const struct weir_links_want *want)
 {
-	unsigned most = WEIR_MIN(want->most, (unsigned)FIRST_ROOM);
+	unsigned limit = links_limit(g), most = WEIR_MIN(want->most, (unsigned)FIRST_ROOM);
 	struct weir_list *at;
 
+	if (limit != 0)
+		most = WEIR_MIN(most, limit);
 	list_each(at, &all) {
 		struct weir_dials_making *m = WEIR_OF(at, struct weir_dials_making, node);
 

@@ -14,6 +14,7 @@ struct weir_links {			/* of a group; peers point at it */
 	struct weir_list idle;		/* newest first */
 	struct weir_list busy;		/* of codecs with many, newest first */
 	unsigned	 n;
+	unsigned	 limit;		/* what a peer said last about its links */
 	struct weir_group *group;
 	struct weir_timer timer;
 	struct weir_list all;		/* of all groups of this worker */
@@ -140,11 +141,19 @@ links_take(struct weir_group *g, struct weir_peer *p, const struct weir_links_wa
 	return NULL;
 }
 
+unsigned
+links_limit(const struct weir_group *g)
+{
+	return g->peers[0].links != NULL ? g->peers[0].links->limit : 0;
+}
+
 void
 links_share(struct weir_link *l, struct weir_group *g)
 {
-	if (!g->brief && g->keepalive != 0 && !weir_retiring)
-		list_push(&links_of(g)->busy, &l->node);
+	if (g->brief || g->keepalive == 0 || weir_retiring)
+		return;
+	l->limit = links_limit(g);
+	list_push(&links_of(g)->busy, &l->node);
 }
 
 void
@@ -153,6 +162,8 @@ links_return(struct weir_link *l, struct weir_group *g, struct weir_peer *p, boo
 	struct weir_links *ls;
 
 	(void)p;
+	if (l->limit != 0 && g->peers[0].links != NULL)
+		g->peers[0].links->limit = l->limit;
 	if (l->open != 0)
 		return;
 	if (l->state != LINK_IDLE || !keep || weir_retiring || g->keepalive == 0 || is_worn(l, g)) {

@@ -25,6 +25,8 @@ struct weir_links_want {
 struct weir_link *links_take(struct weir_group *, struct weir_peer *, const struct weir_links_want *);
 /* A fresh link of a codec with many, that others may use from now on as well, unless the group keeps none. */
 void	links_share(struct weir_link *, struct weir_group *);
+/* How many exchanges at a time a link of the group will probably carry; 0: nobody knows. */
+unsigned links_limit(const struct weir_group *);
 /*
  * After the release of its exchange: keeps an idle link if the group wants it, else ends it, unless others
  * still use it.  `keep` false: the borrower, the only one, knows a reason not to.
