@@ -4,6 +4,7 @@
  * Upgrades come first: the PROXY header, then TLS.
  */
 #include "core/base/mem.h"
+#include "core/metric/metric.h"
 #include "core/net/proxy_protocol.h"
 #include "core/net/resolver.h"
 #include "http/h1/h1.h"
@@ -87,9 +88,20 @@ resolver_for(struct weir_conn *c, void *owner, uint64_t *timeout_ms)
 	return resolver_of(server->conf, timeout_ms);
 }
 
+static const char *const protos[] = { "http1", "http2", NULL };
+static const char *const yes[] = { "no", "yes", NULL };
+static struct weir_metric conns;
+
+static const struct weir_metric_row rows[] = {
+	{ "http_connections_total", METRIC_COUNTER, "Connections of clients on which HTTP was spoken.",
+	  .labels = { { "proto", protos }, { "tls", yes } }, .at = &conns },
+	{ .name = NULL }
+};
+
 static void
 begin(struct weir_conn *c, bool h2)
 {
+	metric_add(&conns, (h2 ? 2 : 0) + (c->layer != NULL), 1);
 	(h2 ? &h2_codec : &h1_codec)->serve(c, serve_of(server_of(c)));
 }
 
@@ -173,5 +185,6 @@ static unsigned index_;
 
 const struct weir_module http_serve_module = {
 	.name = "http_serve", .index = &index_, .start = start, .stop = stop,
+	.metrics = rows,
 	.doc = "Connections are given to the codec of their protocol.",
 };

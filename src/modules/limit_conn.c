@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/list.h"
 #include "core/base/mem.h"
+#include "core/metric/metric.h"
 #include "core/proc/cycle.h"
 #include "core/sess/keyed.h"
 #include "http/req/req.h"
@@ -26,6 +27,7 @@ struct sum {			/* a row */
 
 struct zone {
 	struct weir_keyed k;
+	struct weir_metric requests;
 	/* Of this worker: */
 	struct weir_list held;
 	uint32_t	 deaths;	/* what it holds is entered under this number */
@@ -201,7 +203,7 @@ count(const struct limit *l, struct weir_str key)
 
 /* What was taken here is given back when a later limit refuses. */
 static enum weir_next
-reject(struct weir_sess *s, struct limited *d, struct weir_hold *before)
+reject(struct weir_sess *s, struct limited *d, const struct zone *by, struct weir_hold *before)
 {
 	const struct limit_conn_conf	*c = SESS_CONF(s, index_);
 	struct weir_hold		*h;
@@ -211,6 +213,7 @@ reject(struct weir_sess *s, struct limited *d, struct weir_hold *before)
 		h->release(h);
 	}
 	d->verdict = c->dry_run ? REJECTED_DRY_RUN : REJECTED;
+	metric_add(&by->requests, d->verdict - PASSED, 1);
 	return c->dry_run ? WEIR_NEXT : weir_refuse(s, (int)c->status);
 }
 
@@ -225,6 +228,7 @@ on_preaccess(struct weir_sess *s)
 {
 	const struct limit_conn_conf	*c = SESS_CONF(s, index_);
 	struct weir_hold		*before = s->holds;
+	struct weir_hold		*h;
 	struct limited			*d;
 	struct weir_str			 key;
 	char				 buf[KEYED_BUF];
@@ -254,8 +258,11 @@ on_preaccess(struct weir_sess *s)
 		case NO_MEMORY:
 			break;		/* the table has said so */
 		}
-		return reject(s, d, before);
+		return reject(s, d, l->zone, before);
 	}
+	/* what was taken here is on top */
+	for (h = s->holds; h != before; h = h->next)
+		metric_add(&WEIR_OF(h, struct hold, h)->zone->requests, 0, 1);
 	return WEIR_NEXT;
 }
 
@@ -305,6 +312,14 @@ stop(void)
 
 /* ---- configuration ---- */
 
+static const char *const results[] = { "passed", "rejected", "rejected_dry_run", NULL };
+
+static const struct weir_metric_row rows[] = {
+	{ "limit_conn_requests_total", METRIC_COUNTER, "Requests, by zone of limit_conn and what it did.",
+	  .labels = { { "zone", NULL }, { "result", results } } },
+	{ .name = NULL }
+};
+
 static int
 set_zone(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
@@ -321,6 +336,7 @@ set_zone(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node,
 	if (z == NULL)
 		return WEIR_FAIL;
 	list_init(&z->held);
+	metric_series(cf, rows, &z->k.name, &z->requests);
 	return WEIR_OK;
 }
 
@@ -411,5 +427,6 @@ static const struct weir_hook hooks[] = {
 const struct weir_module limit_conn_module = {
 	.name = "limit_conn", .index = &index_, .conf_size = sizeof(struct limit_conn_conf), .cmds = cmds,
 	.vars = vars, .hooks = hooks, .ready = ready, .done = done, .stop = stop,
+	.metrics = rows,
 	.doc = "How many may be served at once, by any key.",
 };

@@ -12,6 +12,7 @@
  */
 #include "core/base/clock.h"
 #include "core/base/num.h"
+#include "core/metric/metric.h"
 #include "core/sess/keyed.h"
 #include "http/req/req.h"
 
@@ -26,6 +27,7 @@ struct bucket {			/* a row */
 struct zone {
 	struct weir_keyed k;
 	int64_t		 rate;			/* thousandths of a request a second */
+	struct weir_metric requests;
 };
 
 struct limit {
@@ -192,13 +194,21 @@ say(struct weir_sess *s, int level, const char *what, const char *by, const stru
 	    STR_ARG(d->limit->zone->k.name));
 }
 
+/* It counts for the zone that decided. */
+static void
+judge(struct limited *d, enum verdict v)
+{
+	d->verdict = v;
+	metric_add(&d->limit->zone->requests, v - PASSED, 1);
+}
+
 static enum weir_next
 reject(struct weir_sess *s, struct limited *d)
 {
 	const struct limit_req_conf *c = SESS_CONF(s, index_);
 
 	say(s, c->log_level, "limiting requests", "", d);
-	d->verdict = c->dry_run ? REJECTED_DRY_RUN : REJECTED;
+	judge(d, c->dry_run ? REJECTED_DRY_RUN : REJECTED);
 	return c->dry_run ? WEIR_NEXT : weir_refuse(s, (int)c->status);
 }
 
@@ -273,11 +283,11 @@ on_preaccess(struct weir_sess *s)
 		return WEIR_NEXT;		/* no key had a value */
 	d->headers = c->headers;
 	if (ms == 0) {
-		d->verdict = PASSED;
+		judge(d, PASSED);
 		return WEIR_NEXT;
 	}
 	say(s, WEIR_MIN(c->log_level + 1, LOG_INFO_), "delaying request", ",", d);
-	d->verdict = c->dry_run ? DELAYED_DRY_RUN : DELAYED;
+	judge(d, c->dry_run ? DELAYED_DRY_RUN : DELAYED);
 	return c->dry_run ? WEIR_NEXT : wait(s, (uint64_t)ms);
 }
 
@@ -337,6 +347,14 @@ get_status(struct weir_sess *s, struct weir_str *to, const void *data)
 
 /* ---- configuration ---- */
 
+static const char *const results[] = { "passed", "delayed", "rejected", "delayed_dry_run", "rejected_dry_run", NULL };
+
+static const struct weir_metric_row rows[] = {
+	{ "limit_req_requests_total", METRIC_COUNTER, "Requests, by the zone of limit_req that decided and what it did.",
+	  .labels = { { "zone", NULL }, { "result", results } } },
+	{ .name = NULL }
+};
+
 /* "10r/s", "30r/m" */
 static int
 read_rate(struct weir_conf *cf, const struct weir_node *node, unsigned w, struct weir_str text,
@@ -379,6 +397,7 @@ set_zone(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node,
 	if (z == NULL)
 		return WEIR_FAIL;
 	z->rate = rate;
+	metric_series(cf, rows, &z->k.name, &z->requests);
 	return WEIR_OK;
 }
 
@@ -507,6 +526,6 @@ static const struct weir_hook hooks[] = {
 
 const struct weir_module limit_req_module = {
 	.name = "limit_req", .index = &index_, .conf_size = sizeof(struct limit_req_conf), .cmds = cmds,
-	.vars = vars, .hooks = hooks, .ready = ready, .done = done,
+	.vars = vars, .hooks = hooks, .ready = ready, .done = done, .metrics = rows,
 	.doc = "How often requests may come, by any key.",
 };

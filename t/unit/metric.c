@@ -264,8 +264,12 @@ test_bounded(void **state)
 		assert_int_not_equal(m[i].cell, m[i - 1].cell);
 	assert_int_equal(m[METRIC_SERIES_MAX].cell, m[299].cell);
 	assert_int_not_equal(m[METRIC_SERIES_MAX].cell, m[0].cell);
+	/* which shows when it has something to show */
+	assert_true(str_find(metrics_text(cf->metrics, METRIC_PROMETHEUS, cf->pool), STR("other")) < 0);
+	metric_use(metric_claim());
+	metric_add(&m[280], 0, 1);
 	assert_true(str_find(metrics_text(cf->metrics, METRIC_PROMETHEUS, cf->pool),
-	    STR("weir_given_total{zone=\"other\",colour=\"red\"} 0\n")) > 0);
+	    STR("weir_given_total{zone=\"other\",colour=\"red\"} 1\n")) > 0);
 	pool_free(cf->pool);
 }
 

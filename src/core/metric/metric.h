@@ -116,6 +116,8 @@ struct weir_metrics;
  * is declared in cf->zones.
  */
 void	metrics_begin(struct weir_conf *);
+/* More rows with an `at`, of a room that has no module. */
+void	metric_rows(struct weir_conf *, const struct weir_metric_row *);
 /*
  * A series with values from the configuration, as many as the row has such labels.  `to`, which lives as long as the
  * configuration, is filled in when zones are opened.  The same values twice are one series.

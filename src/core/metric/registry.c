@@ -240,6 +240,12 @@ add_rows(struct weir_metrics *ms, const struct weir_metric_row *row)
 }
 
 void
+metric_rows(struct weir_conf *cf, const struct weir_metric_row *rows)
+{
+	add_rows(cf->metrics, rows);
+}
+
+void
 metrics_begin(struct weir_conf *cf)
 {
 	struct weir_metrics		*ms = POOL_NEW(cf->pool, weir_metrics);

@@ -225,6 +225,15 @@ put_bucket(struct out *o, const struct weir_metric_row *row, const struct metric
 		put_c(o, "\n");
 }
 
+/* A series of names that are not there is shown when it has counted something. */
+static bool
+is_shy(const struct weir_metric_row *row, const struct metric_series *s)
+{
+	if (row->sparse)
+		return true;
+	return row_given(row) > 0 && (s->values[0].n == 0 || str_eq(s->values[0], STR("other")));
+}
+
 static void
 put_histogram(struct out *o, const struct weir_metric_row *row, const struct metric_series *s)
 {
@@ -232,6 +241,11 @@ put_histogram(struct out *o, const struct weir_metric_row *row, const struct met
 	unsigned i;
 
 	metric_sum(&s->m, 0, s->n_bounds + 2, cells);
+	for (i = 0; i <= s->n_bounds; i++)
+		n += cells[i];
+	if (n == 0 && is_shy(row, s))
+		return;
+	n = 0;
 	if (o->form == METRIC_JSON) {
 		begin_object(o, row, s, 0);
 		put_c(o, "\"buckets\":{");
@@ -260,6 +274,7 @@ static void
 put_series(struct out *o, const struct weir_metric_row *row, const struct metric_series *s)
 {
 	uint64_t cells[METRIC_WIDTH_MAX];
+	bool	 shy = is_shy(row, s);
 	unsigned i;
 
 	if (row->kind == METRIC_HISTOGRAM) {
@@ -272,7 +287,7 @@ put_series(struct out *o, const struct weir_metric_row *row, const struct metric
 	}
 	metric_sum(&s->m, 0, s->width, cells);
 	for (i = 0; i < s->width; i++)
-		if (!row->sparse || cells[i] != 0)
+		if (!shy || cells[i] != 0)
 			put_value(o, row, s, i, row->kind == METRIC_GAUGE ? WEIR_MAX((int64_t)cells[i], 0) :
 			    (int64_t)cells[i]);
 }

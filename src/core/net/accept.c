@@ -55,6 +55,20 @@ on_pause_over(struct weir_timer *t)
 	}
 }
 
+/* ---- why nobody is let in ---- */
+
+enum { FULL, REFUSED };
+
+static const char *const reasons[] = { "worker_connections", "system", NULL };
+static struct weir_metric pauses;
+
+const struct weir_metric_row accept_rows[] = {
+	{ "accept_pauses_total", METRIC_COUNTER, "How often a worker let nobody in for a while: it had as many connections "
+	  "as worker_connections allows, or the system refused it more.",
+	  .labels = { { "reason", reasons } }, .at = &pauses },
+	{ .name = NULL }
+};
+
 static void
 pause_accepting(const char *why, int err)
 {
@@ -66,6 +80,7 @@ pause_accepting(const char *why, int err)
 		else
 			log_alertx(weir_log, "%s", why);
 	}
+	metric_add(&pauses, err != 0 ? REFUSED : FULL, 1);
 	paused = true;
 	watch_all(false);
 	if (err != 0)

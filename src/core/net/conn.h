@@ -9,6 +9,7 @@
 
 #include "core/ev/loop.h"
 #include "core/io/fdio.h"
+#include "core/metric/metric.h"
 #include "core/net/listen.h"
 
 struct weir_proxied;
@@ -81,6 +82,8 @@ struct weir_accept_stats {
 	int64_t	 active, reading, writing, waiting;
 };
 extern struct weir_accept_stats *accept_stats;	/* never NULL */
+/* And by metrics. */
+extern const struct weir_metric_row accept_rows[];
 /* Called when the last accepted connection has gone. */
 extern void (*accept_on_empty)(void);
 

@@ -348,6 +348,7 @@ settle(struct weir_conf *cf, struct pending *p)
 	g->keepalive_ms = 60000;
 	g->keepalive_time_ms = 3600000;
 	finish(cf->pool, g);
+	count_group(cf, g);
 	return WEIR_OK;
 }
 
@@ -370,6 +371,7 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	if (s->in != IN_MAIN)
 		return WEIR_OK;
 	c->groups = POOL_NEW(cf->pool, groups);
+	count_groups(cf);
 	hash_init(&c->groups->byname, cf->pool, true);
 	return WEIR_OK;
 }
@@ -429,6 +431,7 @@ static int
 settle_group(struct weir_conf *cf, struct weir_group *g)
 {
 	finish(cf->pool, g);
+	count_group(cf, g);
 	return g->balancer->ready != NULL ? g->balancer->ready(cf, g) : WEIR_OK;
 }
 
@@ -552,6 +555,7 @@ group_of_addrs(struct weir_pool *pool, const struct weir_addr *addrs, unsigned n
 		p->weight = 1;		/* its failures are forgotten with the request */
 	}
 	finish(pool, g);
+	count_brief(g);
 	return g;
 }
 
@@ -597,5 +601,6 @@ static const struct weir_cmd cmds[] = {
 const struct weir_module upstream_module = {
 	.name = "upstream", .index = &index_, .conf_size = sizeof(struct upstream_conf),
 	.cmds = cmds, .ready = ready, .done = done, .start = start,
+	.metrics = upstream_rows,
 	.doc = "Groups of upstream servers.",
 };

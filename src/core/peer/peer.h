@@ -14,6 +14,7 @@
  *	share.c      blocks in zones: found again by reloads, given back by the dead
  *	scan.c       the loops over many peers
  *	lb_*.c       the balancers
+ *	count.c      metrics
  *	group_conf.c the upstream block and its servers
  *	lb_conf.c    the directives that choose a balancer
  */
@@ -23,6 +24,7 @@
 #include "core/base/hash.h"
 #include "core/conf/conf.h"
 #include "core/net/addr.h"
+#include "core/peer/count.h"
 #include "core/sess/expr.h"
 
 struct weir_block;
@@ -77,6 +79,7 @@ struct weir_group {
 	struct weir_block *block;
 	struct weir_shared *shared;	/* its zone; NULL: the block is this process's own */
 	struct weir_group *next_shared;	/* of that zone */
+	struct weir_group_count count;
 	unsigned	 keepalive;	/* idle links kept in each worker */
 	unsigned	 keepalive_requests;
 	uint64_t	 keepalive_ms, keepalive_time_ms;

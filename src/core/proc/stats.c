@@ -80,6 +80,7 @@ void
 stats_declare(struct weir_conf *cf)
 {
 	metrics_begin(cf);
+	metric_rows(cf, accept_rows);
 	metric_value(cf, &stats_rows[0], &STR(WEIR_VERSION), get_build, NULL);
 }
 

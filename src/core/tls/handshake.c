@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "core/base/mem.h"
+#include "core/tls/count.h"
 #include "core/tls/ctx_ssl.h"
 #include "core/tls/groups.h"
 #include "core/tls/layer.h"
@@ -26,6 +27,7 @@ struct weir_tls_handshake {
 	bool		 server, looked;	/* at the first byte */
 	bool		 hopeless;		/* it could not even be prepared */
 	bool		 no_key;		/* our own certificate was not there; that was logged */
+	bool		 closed;		/* by the peer */
 	bool		 early;			/* the client may send before it is over */
 	struct weir_ocsp *ocsp;			/* it is over, but for what responders say of the client */
 };
@@ -76,6 +78,16 @@ drop_share(SSL *ssl)
 }
 
 static void
+count(const struct weir_tls_handshake *h, enum weir_tls_end how)
+{
+	if (how == TLS_OK)
+		count_handshake(h->t->ssl, h->server);
+	else
+		count_failure(h->server, how == TLS_TIMEOUT ? TLS_FAILED_TIMEOUT : how == TLS_PLAIN ? TLS_FAILED_PLAIN :
+		    h->closed ? TLS_FAILED_CLOSED : TLS_FAILED_ERROR);
+}
+
+static void
 finish(struct weir_tls_handshake *h, enum weir_tls_end how)
 {
 	void (*done)(struct weir_conn *, enum weir_tls_end) = h->done;
@@ -84,6 +96,7 @@ finish(struct weir_tls_handshake *h, enum weir_tls_end how)
 
 	src_want(&c->tcp.io.in, false);
 	sink_want(&c->tcp.io.out, false);
+	count(h, how);
 	handshake_end(h);
 	if (how == TLS_OK) {
 		drop_share(t->ssl);
@@ -116,7 +129,8 @@ failed(struct weir_tls_handshake *h, int err)
 	char why[256];
 
 	/* clients do as they like; an upstream that fails is news */
-	if (err == SSL_ERROR_SYSCALL || c->tcp.eof || fdio_reset(&c->tcp))
+	h->closed = err == SSL_ERROR_SYSCALL || c->tcp.eof || fdio_reset(&c->tcp);
+	if (h->closed)
 		log_at(&h->log, h->server ? LOG_INFO_ : LOG_ERROR_, 0,
 		    "%s closed the connection in the TLS handshake", h->server ? "client" : "upstream");
 	else

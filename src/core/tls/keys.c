@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "core/tls/count.h"
 #include "core/tls/ctx_ssl.h"
 #include "core/tls/files.h"
 #include "core/tls/keys.h"
@@ -224,6 +225,23 @@ keys_check(struct weir_conf *cf, const struct weir_tls_opts *o)
 	    cert->node->w[0].s.p, cert->s.p);
 }
 
+static void
+drop(void *leaf)
+{
+	X509_free(leaf);
+}
+
+static void
+count_kept(struct weir_conf *cf, SSL_CTX *ssl, const char *path)
+{
+	X509 **leaf = pool_alloc(cf->pool, sizeof *leaf);
+
+	*leaf = SSL_CTX_get0_certificate(ssl);
+	X509_up_ref(*leaf);
+	pool_on_free(cf->pool, drop, *leaf);
+	count_certificate(cf, path, leaf);
+}
+
 int
 keys_load(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
 {
@@ -236,6 +254,8 @@ keys_load(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
 		    load_key(cf, ssl, &o->keys.v[i], o) != WEIR_OK)
 			return WEIR_FAIL;
 		check_time(cf, cert, SSL_CTX_get0_certificate(ssl));
+		if (!o->watch)
+			count_kept(cf, ssl, cert->s.p);
 		if (o->watch && pairs_add(cf, ssl, o, i) != WEIR_OK)
 			return ctx_error(cf, cert, "cannot watch");
 	}

@@ -17,6 +17,7 @@
 
 #include "core/base/mem.h"
 #include "core/os/fd.h"
+#include "core/tls/count.h"
 #include "core/tls/ctx_ssl.h"
 #include "core/tls/keys.h"
 #include "core/tls/layer.h"
@@ -108,6 +109,7 @@ pairs_add(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o, uns
 	EVP_PKEY_up_ref(p->key);
 	p->rest = rest;
 	p->kind = pool_cstr(cf->pool, str_c(EVP_PKEY_get0_type_name(p->key)));
+	count_certificate(cf, path[PAIR_CERT], &p->leaf);
 	return rest != NULL ? WEIR_OK : WEIR_FAIL;
 }
 

@@ -5,6 +5,7 @@
  * that say nothing of their own share that of http.
  */
 #include "core/base/num.h"
+#include "core/tls/count.h"
 #include "core/tls/files.h"
 #include "core/tls/ocsp.h"
 #include "core/tls/server_conf.h"
@@ -485,7 +486,7 @@ static const struct weir_cmd cmds[] = {
 
 const struct weir_module ssl_module = {
 	.name = "ssl", .index = &index_, .conf_size = sizeof(struct ssl_conf),
-	.cmds = cmds, .ready = ready,
+	.cmds = cmds, .ready = ready, .metrics = tls_rows,
 	.doc = "TLS for clients.",
 };
 

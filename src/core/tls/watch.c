@@ -16,6 +16,7 @@
 #include "core/base/mem.h"
 #include "core/ev/loop.h"
 #include "core/os/fd.h"
+#include "core/tls/count.h"
 #include "core/tls/paths.h"
 #include "core/tls/watch_conf.h"
 
@@ -245,10 +246,12 @@ look_at(struct weir_tls_pair *p)
 	if (bad != NULL && memcmp(p->told, p->seen, sizeof p->told) != 0) {
 		memcpy(p->told, p->seen, sizeof p->told);
 		log_errorx(weir_log, "certificate \"%s\" has changed, but the old one stays: %s", cert, bad);
+		count_change(false);
 	}
 	if (!p->fresh)
 		return;
 	log_notice(weir_log, "certificate \"%s\" has changed, the new one is served", cert);
+	count_change(true);
 	if (p->key_mode == KEYS_WARN && path_is_open(p->path[PAIR_KEY]))
 		log_warnx(weir_log, "everybody can read the key \"%s\": chmod o= it", p->path[PAIR_KEY]);
 }

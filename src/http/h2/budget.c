@@ -21,13 +21,45 @@ enum {
 	UNKNOWN_MOST	= 1 << 15
 };
 
+static const char *const kinds[] = {
+	[ABUSE_EMPTY] = "empty_frames", [ABUSE_SETTINGS] = "settings", [ABUSE_PING] = "ping",
+	[ABUSE_WINDOWS] = "window_updates", [ABUSE_RESETS] = "resets",
+	[ABUSE_PROVOKED] = "provoked_resets", [ABUSE_CLOSED] = "closed_streams", [ABUSE_FRAMES] = "frames",
+	[ABUSE_UNKNOWN] = "unknown_frames", [ABUSE_CONTINUATION] = "continuation", [ABUSE_HEAD] = "large_head",
+	[ABUSE_INVALID] = "invalid", NULL
+};
+
+static const char *const said[] = {
+	[ABUSE_EMPTY] = "client flooded the connection with empty frames",
+	[ABUSE_SETTINGS] = "client flooded the connection with SETTINGS frames",
+	[ABUSE_PING] = "client flooded the connection with PING frames",
+	[ABUSE_WINDOWS] = "client flooded the connection with WINDOW_UPDATE frames",
+	[ABUSE_RESETS] = "client reset too many streams",
+	[ABUSE_PROVOKED] = "client provoked too many resets",
+	[ABUSE_CLOSED] = "client flooded closed streams",
+	[ABUSE_FRAMES] = "client flooded the connection with frames",
+	[ABUSE_UNKNOWN] = "client flooded the connection with unknown frames",
+	[ABUSE_CONTINUATION] = "client sent too many CONTINUATION frames",
+	[ABUSE_HEAD] = "client sent too large a request head",
+	[ABUSE_INVALID] = "client sent what HTTP/2 does not allow",
+};
+
+static struct weir_metric ended;
+
+const struct weir_metric_row h2_rows[] = {
+	{ "http2_abuse_total", METRIC_COUNTER, "HTTP/2 connections that were ended because of what the client did.",
+	  .labels = { { "kind", kinds } }, .at = &ended },
+	{ .name = NULL }
+};
+
 void
-h2_calm(struct h2_server *s, const char *why)
+h2_calm(struct h2_server *s, enum h2_abuse what)
 {
 	if (s->calmed)
 		return;
 	s->calmed = true;
-	h2_say(s, "%s", why);
+	h2_say(s, "%s", said[what]);
+	metric_add(&ended, what, 1);
 	(void)nghttp2_session_terminate_session(s->ng, NGHTTP2_ENHANCE_YOUR_CALM);
 	h2_post(s);
 }
@@ -39,7 +71,7 @@ earn(struct h2_server *s, uint64_t n)
 }
 
 static void
-charge(struct h2_server *s, const char *why)
+charge(struct h2_server *s, enum h2_abuse what)
 {
 	uint64_t forgotten = (weir_now_ms - s->points_ms) / POINT_MS;
 
@@ -48,7 +80,7 @@ charge(struct h2_server *s, const char *why)
 		s->points_ms = weir_now_ms;
 	}
 	if (++s->points > POINTS_MOST)
-		h2_calm(s, why);
+		h2_calm(s, what);
 }
 
 void
@@ -58,20 +90,23 @@ h2_budget_frame(struct h2_server *s, const nghttp2_frame_hd *hd)
 	switch (hd->type) {
 	case NGHTTP2_DATA:
 		if (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM))
-			charge(s, "client flooded the connection with empty frames");
+			charge(s, ABUSE_EMPTY);
 		break;
 	case NGHTTP2_HEADERS:
 		break;
 	case NGHTTP2_SETTINGS:
 	case NGHTTP2_PING:
 		if (!(hd->flags & NGHTTP2_FLAG_ACK))
-			charge(s, "client flooded the connection with SETTINGS or PING frames");
+			charge(s, hd->type == NGHTTP2_PING ? ABUSE_PING : ABUSE_SETTINGS);
 		break;
 	case NGHTTP2_RST_STREAM:
-		charge(s, "client reset too many streams");
+		charge(s, ABUSE_RESETS);
+		break;
+	case NGHTTP2_WINDOW_UPDATE:
+		charge(s, ABUSE_WINDOWS);
 		break;
 	default:
-		charge(s, "client flooded the connection with frames");
+		charge(s, ABUSE_FRAMES);
 	}
 }
 
@@ -81,20 +116,20 @@ h2_budget_came(struct h2_server *s, size_t n)
 {
 	s->came += n;
 	if (s->came > s->known && s->came - s->known > UNKNOWN_MOST + s->came / 16)
-		h2_calm(s, "client flooded the connection with unknown frames");
+		h2_calm(s, ABUSE_UNKNOWN);
 }
 
 void
 h2_budget_reset(struct h2_server *s)
 {
-	charge(s, "client provoked too many resets");
+	charge(s, ABUSE_PROVOKED);
 }
 
 void
 h2_budget_stray(struct h2_server *s, size_t n)
 {
 	s->known += FRAME_HEAD + n;
-	charge(s, "client flooded closed streams");
+	charge(s, ABUSE_CLOSED);
 }
 
 void

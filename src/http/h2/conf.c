@@ -1,7 +1,7 @@
 /*
  * conf.c - the directives http2*.
  */
-#include "http/h2/conf.h"
+#include "http/h2/server.h"
 
 enum { PREREAD_MAX = 1 << 24 };
 
@@ -79,5 +79,5 @@ static const struct weir_cmd cmds[] = {
 
 const struct weir_module http_v2_module = {
 	.name = "http_v2", .index = &index_, .conf_size = sizeof(struct h2_conf), .cmds = cmds,
-	.doc = "HTTP/2.",
+	.metrics = h2_rows, .doc = "HTTP/2.",
 };

@@ -141,7 +141,7 @@ h2_head_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
 
 	e->head.bytes += (uint32_t)WEIR_MIN(name.n + value.n, (size_t)1 << 24);
 	if (name.n > o->large || value.n > o->large || e->head.bytes > o->large_total) {
-		h2_calm(e->s, "client sent too large a request head");
+		h2_calm(e->s, ABUSE_HEAD);
 		return WEIR_FAIL;
 	}
 	if (name.n != 0 && name.p[0] == ':') {

@@ -439,9 +439,8 @@ bad_input(struct h2_server *s, nghttp2_ssize rc)
 		(void)nghttp2_session_terminate_session(s->ng, NGHTTP2_PROTOCOL_ERROR);
 		h2_post(s);
 	} else {
-		h2_calm(s, rc == NGHTTP2_ERR_FLOODED ? "client flooded the connection with frames" :
-		    rc == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS ? "client sent too many CONTINUATION frames" :
-		    "client sent what HTTP/2 does not allow");
+		h2_calm(s, rc == NGHTTP2_ERR_FLOODED ? ABUSE_FRAMES :
+		    rc == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS ? ABUSE_CONTINUATION : ABUSE_INVALID);
 	}
 	flush(s);
 	lose(s, "the connection was ended for an error", true);

@@ -10,6 +10,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "core/ev/loop.h"
+#include "core/metric/metric.h"
 #include "http/h2/conf.h"
 
 enum {
@@ -229,6 +230,11 @@ void	h2_budget_stray(struct h2_server *, size_t n);
 void	h2_budget_bytes(struct h2_server *, size_t n);
 void	h2_budget_done(struct h2_server *);
 /* End the connection with ENHANCE_YOUR_CALM. */
-void	h2_calm(struct h2_server *, const char *why);
+enum h2_abuse {
+	ABUSE_EMPTY, ABUSE_SETTINGS, ABUSE_PING, ABUSE_WINDOWS, ABUSE_RESETS, ABUSE_PROVOKED, ABUSE_CLOSED, ABUSE_FRAMES, ABUSE_UNKNOWN,
+	ABUSE_CONTINUATION, ABUSE_HEAD, ABUSE_INVALID
+};
+void	h2_calm(struct h2_server *, enum h2_abuse);
+extern const struct weir_metric_row h2_rows[];
 
 #endif

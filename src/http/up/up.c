@@ -93,6 +93,7 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 			a->received = link->codec->many ? u->x->came : u->x->conn->tcp.got - u->got_before;
 			a->sent = link->codec->many ? u->x->sent : u->x->conn->tcp.put - u->put_before;
 		}
+		count_attempt_end(u->pick.group, a->received, a->sent);
 	}
 	if (link != NULL) {
 		struct weir_xchg *x = u->x;
@@ -135,6 +136,7 @@ no_peer(struct weir_up *u, int status)
 {
 	struct weir_up_attempt *a = POOL_PUSH(u->r->s.pool, &u->attempts);
 
+	count_failed(u->pick.group, GROUP_NOBODY);
 	a->addr = u->pick.group->name;
 	a->status = status;
 	a->queue_ms = u->queue_ms;
@@ -163,6 +165,12 @@ bit_of(enum up_failure how)
 	}
 }
 
+static enum group_failure
+failure_of(enum up_failure how)
+{
+	return how == UP_TIMEOUT ? GROUP_TIMEOUT : how == UP_INVALID ? GROUP_INVALID : GROUP_ERROR;
+}
+
 void
 up_failed(struct weir_up *u, enum up_failure how, const char *why)
 {
@@ -171,6 +179,8 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 
 	if (u->ended)
 		return;
+	if (!stale && !untouched)
+		count_failed(u->pick.group, failure_of(how));
 	if (u->responded) {
 		/* mid-body: the client must see that it is cut short */
 		log_errorx(&u->r->s.log, "%s", why);
@@ -461,6 +471,7 @@ on_head(struct weir_xchg *x)
 	attempt(u)->header_ms = weir_now_ms - u->attempt_ms;
 	pick_heard(&u->pick, attempt(u)->header_ms);
 	attempt(u)->status = status;
+	count_response(u->pick.group, status, attempt(u)->header_ms);
 	u->rsp = &x->msg;
 	if (status == 101 && !u->request_sent) {
 		up_failed(u, UP_INVALID, "upstream switched protocols before it had the request");
@@ -697,6 +708,7 @@ up_with_peer(struct weir_up *u, struct weir_peer *peer)
 	struct weir_req *r = u->r;
 	struct weir_up_attempt *a;
 
+	count_attempt(u->pick.group, u->tries > 0);
 	u->tries++;
 	u->attempt_ms = weir_now_ms;
 	a = POOL_PUSH(r->s.pool, &u->attempts);
