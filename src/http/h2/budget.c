@@ -67,7 +67,23 @@ h2_calm(struct h2_server *s, enum h2_abuse what)
 static void
 earn(struct h2_server *s, uint64_t n)
 {
+	if (s->points == 0)
+		return;
 	s->points = n >= (uint64_t)s->points ? 0 : s->points - (int32_t)n;
+	if (s->points == 0)
+		memset(s->charged, 0, sizeof s->charged);
+}
+
+/* It is most of the points that tells what a client does, not the last. */
+static enum h2_abuse
+worst(const struct h2_server *s)
+{
+	unsigned most = 0;
+
+	for (unsigned i = 1; i < ABUSE_CHARGED; i++)
+		if (s->charged[i] > s->charged[most])
+			most = i;
+	return most;
 }
 
 static void
@@ -79,8 +95,9 @@ charge(struct h2_server *s, enum h2_abuse what)
 		earn(s, forgotten);
 		s->points_ms = weir_now_ms;
 	}
+	s->charged[what] += s->charged[what] < UINT16_MAX;
 	if (++s->points > POINTS_MOST)
-		h2_calm(s, what);
+		h2_calm(s, worst(s));
 }
 
 void

@@ -91,6 +91,13 @@ struct h2_closed {			/* closed.c */
 	uint32_t	 payload;	/* still to come */
 };
 
+/* What ends a connection with ENHANCE_YOUR_CALM; the first ones cost points (budget.c). */
+enum h2_abuse {
+	ABUSE_EMPTY, ABUSE_SETTINGS, ABUSE_PING, ABUSE_WINDOWS, ABUSE_RESETS, ABUSE_PROVOKED, ABUSE_CLOSED, ABUSE_FRAMES,
+	ABUSE_CHARGED,
+	ABUSE_UNKNOWN = ABUSE_CHARGED, ABUSE_CONTINUATION, ABUSE_HEAD, ABUSE_INVALID
+};
+
 #define H2_SERVER_MAGIC 0x68327376u
 
 struct h2_server {
@@ -121,6 +128,7 @@ struct h2_server {
 	uint64_t	 send_ms;
 	struct weir_after after;	/* of the latest exchange */
 	int32_t		 points;	/* budget.c */
+	uint16_t	 charged[ABUSE_CHARGED];	/* what they were for, since there were none */
 	uint32_t	 earned;
 	uint64_t	 came, known;	/* bytes; of frames that nghttp2 knows */
 	uint64_t	 points_ms;
@@ -230,10 +238,6 @@ void	h2_budget_stray(struct h2_server *, size_t n);
 void	h2_budget_bytes(struct h2_server *, size_t n);
 void	h2_budget_done(struct h2_server *);
 /* End the connection with ENHANCE_YOUR_CALM. */
-enum h2_abuse {
-	ABUSE_EMPTY, ABUSE_SETTINGS, ABUSE_PING, ABUSE_WINDOWS, ABUSE_RESETS, ABUSE_PROVOKED, ABUSE_CLOSED, ABUSE_FRAMES, ABUSE_UNKNOWN,
-	ABUSE_CONTINUATION, ABUSE_HEAD, ABUSE_INVALID
-};
 void	h2_calm(struct h2_server *, enum h2_abuse);
 extern const struct weir_metric_row h2_rows[];
 
