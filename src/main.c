@@ -18,6 +18,7 @@
 
 #include "core/conf/conf.h"
 #include "core/proc/proc.h"
+#include "core/tls/tls.h"
 
 struct command_line {
 	struct weir_options	 o;
@@ -209,6 +210,7 @@ main(int argc, char **argv)
 	char			**at = argv;
 
 	(void)argc;
+	tls_memory();
 	conf_modules_init();
 	if (argv[0] != NULL && print_tables(argv[1]))
 		return fflush(stdout) != 0 || ferror(stdout);

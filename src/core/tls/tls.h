@@ -104,6 +104,8 @@ const char	*tls_group_name(struct ssl_st *, int id);
 /* What is wrong with the certificate that the client showed; NULL: nothing, or it showed none. */
 const char	*tls_client_fault(const struct weir_conn *);
 bool	tls_resumed(const struct weir_conn *);
+/* Before anybody uses OpenSSL: where it takes its memory (core/base/small.h). */
+void	tls_memory(void);
 /* The OpenSSL object itself, for info.c's callers in this rank; NULL without TLS. */
 struct ssl_st	*tls_ssl(const struct weir_conn *);
 

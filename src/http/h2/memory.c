@@ -2,6 +2,7 @@
  * memory.c - what both sides give nghttp2, and how bytes go into a connection's queue.
  */
 #include "core/base/mem.h"
+#include "core/base/small.h"
 #include "http/h2/memory.h"
 
 enum { FRAME_MOST = 16384, FRAME_ROOM = FRAME_MOST + 64 };
@@ -12,25 +13,35 @@ static bool sharing;
 static void *
 ng_alloc(size_t n, void *arg)
 {
+	void *p = small_try(n);
+
 	(void)arg;
-	return mem_alloc(n);
+	return likely(p != NULL) ? p : mem_alloc(n);
 }
 
 static void *
 ng_zalloc(size_t n, size_t size, void *arg)
 {
-	(void)arg;
-	return size == 0 || n <= SIZE_MAX / size ? mem_zalloc(n * size) : NULL;
+	return size == 0 || n <= SIZE_MAX / size ? memset(ng_alloc(n * size, arg), 0, n * size) : NULL;
 }
 
 static void *
 ng_realloc(void *p, size_t n, void *arg)
 {
+	void *q;
+
 	(void)arg;
 	assert(p != frame_room);
 	if (sharing && p == NULL && n >= FRAME_MOST && n <= FRAME_ROOM)
 		return frame_room;
-	return mem_realloc(p, 0, n);
+	q = small_retry(p, n);
+	if (likely(q != NULL))
+		return q;
+	q = mem_alloc(n);
+	if (p != NULL)
+		memcpy(q, p, WEIR_MIN(small_size(p), n));
+	small_free(p);
+	return q;
 }
 
 static void
@@ -38,7 +49,7 @@ ng_free(void *p, void *arg)
 {
 	(void)arg;
 	if (p != frame_room)
-		mem_free(p);
+		small_free(p);
 }
 
 nghttp2_mem *

@@ -1,0 +1,183 @@
+/* unit: src/core/base/small.c */
+#include "unit.h"
+
+#include <pthread.h>
+
+#include "core/base/small.c"
+
+enum { BLOCKS = 4000, ROUNDS = 60000 };
+
+static struct {
+	unsigned char	*p;
+	size_t		 n;
+} held[BLOCKS];
+
+static unsigned seed = 1;
+
+static unsigned
+dice(unsigned n)
+{
+	seed = seed * 1664525u + 1013904223u;
+	return (seed >> 8) % n;
+}
+
+static size_t
+any_size(void)
+{
+	switch (dice(8)) {
+	case 0:
+		return dice(40000);
+	case 1:
+		return dice(SMALL_MOST + 2);
+	default:
+		return dice(600);
+	}
+}
+
+static unsigned char
+mark(unsigned i, size_t at)
+{
+	return (unsigned char)(i * 31 + at);
+}
+
+static void
+fill(unsigned i)
+{
+	for (size_t k = 0; k < held[i].n; k++)
+		held[i].p[k] = mark(i, k);
+}
+
+static void
+check(unsigned i, size_t n)
+{
+	for (size_t k = 0; k < n; k++)
+		assert_int_equal(held[i].p[k], mark(i, k));
+}
+
+static void
+let_go(unsigned i)
+{
+	if (held[i].p != NULL)
+		check(i, held[i].n);
+	small_free(held[i].p);
+	held[i].p = NULL;
+	held[i].n = 0;
+}
+
+/* Before small_begin() all is malloc()'s, and may be given back later. */
+static void
+test_before(void **state)
+{
+	(void)state;
+	held[0].p = small_try(100);
+	held[0].n = 100;
+	fill(0);
+	assert_int_equal(small_in_use(), 0);
+	small_begin();
+	held[0].p = small_retry(held[0].p, 300);
+	check(0, 100);
+	small_free(held[0].p);
+	held[0].p = NULL;
+	assert_int_equal(small_in_use(), 0);
+	small_free(NULL);
+}
+
+static void
+test_many(void **state)
+{
+	(void)state;
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		unsigned i = dice(BLOCKS);
+		size_t n = any_size();
+
+		if (held[i].p != NULL && dice(4) == 0) {
+			size_t both = WEIR_MIN(n, held[i].n);
+
+			held[i].p = small_retry(held[i].p, n);
+			check(i, both);
+		} else {
+			let_go(i);
+			held[i].p = small_try(n);
+		}
+		assert_non_null(held[i].p);
+		assert_int_equal((uintptr_t)held[i].p % 16, 0);
+		assert_true(small_size(held[i].p) >= n);
+		held[i].n = n;
+		fill(i);
+	}
+	for (unsigned i = 0; i < BLOCKS; i++)
+		let_go(i);
+	assert_int_equal(small_in_use(), 0);
+}
+
+/* A burst's pages are used by the next burst, of whatever size. */
+static void
+test_reuse(void **state)
+{
+	unsigned most = n_usable;
+
+	(void)state;
+	if (WEIR_ASAN)
+		skip();
+	for (unsigned size = 512; size <= SMALL_MOST; size += 512) {
+		for (unsigned i = 0; i < BLOCKS; i++)
+			memset(held[i].p = small_try(size), 1, size);
+		assert_int_equal(small_in_use(), BLOCKS);
+		if (size == SMALL_MOST)
+			most = n_usable;
+		for (unsigned i = 0; i < BLOCKS; i++)
+			small_free(held[i].p), held[i].p = NULL;
+		assert_int_equal(small_in_use(), 0);
+	}
+	for (unsigned i = 0; i < BLOCKS; i++)
+		memset(held[i].p = small_try(SMALL_MOST - 16), 1, SMALL_MOST - 16);
+	assert_true(n_usable <= most + GROW);
+	for (unsigned i = 0; i < BLOCKS; i++)
+		small_free(held[i].p), held[i].p = NULL;
+	assert_true(n_clean <= KEEP_CLEAN);
+}
+
+static void *
+stranger(void *arg)
+{
+	void *own = small_try(100);
+
+	assert_false(is_ours(own));
+	small_free(own);
+	for (unsigned i = 0; i < BLOCKS; i++)
+		small_free(held[i].p);
+	return arg;
+}
+
+static void
+test_threads(void **state)
+{
+	pthread_t t;
+	unsigned most;
+
+	(void)state;
+	for (unsigned i = 0; i < BLOCKS; i++)
+		held[i].p = small_try(5000);
+	most = n_usable;
+	assert_int_equal(pthread_create(&t, NULL, stranger, NULL), 0);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	for (unsigned i = 0; i < BLOCKS; i++)
+		held[i].p = small_try(5000);
+	assert_int_equal(n_usable, most);
+	for (unsigned i = 0; i < BLOCKS; i++)
+		small_free(held[i].p), held[i].p = NULL;
+	assert_int_equal(small_in_use(), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_before),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
