@@ -82,7 +82,7 @@ my $err = $w->read('stderr');
 like $err, qr/\[warn\].*ssl_stapling_file: the OCSP response in ".*gone\.der" is not sent: it is about another certificate/, 'wrong: warned';
 like $err, qr/\[warn\].*stranger\.der" is not sent: the signature is not the issuer's/, 'stranger: warned';
 like $err, qr/\[warn\].*broken\.der" is not sent: the signature is not the issuer's/, 'changed: warned';
-like $err, qr/\[warn\].*ssl_stapling: weir asks no OCSP responders/, 'without a file: warned';
+like $err, qr/\[warn\].*ssl_certificate: "ssl_stapling" ignored, no OCSP responder URL in the certificate/, 'without a file, nor a responder: warned';
 
 # A reload brings the next; that it is not sent any longer than it says, t/unit/tls_stapling.c tells.
 response('good.der', 'good', '-ndays 1');

@@ -342,6 +342,22 @@ ctx_new(struct weir_conf *cf, const SSL_METHOD *method)
 	return c;
 }
 
+static int
+set_stapling(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_opts *o)
+{
+	const struct weir_tls_word *w = o->certificates.v;
+
+	if (o->certificates.n == 0 || (o->dynamic && o->stapling == STAPLE_OFF))
+		return WEIR_OK;
+	if (o->dynamic)
+		return conf_warn(cf, w->node, w->w, "\"ssl_stapling\" ignored, certificates have variables");
+	if (o->stapling == STAPLE_OFF) {
+		stapling_missing(cf, ssl, w);
+		return WEIR_OK;
+	}
+	return o->staple.s.n != 0 ? stapling_use(cf, ssl, &o->staple) : stapling_ask(cf, ssl, o);
+}
+
 bool
 ctx_compress(SSL_CTX *ssl)
 {
@@ -373,16 +389,12 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	    set_sessions(cf, c->ssl, place, o) != WEIR_OK || ocsp_use(cf, c->ssl, place, o) != WEIR_OK)
 		return NULL;
 	/* OpenSSL would leave the OCSP response out */
-	if (o->compress && o->staple.s.n == 0)
+	if (o->compress && o->stapling == STAPLE_OFF)
 		SSL_CTX_clear_options(c->ssl, SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
 	if (o->certificates.n != 0 && !o->dynamic && !ctx_compress(c->ssl))
 		(void)conf_warn(cf, place, 0, "\"ssl_certificate_compression\" does nothing: OpenSSL was built without zlib, "
 		    "brotli and zstd");
-	if (o->staple.s.n != 0 && stapling_use(cf, c->ssl, &o->staple) != WEIR_OK)
-		return NULL;
-	if (o->staple.s.n == 0 && o->certificates.n != 0 && !o->dynamic)
-		stapling_missing(cf, c->ssl, &o->certificates.v[0]);
-	return c;
+	return set_stapling(cf, c->ssl, o) == WEIR_OK ? c : NULL;
 }
 
 /* What the system trusts; read once, by the first who needs it. */

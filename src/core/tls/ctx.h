@@ -15,6 +15,9 @@ enum weir_tls_pqc { PQC_PREFER, PQC_REQUIRE, PQC_OFF };
 
 enum weir_tls_verify { VERIFY_OFF, VERIFY_ON, VERIFY_OPTIONAL, VERIFY_OPTIONAL_NO_CA };
 
+/* auto: where certificates name a responder. */
+enum weir_tls_stapling { STAPLE_OFF, STAPLE_ON, STAPLE_AUTO };
+
 /* Key files that others than their owner can read: worth a warning when all can, refused, or nobody's business. */
 enum weir_tls_key_mode { KEYS_WARN, KEYS_STRICT, KEYS_OFF };
 
@@ -54,7 +57,9 @@ struct weir_tls_opts {
 	struct weir_tls_word trusted;		/* verifies, and is not */
 	struct weir_tls_word crl;
 	uint64_t	 record;		/* bytes of a record, at most */
-	struct weir_tls_word staple;		/* an OCSP response */
+	enum weir_tls_stapling stapling;
+	struct weir_tls_word staple;		/* a file with an OCSP response */
+	struct weir_tls_word staple_responder;	/* whom to ask for one, whatever certificates say */
 	enum weir_tls_ocsp ocsp;		/* what responders are asked about */
 	struct weir_tls_word responder;		/* whatever certificates say */
 	struct weir_table *ocsp_cache;		/* of their answers; NULL: none */

@@ -182,20 +182,30 @@ on_ocsp(void *arg, enum weir_ocsp_result result)
 	finish(h, TLS_OK);
 }
 
+struct weir_resolver *
+handshake_resolver(SSL *ssl, uint64_t *timeout_ms)
+{
+	struct weir_tls *t = SSL_get_app_data(ssl);
+	const struct weir_tls_handshake *h = t->handshake;
+
+	*timeout_ms = 0;
+	return h != NULL && h->server && h->accept.resolver != NULL ?
+	    h->accept.resolver(t->conn, t->owner, timeout_ms) : NULL;
+}
+
 /* The handshake has succeeded. */
 static void
 succeed(struct weir_tls_handshake *h)
 {
 	struct weir_tls *t = h->t;
-	struct weir_resolver *resolver = NULL;
-	uint64_t timeout_ms = 0;
+	struct weir_resolver *resolver;
+	uint64_t timeout_ms;
 
 	if (h->check != NULL && !h->check(t, &h->log)) {
 		finish(h, TLS_FAIL);
 		return;
 	}
-	if (h->server && h->accept.resolver != NULL)
-		resolver = h->accept.resolver(t->conn, t->owner, &timeout_ms);
+	resolver = handshake_resolver(t->ssl, &timeout_ms);
 	if (h->server)
 		h->ocsp = ocsp_start(t->ssl, &h->log, resolver, timeout_ms, &t->ocsp, on_ocsp, h);
 	if (h->ocsp == NULL) {

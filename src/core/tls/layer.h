@@ -72,6 +72,8 @@ void	handshake_no_key(struct weir_tls_handshake *);
 /* handshake.c: the connection goes in the middle of it. */
 void	handshake_end(struct weir_tls_handshake *);
 
+/* The resolver of the server that is meant; NULL: it has none. */
+struct weir_resolver *handshake_resolver(SSL *, uint64_t *timeout_ms);
 /* In a callback of OpenSSL's: a line about the handshake that is under way. */
 void	handshake_log(SSL *, enum weir_level, const char *, ...) WEIR_PRINTF(3, 4);
 

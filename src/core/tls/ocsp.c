@@ -303,24 +303,6 @@ ocsp_cache_declare(struct weir_conf *cf, struct weir_str name, uint64_t size, co
 	return table_declare(cf->zones, &want, why);
 }
 
-/* A name is looked up now, too, for places without a resolver. */
-static int
-take_responder(struct weir_conf *cf, const struct weir_tls_word *w, struct weir_ocsp_whom *to)
-{
-	struct weir_ocsp_url url;
-	const char *why = NULL;
-
-	if (ocsp_url_parse(w->s, &url, &why) != WEIR_OK)
-		return conf_error(cf, w->node, w->w, "%s in OCSP responder \"%.*s\"", why, STR_ARG(w->s));
-	to->url = w->s;
-	if (url.addr.sa.sa_family != AF_UNSPEC)
-		return WEIR_OK;
-	to->addrs = addr_lookup(cf->pool, url.host, url.port, &to->n, &why);
-	if (to->addrs == NULL)
-		return conf_error(cf, w->node, w->w, "%s in OCSP responder \"%.*s\"", why, STR_ARG(w->s));
-	return WEIR_OK;
-}
-
 int
 ocsp_use(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_node *place, const struct weir_tls_opts *o)
 {
@@ -339,5 +321,5 @@ ocsp_use(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_node *place, cons
 	c->leaf = o->ocsp == ASK_LEAF;
 	c->cache = o->ocsp_cache;
 	SSL_CTX_set_ex_data(ssl, ex_index, c);
-	return o->responder.s.n != 0 ? take_responder(cf, &o->responder, &c->whom) : WEIR_OK;
+	return o->responder.s.n != 0 ? ocsp_whom(cf, &o->responder, &c->whom) : WEIR_OK;
 }

@@ -276,3 +276,22 @@ ocsp_ask_start(struct weir_ocsp_ask *a, const struct weir_ocsp_whom *whom, X509 
 		lookup_start(&a->lookup, whom->resolver, a->url.host, whom->resolver_ms, on_resolved);
 	return WEIR_OK;
 }
+
+/* ---- configuration ---- */
+
+int
+ocsp_whom(struct weir_conf *cf, const struct weir_tls_word *w, struct weir_ocsp_whom *to)
+{
+	struct weir_ocsp_url url;
+	const char *why = NULL;
+
+	if (ocsp_url_parse(w->s, &url, &why) != WEIR_OK)
+		return conf_error(cf, w->node, w->w, "%s in OCSP responder \"%.*s\"", why, STR_ARG(w->s));
+	to->url = w->s;
+	if (url.addr.sa.sa_family != AF_UNSPEC)
+		return WEIR_OK;
+	to->addrs = addr_lookup(cf->pool, url.host, url.port, &to->n, &why);
+	if (to->addrs == NULL)
+		return conf_error(cf, w->node, w->w, "%s in OCSP responder \"%.*s\"", why, STR_ARG(w->s));
+	return WEIR_OK;
+}

@@ -10,6 +10,7 @@
 
 #include "core/net/conn.h"
 #include "core/net/resolver.h"
+#include "core/tls/ctx.h"
 #include "core/tls/ocsp_http.h"
 
 enum { OCSP_ASK_MS = 15000, OCSP_TRIES = 3 };
@@ -41,6 +42,9 @@ struct weir_ocsp_whom {
 	struct weir_resolver *resolver;
 	uint64_t	 resolver_ms;
 };
+
+/* Of a URL in the configuration; a name is looked up now, for places without a resolver.  WEIR_FAIL after complaining. */
+int	ocsp_whom(struct weir_conf *, const struct weir_tls_word *, struct weir_ocsp_whom *) WEIR_MUST_USE;
 
 /* WEIR_FAIL: nobody can be asked, `why` tells; then done() is not called, and there is nothing to cancel. */
 int	ocsp_ask_start(struct weir_ocsp_ask *, const struct weir_ocsp_whom *, X509 *cert, X509 *issuer,

@@ -21,7 +21,7 @@ struct ssl_conf {
 	int			 ocsp;
 	bool			 inherit;
 	int			 key_mode;
-	bool			 stapling;
+	int			 stapling;
 	struct weir_tls_word	 staple;
 	bool			 made;		/* ctx, or there is none to make */
 	struct weir_tls_ctx	*ctx;
@@ -72,6 +72,23 @@ set_staple(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *nod
 {
 	(void)scope;
 	return set_file(cf, node, &((struct ssl_conf *)conf)->staple);
+}
+
+static int
+set_staple_responder(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	((struct ssl_conf *)conf)->o.staple_responder = word_at(cf, node, 1, false);
+	return WEIR_OK;
+}
+
+static int
+set_staple_verify(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope, (void)conf;
+	if (str_eq(node->w[1].s, STR("off")))
+		return conf_warn(cf, node, 1, "OCSP responses are verified all the same: leave the line out");
+	return str_eq(node->w[1].s, STR("on")) ? WEIR_OK : conf_error(cf, node, 1, "it is on or off");
 }
 
 static int
@@ -317,10 +334,8 @@ tls_server_conf(struct weir_conf *cf, const struct weir_scope *scope)
 	c->o.key_mode = (enum weir_tls_key_mode)c->key_mode;
 	c->o.ocsp = (enum weir_tls_ocsp)c->ocsp;
 	c->o.dynamic = tls_has_variables(&c->o.certificates) || tls_has_variables(&c->o.keys);
-	if (c->stapling && c->staple.s.n == 0)
-		conf_warn(cf, policy_line(scope, "ssl_stapling"), 0, "weir asks no OCSP responders: nothing is stapled "
-		    "without ssl_stapling_file");
-	if (c->stapling)
+	c->o.stapling = (enum weir_tls_stapling)c->stapling;
+	if (c->o.stapling != STAPLE_OFF)
 		c->o.staple = c->staple;
 	if (c->o.pqc == PQC_REQUIRE && !(c->protocols & TLS_V1_3))
 		return conf_error(cf, policy_line(scope, "pqc_policy"), 0, "pqc_policy require needs TLSv1.3, which "
@@ -354,6 +369,10 @@ tls_key_mode_of(const struct weir_scope *scope)
 
 static const struct weir_choice key_words[] = {
 	{ "warn", KEYS_WARN }, { "strict", KEYS_STRICT }, { "off", KEYS_OFF }, { NULL, 0 }
+};
+
+static const struct weir_choice stapling_words[] = {
+	{ "off", STAPLE_OFF }, { "on", STAPLE_ON }, { "auto", STAPLE_AUTO }, { NULL, 0 }
 };
 
 static const struct weir_choice ocsp_words[] = {
@@ -448,11 +467,19 @@ static const struct weir_cmd cmds[] = {
 	  "share and that outlives reloads, 8000 or so in each megabyte.  off, the default: nowhere." },
 	{ "ssl_buffer_size", IN_SSL, CONF_SIZE, CONF_AT(ssl_conf, o.record), .def = "16k", .min = 256, .max = 16384,
 	  .doc = "How much goes into one record: a client can use none of it before all has come." },
-	{ "ssl_stapling", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, stapling), .def = "off",
-	  .doc = "Whether clients that ask for it get the response in ssl_stapling_file with the certificate.  Responders are "
-	  "not asked." },
+	{ "ssl_stapling", IN_SSL, CONF_ENUM, CONF_AT(ssl_conf, stapling), .def = "off", .choices = stapling_words,
+	  .doc = "Whether clients that ask for it get an OCSP response with the certificate.  on: each worker fetches it from the "
+	  "certificate's responder, at http:// only, when the first client asks, who does not wait for it; again each hour, or "
+	  "five minutes before its time is over, or five minutes after a failure.  A name needs a resolver.  A response that clients would not "
+	  "believe, or that does not call the certificate good, is not sent.  The issuer's certificate must be behind the server's, "
+	  "or in ssl_trusted_certificate.  auto: the same, without a warning where a certificate names no responder." },
+	{ "ssl_stapling_responder", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.staple_responder), .args_min = 1, .args_max = 1,
+	  .set = set_staple_responder, .args = "url",
+	  .doc = "Whom to ask, whatever certificates say: http://host:port/path." },
+	{ "ssl_stapling_verify", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_staple_verify, .args = "on | off",
+	  .doc = "OCSP responses are always verified; off, nginx's default, is worth a warning." },
 	{ "ssl_stapling_file", IN_SSL, ONE_FILE(set_staple),
-	  .doc = "An OCSP response in DER, as openssl ocsp -respout writes it.  It is checked when the configuration is read, "
+	  .doc = "An OCSP response in DER, as openssl ocsp -respout writes it: nobody is asked for another.  It is checked when the configuration is read, "
 	  "for which ssl_certificate needs the issuer's certificate behind the server's, and is sent until its time is over." },
 	{ "ssl_session_cache", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_cache,
 	  .args = "off | none | [builtin[:number]] [shared:name:size]",

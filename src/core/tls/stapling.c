@@ -1,5 +1,5 @@
 /*
- * stapling.c - OCSP responses that are sent with the certificate.
+ * stapling.c - OCSP responses that are sent with the certificate, from a file.
  */
 #include <openssl/err.h>
 #include <openssl/ocsp.h>

@@ -16,6 +16,12 @@
 int	stapling_use(struct weir_conf *, SSL_CTX *, const struct weir_tls_word *file) WEIR_MUST_USE;
 
 /*
+ * The same with responses that each worker fetches from the certificates' responders, or from the one that the options
+ * name; WEIR_FAIL after complaining about that.  Of whom nobody can be asked is worth a warning.
+ */
+int	stapling_ask(struct weir_conf *, SSL_CTX *, const struct weir_tls_opts *) WEIR_MUST_USE;
+
+/*
  * The context's certificates, the first of which is named there, are served without a response: a warning when one
  * says that it comes with one (RFC 7633), because clients that look refuse it.
  */

@@ -12,6 +12,7 @@
  *	sess_cache.c, tickets.c  sessions that are resumed
  *	keys.c, groups.c  what contexts are made of
  *	watch.c, pairs.c  certificates that change while they are served
+ *	stapling.c, staple_ask.c  what responders say of our certificates, from a file or from them
  *	ocsp.c, ocsp_ask.c, ocsp_http.c, ocsp_judge.c  clients' certificates: what responders say of them
  *	info.c       what was agreed: for variables and logs
  *	server_conf.c  the directives ssl_*
