@@ -1,7 +1,8 @@
 #!/usr/bin/env perl
 # examples.t - does every file of conf/examples do what it says?
 #
-# Each is tested as it is (weir -t, without a word of complaint), and started with
+# Each is tested as it is (weir -t, without a word of complaint; with files => 1, which it needs, not before they
+# are there), and started with
 # 8080 to 8089, 127.0.0.1:9001 to 9009, /srv/www, /etc/weir, /var/spool/weir and
 # /dev/log put where a test may have them.  So an example uses these and no others.
 
@@ -17,6 +18,7 @@ use IO::Uncompress::Gunzip qw(gunzip);
 use MIME::Base64 qw(encode_base64);
 use Socket qw(SOCK_DGRAM);
 use lib 't/lib';
+use Pq;
 use Weir;
 use Test::More;
 
@@ -47,7 +49,7 @@ sub moved {
 }
 
 # Tests one example: its subtest gets a weir that runs it.  before => a sub that gets the object
-# first; change => a sub that edits the text in $_; origins => { 9001 => sub } with the connection, or a text for who answers.
+# first; files => 1: the example reads files that `before` makes; change => a sub that edits the text in $_; origins => { 9001 => sub } with the connection, or a text for who answers.
 sub example {
 	my ($name, $code, %opt) = @_;
 
@@ -55,10 +57,12 @@ sub example {
 	subtest $name => sub {
 		my $w = Weir->new;
 		$w->set_conf(slurp("conf/examples/$name.conf"));
-		my ($rc, undef, $err) = $w->run('-t', '-p', $w->dir, '-e', 'error.log', '-c',
-		    "$root/conf/examples/$name.conf");
-		is $rc, 0, 'weir -t';
-		unlike $err, qr/\[\w+\]/, 'not a word about it' or diag $err;
+		my $try = sub {
+			my ($rc, undef, $err) = @_;
+			is $rc, 0, 'weir -t';
+			unlike $err, qr/\[\w+\]/, 'not a word about it' or diag $err;
+		};
+		$try->($w->run('-t', '-p', $w->dir, '-e', 'error.log', '-c', "$root/conf/examples/$name.conf")) unless $opt{files};
 
 		make_path(map $w->dir . $_, qw(/srv/www /etc/weir /var/spool/weir));
 		chmod 0777, $w->dir . '/var/spool/weir';
@@ -69,6 +73,7 @@ sub example {
 		}
 		my $text = moved($w, slurp("conf/examples/$name.conf"));
 		$opt{change}->() for $opt{change} ? $text : ();
+		$try->($w->test_conf($text)) if $opt{files};
 		$w->start($text);
 		$code->($w);
 		is $w->stop, 0, 'and ends';
@@ -283,6 +288,32 @@ example 'maintenance' => sub {
 	is $r->status . $r->body, '503back soon', 'the same page when the application is gone';
 }, origins => { 9001 => 'app' }, before => sub {
 	$_[0]->write('srv/www/maintenance/page.html', 'back soon');
+};
+
+example 'tls-site' => sub {
+	my ($w) = @_;
+	my $pq = Pq->new($w);
+	my $r = $pq->get('www.example.com');
+
+	is $r->{body}, 'home', 'the site';
+	is $r->{group}, 'X25519MLKEM768', 'by a key exchange that lasts';
+	like $r->{text}, qr/^Strict-Transport-Security: /m, 'and browsers shall come again by TLS';
+	is $pq->get('www.example.com', groups => 'X25519')->{body}, 'home', 'older clients are served';
+	like join("\n", $w->access('logs/access.log', 2)), qr/"ssl_curve":"X25519MLKEM768".*"ssl_curve":"X25519"/s, 'the log tells them apart';
+	like $pq->get('api.example.com', port => 2)->{body}, qr/^api GET .*^x-tls-group: X25519MLKEM768$/ms, 'programs, and what the upstream knows';
+	is $pq->get('api.example.com', port => 2, groups => 'X25519')->{status}, 421, 'others are not served there';
+	$pq->cert('new', 'EC');
+	rename $w->dir . "/new.$_", $w->dir . "/etc/weir/www.$_" for qw(key crt);
+	ok wait_for(sub { ($pq->get('www.example.com')->{cn} // '') eq 'new' }, 30), 'a new certificate';
+}, files => 1, origins => { 9001 => 'api' }, before => sub {
+	my ($w) = @_;
+	my $pq = Pq->new($w);
+
+	for my $name ('www', 'api') {
+		$pq->cert($name, 'EC');
+		rename $w->dir . "/$name.$_", $w->dir . "/etc/weir/$name.$_" for qw(key crt);
+	}
+	$w->write('srv/www/site/index.html', 'home');
 };
 
 example 'http-to-https' => sub {

@@ -110,6 +110,27 @@ for my $n (44, 65, 87) {
 is $pq->get('two')->{cn}, 'mldsa87', 'two certificates: who knows ML-DSA';
 like $w->s_client('two'), qr/^subject=CN = s$/m, '... and who does not';
 
+# ---- towards upstreams ----
+
+{
+	my $u = Weir->new;
+	Pq->new($u)->cert('s', 'EC');
+	my $at = 0;
+	my $place = sub { my ($text) = @_; return 'location /' . ++$at . "/ { proxy_pass https://127.0.0.1:%PORT1%; $text }\n" };
+	my $all = 'server { listen 127.0.0.1:%PORT1% ssl; ssl_certificate %DIR%/s.crt; ssl_certificate_key %DIR%/s.key; pqc_policy require; ' .
+	    'ssl_ecdh_curve X25519MLKEM768:MLKEM1024:SecP256r1MLKEM768; return 200 "$ssl_curve $ssl_curves"; }' . "\n" .
+	    'server { listen 127.0.0.1:%PORT2%; ' . $place->('') . $place->('proxy_ssl_ecdh_curve MLKEM1024;') .
+	    $place->('proxy_ssl_conf_command Groups SecP256r1MLKEM768:P-256;') . $place->('proxy_ssl_ecdh_curve X25519;') . '}';
+	$u->start("http {\n$all\n}\n");
+	my $ask = sub { my $r = $u->request('GET', "/$_[0]/", [], undef, port => 2); return $r->status . ' ' . $r->body };
+	like $ask->(1), qr/^200 X25519MLKEM768 X25519MLKEM768:/, 'an upstream is offered X25519MLKEM768 first';
+	is $ask->(2), '200 MLKEM1024 MLKEM1024', 'proxy_ssl_ecdh_curve';
+	like $ask->(3), qr/^200 SecP256r1MLKEM768 SecP256r1MLKEM768:/, 'Groups of proxy_ssl_conf_command';
+	like $ask->(4), qr/^502 /, 'an upstream that requires ML-KEM, and none is offered: 502, nothing else is tried';
+	$u->log_like(qr/SSL_do_handshake\(\) failed \(SSL: [^)]*handshake failure[^)]*\) while SSL handshaking to upstream/, '... and the log tells why');
+	$u->stop;
+}
+
 # ---- one that changes ----
 
 {
