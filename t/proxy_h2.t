@@ -72,6 +72,8 @@ http {
 			proxy_ssl_verify on; proxy_ssl_trusted_certificate %DIR%/localhost.crt; }
 		location /tls1/ { proxy_pass https://127.0.0.1:%PORT3%/; }
 		location /clear/ { proxy_pass http://127.0.0.1:%PORT4%/; proxy_request_buffering off; }
+		location /file/ { proxy_pass http://nine/; proxy_request_buffering off; client_body_in_file_only on;
+			add_header X-Body $request_body; }
 		location /old/ { proxy_pass http://127.0.0.1:%PORT4%/; proxy_http_version 1.1; }
 	}
 	server { listen 127.0.0.1:%PORT2% ssl; http2 on; root %DIR%/www; location /v { return 200 "$server_protocol $host\n"; } }
@@ -104,6 +106,8 @@ unlike $w->request('DELETE', '/d')->body, qr/content-length/, 'no body, no lengt
 like $w->http("GET /up HTTP/1.1\r\nHost: a\r\nConnection: close, upgrade\r\nUpgrade: websocket\r\n\r\n"), qr/^HTTP\/1.1 200 (?!.*upgrade=)/s,
     'an upgrade is not passed on';
 cmp_ok $w->get('/n')->header('X-N'), '>', 5, 'one connection for all';
+
+is $w->request('POST', '/file/x', [], 'abc')->header('X-Body'), 'abc', 'client_body_in_file_only counts only where bodies are buffered';
 
 # ---- the response ----
 

@@ -815,7 +815,7 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 		r->x->ops->want_body(r->x);
 	if (p->pass_request_body && req_has_body(r)) {
 		/* HTTP/1.0 has no chunks: the length must be known */
-		if (p->request_buffering || (p->http_version == 0x100 && r->msg->length < 0) || REQ_CORE(r)->body_in_file_only != 0) {
+		if (p->request_buffering || (p->http_version == 0x100 && r->msg->length < 0)) {
 			if (!req_body_keep(r, on_kept))
 				return WEIR_WAIT;
 			u->kept = true;
