@@ -128,6 +128,7 @@ origin(16, does => sub {		# a big answer on one stream, small ones on others
 	return 0 if $q->{fields}{':path'} !~ /big/;
 	$h->fields($q->{sid}, [':status' => 200], 0);
 	$h->data($q->{sid}, 'x' x 60000, 0);
+	$c->note('big ' . ++$h->{big});
 	$q->{done} = 1;
 	return 0;
 });
@@ -275,10 +276,11 @@ $w->write('gate', '');
 $c->send('x' x ($big - $sent));
 is $c->response->body, $big, 'then all of it goes';
 is +(grep { /^got/ } $w->origin_notes(15))[0], 'got 65535', 'no more than its window';
-$c = $w->connect;
-$c->send("GET /stalled/big HTTP/1.1\r\nHost: a\r\n\r\n");
-$c->read_until(qr/\r\n\r\n/);
-is distinct(map { $w->get('/stalled/x')->body } 1 .. 5), 1, 'a body that does not go on holds up nobody else';
+$h = Weir::H2->new($w->connect, settings => [4 => 1]);
+$h->credit(0);
+$h->get('/stalled/big') for 1 .. 60;
+ok note_like(16, qr/^big 60$/), 'sixty bodies, and nobody reads them';
+is distinct(map { $w->get('/stalled/x')->body } 1 .. 5), 1, 'they hold up nobody else';
 is connections(16), 1, 'on the same connection';
 
 # ---- reload ----

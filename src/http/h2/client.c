@@ -38,6 +38,8 @@ h2c_count(struct h2_link *k)
 		return;
 	if (k->l.open == 0 && k->l.requests != 0 && !k->proved)
 		return;
+	if (k->held > H2C_HELD_MOST / 2)	/* there are slow readers enough */
+		return;
 	if (most > k->l.open)
 		k->l.room = most - k->l.open;
 }

@@ -22,8 +22,11 @@ enum {
 	H2C_OUT_MOST	= 1 << 16,	/* frames that wait for the socket: no more are made then */
 	H2C_QUEUE_MOST	= 1 << 15,	/* a request's bytes that wait for their frames */
 	H2C_CONN_WINDOW	= 1 << 20,
-	H2C_HELD_MOST	= 1 << 22,	/* unread bodies of a link: then its credit is held back, too */
-	H2C_STREAM_WINDOW = 1 << 18,	/* of a body that somebody reads */
+	H2C_FIRST_WINDOW = 65535,	/* of a stream */
+	H2C_STREAM_WINDOW = 1 << 18,	/* of a body that somebody reads, */
+	H2C_WIDE_MOST	= 16,		/* of so many at a time */
+	/* unread bodies of a link: then its credit is held back, too; those of 100 requests do not come so far */
+	H2C_HELD_MOST	= 12 << 20,
 	H2C_FIRST_STREAMS = 100,	/* at a time, before the peer has said how many */
 	H2C_INTERIM_MOST = 20		/* 1xx before the final response (S-47) */
 };
@@ -66,6 +69,7 @@ struct h2_call {
 	struct weir_bufq in;
 	uint64_t	 got;
 	bool		 in_end, in_failed, want_in, reading;
+	bool		 wide;		/* its window was opened */
 	/* the request */
 	struct weir_bufq out;
 	struct weir_fields trailers;
@@ -100,6 +104,7 @@ struct h2_link {
 	struct weir_bufq out;		/* frames */
 	struct weir_list calls, todo;
 	uint64_t	 held, owed;	/* bytes of unread bodies; credit of the connection not given back */
+	unsigned	 wide;		/* calls whose windows were opened */
 	uint64_t	 came_ms;	/* when something came last */
 	int32_t		 points;	/* client_budget.c */
 	uint32_t	 earned;

@@ -16,7 +16,7 @@ enum {
 	DONE_EARNS	= 4,
 	UNKNOWN_MOST	= 1 << 15,
 	STRAY_MOST	= 1 << 20,	/* of bodies that nobody waits for, */
-	STRAY_EACH	= H2C_STREAM_WINDOW + 65535	/* and so much more for each stream that we reset */
+	STRAY_EACH	= H2C_STREAM_WINDOW + H2C_FIRST_WINDOW	/* and so much more for each stream that we reset */
 };
 
 static void

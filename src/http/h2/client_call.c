@@ -82,6 +82,8 @@ forget(struct h2_call *e)
 	bufq_clear(&e->in);
 	bufq_clear(&e->out);
 	k->l.open--;
+	if (e->wide)
+		k->wide--;
 }
 
 /* The peer is told that nobody waits for it any more; the link lives on. */
@@ -140,20 +142,25 @@ h2c_call_lost(struct h2_call *e, const char *why, bool lost, bool untouched)
 
 /* ---- the response's body ---- */
 
-/* Somebody reads: more of it may come than before. */
+/*
+ * Somebody reads: more of it may come than before.  Not of all bodies at a time: what came, and is not read, must
+ * never be so much that the connection's credit is held back, which would let everybody wait for who is slow.
+ */
 static void
 open_window(struct h2_call *e)
 {
-	int32_t window;
+	struct h2_link *k = e->k;
 
 	if (e->reading)
 		return;
 	e->reading = true;
-	window = nghttp2_session_get_stream_local_window_size(e->k->ng, e->id);
-	if (e->in_end || window < 0 || (e->length >= 0 && (uint64_t)e->length - e->got <= (uint64_t)window))
+	if (e->in_end || e->dead || k->wide >= H2C_WIDE_MOST ||
+	    (e->length >= 0 && (uint64_t)e->length <= H2C_FIRST_WINDOW))
 		return;
-	(void)nghttp2_session_set_local_window_size(e->k->ng, NGHTTP2_FLAG_NONE, e->id, H2C_STREAM_WINDOW);
-	h2c_post(e->k);
+	e->wide = true;
+	k->wide++;
+	(void)nghttp2_session_set_local_window_size(k->ng, NGHTTP2_FLAG_NONE, e->id, H2C_STREAM_WINDOW);
+	h2c_post(k);
 }
 
 static ssize_t

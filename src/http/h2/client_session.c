@@ -244,6 +244,8 @@ h2c_consumed(struct h2_call *e, uint64_t n, bool stream)
 	k->held -= n;
 	if (k->state != H2L_OPEN)
 		return;
+	if (k->l.room == 0)
+		h2c_count(k);
 	if (k->owed != 0 && k->held <= H2C_HELD_MOST) {
 		(void)nghttp2_session_consume_connection(k->ng, (size_t)k->owed);
 		k->owed = 0;
