@@ -172,6 +172,7 @@ static int
 start(void)
 {
 	http_on_conn = on_conn;
+	group_start(weir_cycle->main->conf);
 	return WEIR_OK;
 }
 

@@ -257,7 +257,8 @@ settle(struct entry *e, enum weir_resolved how)
 	if (how == RESOLVED)
 		e->until_ms = weir_now_ms + (e->r->valid_ms != 0 ? e->r->valid_ms : WEIR_MAX(e->ttl_ms, (uint64_t)LEAST_MS));
 	else
-		e->until_ms = how == RESOLVE_NO_NAME ? weir_now_ms + NOTHING_MS : 0;
+		e->until_ms = how == RESOLVE_NO_NAME ? weir_now_ms +
+		    (e->r->valid_ms != 0 ? WEIR_MIN(e->r->valid_ms, (uint64_t)NOTHING_MS) : NOTHING_MS) : 0;
 	task_post(&e->tell);
 }
 

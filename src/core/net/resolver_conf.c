@@ -89,12 +89,12 @@ set_resolver(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *n
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "resolver", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_resolver,
+	{ "resolver", IN_HTTP_ANY | IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_resolver,
 	  .args = "address ... [valid=time] [ipv4=on|off] [ipv6=on|off]",
 	  .doc = "Name servers that resolve names which are known only when a request is there: proxy_pass with "
 	  "variables.  Answers are kept as long as their TTL says, or for the time of valid=.  All servers are asked in turn "
 	  "until one answers." },
-	{ "resolver_timeout", IN_HTTP_ANY, CONF_MSEC, CONF_AT(resolver_conf, timeout_ms), .def = "30s", .min = 1,
+	{ "resolver_timeout", IN_HTTP_ANY | IN_UPSTREAM, CONF_MSEC, CONF_AT(resolver_conf, timeout_ms), .def = "30s", .min = 1,
 	  .doc = "How long a request waits for a name." },
 	{ 0 }
 };

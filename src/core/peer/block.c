@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/peer/block.h"
+#include "core/peer/resolve.h"
 
 /* Of what lies in zones: names must be the same in all processes, and nobody gains from collisions. */
 static const uint64_t name_key[2] = { 0x77656972, 0x70656572 };
@@ -39,6 +40,8 @@ mix(uint64_t h, const void *p, size_t n)
 static uint64_t
 key_of(const struct weir_peer *p)
 {
+	if (p->resolve != NULL)
+		return resolve_key(p->resolve);
 	return mix(mix(0, p->text.p, p->text.n), p->name.p, p->name.n);
 }
 
@@ -51,7 +54,8 @@ block_id(const struct weir_group *g)
 	for (unsigned i = 0; i < g->n; i++) {
 		const struct weir_peer *p = &g->peers[i];
 		const uint64_t all[] = { key_of(p), p->tier, p->weight, p->max_fails, p->max_conns,
-			p->fail_timeout_ms, p->warm_ms, p->warm_min, p->down | p->drain << 1 };
+			p->fail_timeout_ms, p->warm_ms, p->warm_min, p->down | p->drain << 1,
+			p->resolve != NULL ? resolve_port(p->resolve) : 0 };
 
 		h = mix(h, all, sizeof all);
 	}
@@ -202,8 +206,25 @@ init_state(struct weir_state *st, const struct weir_group *g, const struct weir_
 	st->fail_timeout_ms = p->fail_timeout_ms;
 	st->warm_ms = p->warm_ms;
 	st->warm_min = p->warm_min;
-	st->out = (uint8_t)((p->down ? OUT_DOWN : 0) | (p->drain ? OUT_DRAIN : 0));
-	st->alone = g->n == 1;
+	st->out = (uint8_t)((p->down ? OUT_DOWN : 0) | (p->drain ? OUT_DRAIN : 0) |
+	    (p->resolve != NULL ? OUT_VACANT : 0));
+}
+
+static void
+count(struct weir_block *b)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < b->n; i++)
+		n += !(block_state(b, i)->out & OUT_VACANT);
+	for (unsigned i = 0; i < b->n; i++)
+		block_state(b, i)->alone = n == 1;
+}
+
+void
+block_count(struct weir_group *g)
+{
+	count(g->block);
 }
 
 static void
@@ -238,6 +259,8 @@ block_init(struct weir_block *b, const struct weir_group *g, unsigned n_slots)
 		if (st->out != 0)
 			block_hide(b, i);
 	}
+	count(b);
+	b->version = 1;
 	b->stale = g->balancer->rank != NULL ? STALE_RANKS : 0;
 	if (n_slots != 0) {
 		init_lock(&b->lock);
@@ -293,11 +316,17 @@ begin_warming(struct weir_block *b, struct weir_state *st)
 }
 
 static void
-inherit_state(struct weir_block *b, unsigned i, struct weir_state *was)
+inherit_state(struct weir_group *g, unsigned i, struct weir_state *was)
 {
+	struct weir_block *b = g->block;
 	struct weir_state *st = block_state(b, i);
 
 	was->heir = i + 1;
+	st->serial = was->serial;
+	st->family = was->family;
+	memcpy(st->ip, was->ip, sizeof st->ip);
+	if (!(was->out & OUT_VACANT))
+		block_in(g, i, OUT_VACANT);
 	st->fails = was->fails;
 	st->failed_ms = was->failed_ms;
 	st->checked_ms = was->checked_ms;
@@ -322,12 +351,33 @@ block_inherit(struct weir_group *g, struct weir_block *b, struct weir_block *old
 			begin_warming(b, st);
 			continue;
 		}
-		inherit_state(b, i, was);
+		inherit_state(g, i, was);
+	}
+	count(b);
+	for (unsigned i = 0; i < b->n; i++) {
+		struct weir_state *st = block_state(b, i);
+
 		if (has_failed(st) && since(st->checked_ms) <= st->fail_timeout_ms)
 			leave_alone(g, i);
 	}
 	b->stale |= STALE_RANKS;
 	mem_free(f.slot);
+}
+
+void
+block_renew(struct weir_group *g, unsigned i)
+{
+	struct weir_state *st = block_state(g->block, i);
+
+	if (st->max_fails != 0 && st->effective < (int32_t)st->weight)
+		g->block->weak--;
+	st->effective = (int32_t)st->weight;
+	st->fails = 0;
+	st->failed_ms = st->checked_ms = 0;
+	st->header_ms = st->response_ms = st->inflight_ms = 0;
+	st->current = 0;
+	block_in(g, i, OUT_FAILED);
+	begin_warming(g->block, st);
 }
 
 /* ---- before a choice ---- */

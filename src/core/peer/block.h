@@ -23,7 +23,8 @@ enum {
 	OUT_DOWN	= 1 << 0,
 	OUT_DRAIN	= 1 << 1,	/* only those who stick to it */
 	OUT_FAILED	= 1 << 2,
-	OUT_FULL	= 1 << 3
+	OUT_FULL	= 1 << 3,
+	OUT_VACANT	= 1 << 4	/* no address: see resolve.c */
 };
 
 #define OUT_CURRENT	(INT32_MIN / 2)
@@ -45,6 +46,9 @@ struct weir_state {
 	uint32_t	 heir;		/* its number in the heir, + 1; 0: it has none */
 	uint32_t	 header_ms, response_ms, inflight_ms;	/* averages */
 	uint32_t	 inflight;	/* requests */
+	uint32_t	 serial;	/* of its address, when that is not fixed */
+	uint8_t		 family;	/* of the address: 4 or 6 */
+	uint8_t		 ip[16];
 	uint8_t		 out;		/* OUT_ bits */
 	bool		 alone;		/* nobody else to ask: failures do not count */
 };
@@ -61,6 +65,8 @@ struct weir_block {
 	uint32_t	 scale;		/* of weights: slow start needs finer steps */
 	uint32_t	 failed, weak, warming, inflight;	/* peers (requests) that are so */
 	uint32_t	 stale;		/* STALE_ bits: to be made anew before use */
+	_Atomic uint32_t version;	/* rises when addresses change */
+	uint32_t	 leader;	/* slot, + 1, of the process that resolves names; 0: nobody does */
 	uint64_t	 heir;		/* offset in the zone; 0: there is none */
 	uint32_t	 at_state, at_current, at_effective, at_rank, at_held, at_pins;
 };
@@ -109,6 +115,8 @@ size_t	block_size(unsigned n, unsigned n_slots);
 void	block_init(struct weir_block *, const struct weir_group *, unsigned n_slots);
 /* A number for all that the configuration says. */
 uint64_t block_id(const struct weir_group *);
+/* Is one alone?  Those that are vacant do not count. */
+void	block_count(struct weir_group *);
 /* Connections, from who holds them. */
 void	block_recount(struct weir_block *);
 /* Takes from an older block what is known of peers that both have.  Both are locked. */
@@ -123,6 +131,8 @@ void	block_taken(struct weir_group *, unsigned i, int slot);
 void	block_freed(struct weir_group *, unsigned i, int slot);
 void	block_failed(struct weir_group *, unsigned i);
 void	block_well(struct weir_group *, unsigned i);
+/* Another server has its place: nothing is known of it. */
+void	block_renew(struct weir_group *, unsigned i);
 /* For the time of one choice: as if it were out, and not any more. */
 void	block_hide(struct weir_block *, unsigned i);
 void	block_show(struct weir_group *, unsigned i);

@@ -85,6 +85,8 @@ count_group(struct weir_conf *cf, struct weir_group *g)
 	for (unsigned i = 0; g->shared != NULL && i < g->n; i++) {
 		const struct weir_str values[] = { g->name, g->peers[i].text };
 
+		if (g->peers[i].resolve != NULL)	/* labels stay, addresses do not */
+			continue;
 		metric_value(cf, &upstream_rows[SERVER_UP], values, get_up, &g->peers[i]);
 		metric_value(cf, &upstream_rows[SERVER_CONNS], values, get_conns, &g->peers[i]);
 	}

@@ -3,6 +3,7 @@
  */
 #include <limits.h>
 
+#include "core/peer/resolve.h"
 #include "core/peer/share.h"
 
 struct peer_list { struct weir_peer *v; unsigned n, room; };
@@ -153,12 +154,14 @@ server_word(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_p
     const struct weir_group *g)
 {
 	static const char *const known[] = { "weight=", "max_fails=", "fail_timeout=", "max_conns=",
-		"down", "backup", "drain", "slow_start=", "slow_start_min=", "priority=", "route=", NULL };
+		"down", "backup", "drain", "resolve", "slow_start=", "slow_start_min=", "priority=", "route=", NULL };
 
 	if (str_eq(n->w[w].s, STR("down"))) {
 		p->down = true;
 	} else if (str_eq(n->w[w].s, STR("drain"))) {
 		p->drain = true;
+	} else if (str_eq(n->w[w].s, STR("resolve"))) {
+		return WEIR_OK;		/* it was looked at before */
 	} else if (str_eq(n->w[w].s, STR("backup"))) {
 		if (g->balancer != NULL && g->balancer->no_backup)
 			return conf_error(cf, n, w, "balancing method does not support parameter \"backup\"");
@@ -185,6 +188,42 @@ server_params(struct weir_conf *cf, struct weir_node *n, struct weir_peer *p, co
 	return WEIR_OK;
 }
 
+/* Does the line say so?  Its other parameters are read when there is a peer to put them into. */
+static bool
+says_resolve(const struct weir_node *n)
+{
+	for (unsigned w = 2; w < n->n; w++)
+		if (str_eq(n->w[w].s, STR("resolve")))
+			return true;
+	return false;
+}
+
+/* A name that is asked for while the server runs: WEIR_AGAIN when it is none, but an address. */
+static int
+add_resolved(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, struct upstream_conf *u)
+{
+	struct weir_resolve *r = POOL_NEW(cf->pool, weir_resolve);
+	struct weir_peer like = { 0 };
+	struct weir_addr a;
+
+	r->port = 80;
+	if (addr_parse(cf->pool, n->w[1].s, 80, &a, &r->name, &r->port) != WEIR_AGAIN)
+		return WEIR_AGAIN;
+	r->group = s->owner;
+	fill_peer(cf, &like, &(struct weir_addr){ .sa.sa_family = AF_INET }, n->w[1].s);
+	if (server_params(cf, n, &like, s->owner) != WEIR_OK)
+		return WEIR_FAIL;
+	r->next = r->group->resolves;
+	r->group->resolves = r;
+	for (unsigned i = 0; i < RESOLVE_PLACES; i++) {
+		struct weir_peer *p = POOL_PUSH(cf->pool, &u->servers);
+
+		*p = like;
+		resolve_make_room(cf, r, p);
+	}
+	return WEIR_OK;
+}
+
 static int
 set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
@@ -193,6 +232,12 @@ set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 	struct weir_addr *a;
 	unsigned count;
 
+	if (says_resolve(n)) {
+		int r = add_resolved(cf, s, n, u);
+
+		if (r != WEIR_AGAIN)
+			return r;
+	}
 	memset(&like, 0, sizeof like);
 	a = resolve(cf, n, 1, n->w[1].s, 80, &count);
 	if (a == NULL)
@@ -223,6 +268,8 @@ number_tiers(struct weir_group *g)
 
 		if (i != 0 && p->priority != p[-1].priority)
 			*++t = (struct weir_tier){ .first = i };
+		if (p->resolve != NULL && (i == 0 || p[-1].resolve != p->resolve))
+			p->resolve->first = i;
 		t->n++;
 		t->total += p->weight;
 		g->sums[i] = t->total;
@@ -427,6 +474,22 @@ check_group(struct weir_conf *cf, const struct weir_node *n, const struct weir_g
 	return WEIR_OK;
 }
 
+/* Names need a resolver, and memory in which one worker tells the others. */
+static int
+check_resolves(struct weir_conf *cf, const struct weir_scope *s, struct weir_group *g)
+{
+	for (struct weir_resolve *r = g->resolves; r != NULL; r = r->next) {
+		r->resolver = resolver_of(s->conf, &r->timeout_ms);
+		if (r->resolver == NULL)
+			return conf_error(cf, s->node, 0, "no resolver defined to resolve names at run time in "
+			    "upstream \"%.*s\"", STR_ARG(g->name));
+		if (conf_written(s, &upstream_module, "zone") == NULL)
+			return conf_error(cf, s->node, 0, "resolving names at run time requires upstream \"%.*s\" "
+			    "to be in shared memory: give it a zone", STR_ARG(g->name));
+	}
+	return WEIR_OK;
+}
+
 static int
 settle_group(struct weir_conf *cf, struct weir_group *g)
 {
@@ -515,7 +578,7 @@ done(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	if (!has_primary(u))
 		return no_servers(cf, s->node);
 	sort_servers(cf, u, g);
-	if (check_group(cf, s->node, g) != WEIR_OK)
+	if (check_group(cf, s->node, g) != WEIR_OK || check_resolves(cf, s, g) != WEIR_OK)
 		return WEIR_FAIL;
 	g->keepalive = (unsigned)u->keepalive;
 	g->keepalive_requests = (unsigned)u->keepalive_requests;
@@ -559,6 +622,21 @@ group_of_addrs(struct weir_pool *pool, const struct weir_addr *addrs, unsigned n
 	return g;
 }
 
+void
+group_start(void *const *conf)
+{
+	const struct upstream_conf *c = conf[index_];
+	const struct weir_hash_slot *slot;
+
+	for (unsigned i = 0; (slot = hash_next(&c->groups->byname, &i)) != NULL; ) {
+		struct weir_group *g = slot->value;
+
+		/* it may be known by the name of a proxy_pass before it, too */
+		if (g->resolves != NULL && str_ieq(slot->key, g->name))
+			resolve_start(g);
+	}
+}
+
 static int
 start(void)
 {
@@ -573,14 +651,16 @@ static const struct weir_cmd cmds[] = {
 	{ "server", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_server,
 	  .flags = CONF_MULTI,
 	  .args = "address [weight=n] [max_fails=n] [fail_timeout=time] [max_conns=n] [backup] [down] [drain] "
-	  "[priority=n] [slow_start=time] [slow_start_min=n%] [route=text]",
+	  "[priority=n] [slow_start=time] [slow_start_min=n%] [route=text] [resolve]",
 	  .doc = "A server of the group: a host or address with an optional port (80), or unix:/path. "
 	  "Requests are spread by weight; after max_fails failures (1; 0: never) within fail_timeout "
 	  "(10s) it is left alone for fail_timeout, and then gets one request to try. No more than max_conns "
 	  "connections are made to it at a time. Servers of a higher priority (a larger number; 1) are asked when "
 	  "all of the lower ones are out, and backups when all others are. One that drains gets only requests "
 	  "that stick to it. After it was away it begins with slow_start_min (10%) of its weight, and has all of "
-	  "it after slow_start. A route is what sticky knows it by." },
+	  "it after slow_start. A route is what sticky knows it by. "
+	  "With resolve the name is asked for while the server runs, by the resolver of the group or of http, and "
+	  "all of its addresses (64 at most) are servers; it needs a zone." },
 	{ "zone", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_zone, .args = "name [size]",
 	  .doc = "Shared memory in which all workers count connections, failures and times of the group's servers, "
 	  "and take turns. Reloads keep what it knows of servers that stay. Several groups may use one zone; the "

@@ -15,6 +15,7 @@
  *	scan.c       the loops over many peers
  *	lb_*.c       the balancers
  *	count.c      metrics
+ *	resolve.c    servers whose addresses DNS tells while the server runs
  *	group_conf.c the upstream block and its servers
  *	lb_conf.c    the directives that choose a balancer
  */
@@ -43,6 +44,8 @@ struct weir_peer {
 	uint64_t	 warm_ms;	/* slow_start */
 	unsigned	 warm_min;	/* slow_start_min, per cent */
 	bool		 down, backup, drain;
+	struct weir_resolve *resolve;	/* its address comes from there, and may be none; NULL: it is fixed */
+	uint32_t	 serial;	/* of the address that it has */
 	struct weir_str	 route;		/* route= */
 	struct weir_str	 sid;		/* what those who stick know it by; the room above makes it */
 	unsigned	 alike;		/* the next with the same sid, + 1; 0: none */
@@ -71,6 +74,9 @@ struct weir_group {
 	unsigned	*sums;		/* of the weights in a tier up to and with this peer */
 	const struct weir_balancer *balancer;
 	struct weir_sticky *sticky;	/* of the room above; NULL: nobody sticks */
+	struct weir_resolve *resolves;	/* resolve.c's */
+	uint32_t	 version;	/* of the addresses that the peers have */
+	void		(*on_change)(struct weir_group *);	/* other addresses; of the room above, may be NULL */
 	struct weir_queue *queue;	/* the same: who waits */
 	void		(*on_free)(struct weir_group *);	/* a connection of this worker has ended; may be NULL */
 	struct weir_expr key;		/* of `hash` */
@@ -167,6 +173,8 @@ int	pick_round(struct weir_pick *, const struct weir_tier *, bool ranked);
  */
 int	group_get(struct weir_conf *, const struct weir_node *, unsigned w, struct weir_str host,
 	    unsigned port, struct weir_group **) WEIR_MUST_USE;
+/* In a worker, when its loop is there: names that are to be resolved are asked for from now on. */
+void	group_start(void *const *conf);
 /* At run time, for names that come out of variables: a group that the session's configuration defines, or NULL. */
 struct weir_group *group_find(void *const *conf, struct weir_str name);
 /*

@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "core/base/clock.h"
+#include "core/peer/resolve.h"
 #include "core/peer/scan.h"
 #include "core/peer/share.h"
 
@@ -19,6 +20,8 @@ pick_init(struct weir_pick *p, struct weir_group *g, struct weir_pool *pool, str
 	p->want = -1;
 	p->tier = UINT_MAX;
 	p->tried = p->few;
+	if (g->resolves != NULL)
+		resolve_keep_up(g, false);
 	if (g->n > PICK_WORDS * 64)
 		p->tried = pool_zalloc(pool, (g->n + 63) / 64 * sizeof *p->tried);
 }
@@ -191,6 +194,8 @@ pick_next(struct weir_pick *p)
 	slot = share_slot(g);
 	share_look(g);
 	share_lock(g);
+	if (g->resolves != NULL)
+		resolve_keep_up(g, true);
 	block_refresh(g);
 	i = choose(p);
 	if (i >= 0) {
@@ -236,7 +241,7 @@ pick_most(const struct weir_pick *p)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < p->group->n; i++)
-		n += !(block_state(p->group->block, i)->out & (OUT_DOWN | OUT_DRAIN));
+		n += !(block_state(p->group->block, i)->out & (OUT_DOWN | OUT_DRAIN | OUT_VACANT));
 	return n;
 }
 

@@ -213,6 +213,8 @@ give_back(struct share_area *a, struct weir_block *b, unsigned slot)
 		held[i] = 0;
 	}
 	block_pins(b)[slot] = 0;
+	if (b->leader == slot + 1)
+		b->leader = 0;
 	b->stale |= STALE_COUNTS | STALE_RANKS;
 	pthread_mutex_unlock(&b->lock);
 }

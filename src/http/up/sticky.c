@@ -18,6 +18,8 @@
 enum { TOKEN = 32, MAX_EXPIRES = INT32_MAX, DEFAULT_LEARN_MS = 600000 };
 #define NO_EXPIRES	INT64_MIN
 
+struct secret { uint64_t key[2][2]; };
+
 struct exprs { struct weir_expr *v; unsigned n, room; };
 
 struct weir_sticky {
@@ -27,6 +29,7 @@ struct weir_sticky {
 	const struct weir_node *node;
 	struct weir_str	 cookie;		/* its name; "": there is none */
 	struct weir_str	 secret;		/* "": the common one */
+	const struct secret *common;		/* in shared memory */
 	struct exprs	 lookup, create;
 	struct weir_expr domain, samesite;
 	struct weir_str	 path;
@@ -49,8 +52,6 @@ struct learnt {				/* a row */
 	char		 sid[ROUTE_MAX];
 };
 
-struct secret { uint64_t key[2][2]; };
-
 static unsigned index_;
 
 /* ---- sids ---- */
@@ -64,10 +65,10 @@ put_hex16(char *p, uint64_t v)
 }
 
 static struct weir_str
-token(struct weir_sticky *st, const struct secret *k, const struct weir_peer *p)
+token(const struct weir_sticky *st, const struct weir_peer *p, char *to)
 {
-	char *to = pool_bytes(st->pool, TOKEN), *at = to;
-	struct secret own = *k;
+	char *at = to;
+	struct secret own = *st->common;
 
 	if (st->secret.n != 0)
 		for (unsigned i = 0; i < 4; i++) {
@@ -80,16 +81,31 @@ token(struct weir_sticky *st, const struct secret *k, const struct weir_peer *p)
 	return str_of(to, TOKEN);
 }
 
+/* Other addresses: other tokens. */
 static void
-make_sids(struct weir_sticky *st, const struct secret *k)
+on_change(struct weir_group *g)
+{
+	for (unsigned i = 0; i < g->n; i++) {
+		struct weir_peer *p = &g->peers[i];
+
+		if (p->resolve != NULL && p->route.n == 0)
+			p->sid = token(g->sticky, p, (char *)(uintptr_t)p->sid.p);
+	}
+}
+
+static void
+make_sids(struct weir_sticky *st)
 {
 	struct weir_group *g = st->group;
 
+	g->on_change = on_change;
 	hash_init(&st->sids, st->pool, false);
 	for (unsigned i = g->n; i-- > 0; ) {	/* the first of those that are alike is found first */
 		struct weir_peer *p = &g->peers[i], *was;
 
-		p->sid = p->route.n != 0 ? p->route : token(st, k, p);
+		p->sid = p->route.n != 0 ? p->route : token(st, p, pool_bytes(st->pool, TOKEN));
+		if (p->resolve != NULL && p->route.n == 0)
+			continue;	/* it will change: find() looks there */
 		was = hash_put(&st->sids, p->sid, p);
 		p->alike = was != NULL ? was->number + 1 : 0;
 	}
@@ -102,8 +118,22 @@ on_open(struct weir_zone *z)
 
 	if (z->fresh)
 		random_bytes(z->mem, sizeof(struct secret));
-	for (struct weir_sticky *st = all->first; st != NULL; st = st->next)
-		make_sids(st, z->mem);
+	for (struct weir_sticky *st = all->first; st != NULL; st = st->next) {
+		st->common = z->mem;
+		make_sids(st);
+	}
+}
+
+static const struct weir_peer *
+find(const struct weir_sticky *st, struct weir_str sid)
+{
+	const struct weir_group *g = st->group;
+	const struct weir_peer *p = hash_get(&st->sids, sid);
+
+	for (unsigned i = 0; p == NULL && g->resolves != NULL && i < g->n; i++)
+		if (g->peers[i].resolve != NULL && str_eq(g->peers[i].sid, sid))
+			p = &g->peers[i];
+	return p;
 }
 
 /* ---- requests ---- */
@@ -151,7 +181,7 @@ up_sticky_want(struct weir_up *u)
 	u->sticky_id = id;
 	if (st->sessions != NULL && id.n != 0)
 		id = remembered(st, id, sid);
-	if (id.n != 0 && (p = hash_get(&st->sids, id)) != NULL)
+	if (id.n != 0 && (p = find(st, id)) != NULL)
 		u->pick.want = (int)p->number;
 }
 

@@ -712,11 +712,12 @@ up_with_peer(struct weir_up *u, struct weir_peer *peer)
 	u->tries++;
 	u->attempt_ms = weir_now_ms;
 	a = POOL_PUSH(r->s.pool, &u->attempts);
-	a->addr = peer->text;
+	/* one that is resolved may have another address before this is logged */
+	a->addr = peer->resolve != NULL ? pool_str(r->s.pool, peer->text) : peer->text;
 	a->queue_ms = u->queue_ms;
 	u->queue_ms = 0;
 	a->connect_ms = a->header_ms = a->response_ms = UINT64_MAX;
-	r->upstream_peer = peer->text;
+	r->upstream_peer = a->addr;
 	r->upstream_target = u->target;
 	req_doing(r, "connecting to upstream");
 	if (u->secure && !secure_how(u)) {

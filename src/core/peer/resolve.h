@@ -1,0 +1,44 @@
+/*
+ * resolve.h - servers whose addresses DNS tells while the server runs: `server name resolve`.
+ *
+ * Such a line has RESOLVE_PLACES places among the group's peers, vacant until the name has addresses.  One of
+ * the workers asks, every second, and writes addresses into the block; the resolver answers from its cache until
+ * their time is over.  All workers notice the new version when they choose next.  A place that was
+ * left gets another address only when nobody uses the old one any more.
+ *
+ * An answer that there are none vacates all places; one that says nothing (failures, silence) changes nothing.
+ */
+#ifndef WEIR_PEER_RESOLVE_H
+#define WEIR_PEER_RESOLVE_H
+
+#include "core/net/resolver.h"
+#include "core/peer/peer.h"
+
+#define RESOLVE_PLACES	64
+
+struct weir_resolve {			/* a line */
+	struct weir_resolve *next;	/* of its group */
+	struct weir_group *group;
+	struct weir_str	 name;		/* without the port */
+	unsigned	 port;
+	unsigned	 first;		/* place */
+	struct weir_resolver *resolver;
+	uint64_t	 timeout_ms;
+	/* of this worker: */
+	struct weir_lookup lookup;
+	struct weir_timer timer;
+	bool		 asking, told_full;
+	enum weir_resolved told;	/* the last failure that was logged */
+};
+
+/* While binding: as many peers as it has places, all like this one. */
+void	resolve_make_room(struct weir_conf *, struct weir_resolve *, struct weir_peer *);
+/* A number for the name, for places to be found again. */
+uint64_t resolve_key(const struct weir_resolve *);
+unsigned resolve_port(const struct weir_resolve *);
+/* The peers get the addresses that the block has, if those are others.  `locked`: the block is. */
+void	resolve_keep_up(struct weir_group *, bool locked);
+/* In a worker. */
+void	resolve_start(struct weir_group *);
+
+#endif

@@ -1,0 +1,175 @@
+#!/usr/bin/env perl
+# upstream_resolve.t - servers whose addresses DNS tells while weir runs.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use IO::Socket::INET;
+use Test::More;
+use Weir;
+
+# effect: server resolver
+
+my $w = Weir->new;
+$w->expect_alert(qr/exited on signal 9/);
+
+# ---- a name server: the file `zone` says what it answers, "name: address address ...", "name: fail"
+
+sub dns { $w->write('zone.new', join '', map "$_: $_[0]{$_}\n", sort keys %{ $_[0] }); rename $w->dir . '/zone.new', $w->dir . '/zone' }
+
+sub answer
+{
+	my ($q) = @_;
+	return if length $q < 17;
+	my ($id, $at, @name) = (unpack('n', $q), 12);
+	while (my $n = unpack "x$at C", $q) { push @name, substr $q, $at + 1, $n; $at += $n + 1 }
+	my $type = unpack 'x' . ($at + 1) . ' n', $q;
+	my $question = substr $q, 12, $at + 5 - 12;
+	my ($says) = $w->read('zone') =~ /^\Q@{[ join '.', @name ]}\E: *(.*)$/m;
+	return pack('n6', $id, 0x8183, 1, 0, 0, 0) . $question if !defined $says;
+	return pack('n6', $id, 0x8182, 1, 0, 0, 0) . $question if $says eq 'fail';
+	my @a = $type == 1 ? split ' ', $says : ();
+	my $rr = join '', map { pack 'n n n N n/a', 0xc00c, 1, 1, 1, pack 'C4', split /\./ } @a;
+	return pack('n6', $id, 0x8180, 1, scalar @a, 0, 0) . $question . $rr;
+}
+
+my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1:' . $w->port(3), Proto => 'udp') or die "udp: $!";
+my $server = $w->background(sub {
+	my ($stop) = @_;
+	until ($stop->()) {
+		my $in = '';
+		vec($in, fileno $s, 1) = 1;
+		select($in, undef, undef, 0.05) or next;
+		my $from = $s->recv(my $q, 4096) // next;
+		my $r = answer($q);
+		$s->send($r, 0, $from) if defined $r;
+	}
+	return {};
+});
+
+# ---- weir in front of itself, at 127.0.0.2 to 127.0.0.5
+
+sub conf
+{
+	my ($more) = @_;
+	my $listen = join ' ', map "listen 127.0.0.$_:%PORT2%;", 2 .. 5;
+	return <<"CONF";
+worker_processes 2;
+http {
+	resolver 127.0.0.1:%PORT3% ipv6=off;
+	log_format up '\$uri \$status \$upstream_addr';
+	access_log %DIR%/access.log up;
+	upstream names { zone z 1m; server names.test:%PORT2% resolve $more; }
+	upstream fails { zone z; server fails.test:%PORT2% resolve fail_timeout=600s; }
+	upstream sticks { zone z; server names.test:%PORT2% resolve; sticky cookie id; }
+	upstream hashes { zone z; server names.test:%PORT2% resolve; hash \$arg_k; }
+	upstream many { zone z; server many.test:%PORT2% resolve; resolver 127.0.0.1:%PORT3% ipv6=off; }
+	server { $listen access_log off; location / { return 200 \$server_addr; } }
+	server {
+		listen 127.0.0.1:%PORT1%;
+		location /names/ { proxy_pass http://names; }
+		location /fails/ { proxy_pass http://fails; }
+		location /sticks/ { proxy_pass http://sticks; }
+		location /hashes/ { proxy_pass http://hashes; }
+		location /many/ { proxy_pass http://many; }
+	}
+}
+CONF
+}
+
+sub ask { my ($uri, @h) = @_; my $r = $w->get($uri, @h); $r->status == 200 ? $r->body =~ s/^127\.0\.0\.//r : $r->status }
+sub seen { my ($uri, $n) = @_; my %s = map { ask($uri) => 1 } 1 .. $n; join ' ', sort keys %s }
+sub becomes { my ($uri, $want, $name) = @_; ok wait_for(sub { seen($uri, 12) eq $want }), $name or diag seen($uri, 12) }
+
+my %zone = ('names.test' => '127.0.0.2', 'fails.test' => '127.0.0.9 127.0.0.2',
+    'many.test' => join ' ', map "127.0.0.$_", 5, 101 .. 190);
+dns(\%zone);
+$w->start(conf(''));
+
+subtest 'addresses' => sub {
+	becomes('/names/', '2', 'at start');
+	$zone{'names.test'} = '127.0.0.2 127.0.0.3 127.0.0.4';
+	dns(\%zone);
+	becomes('/names/', '2 3 4', 'more of them');
+	$zone{'names.test'} = '127.0.0.4 127.0.0.5';
+	dns(\%zone);
+	becomes('/names/', '4 5', 'others');
+	$zone{'names.test'} = 'fail';
+	dns(\%zone);
+	$w->log_like(qr/names\.test could not be resolved .*, for upstream "names"/);
+	is seen('/names/', 8), '4 5', 'no answer changes nothing';
+	delete $zone{'names.test'};
+	dns(\%zone);
+	becomes('/names/', '502', 'none');
+	$zone{'names.test'} = '127.0.0.3 127.0.0.2';
+	dns(\%zone);
+	becomes('/names/', '2 3', 'again some');
+};
+
+subtest 'affinity' => sub {
+	ok wait_for(sub { seen('/sticks/', 8) eq '2 3' });
+	for (1 .. 4) {
+		my $r = $w->get('/sticks/');
+		my ($id) = $r->header('Set-Cookie') =~ /(id=\w{32})/;
+		is $w->get('/sticks/', Cookie => $id)->body, $r->body, 'by cookie' for 1 .. 3;
+	}
+	ok wait_for(sub { seen('/hashes/', 8) eq '2 3' }), 'without a key';
+	for my $k (1 .. 8) {
+		my $first = ask("/hashes/?k=$k");
+		is ask("/hashes/?k=$k"), $first, 'by hash' for 1 .. 2;
+	}
+};
+
+subtest 'failures' => sub {
+	ok wait_for(sub { ask('/fails/') eq '2' }), 'one of two is there';
+	wait_for(sub { ask('/fails/'); $w->log_text =~ m{127\.0\.0\.9:\d+ of fails is temporarily disabled} });
+	$zone{'fails.test'} = '127.0.0.9 127.0.0.3';
+	dns(\%zone);
+	becomes('/fails/', '3', 'another one');
+	is seen('/fails/', 12), '3';
+	$w->log_like(qr/127\.0\.0\.9:\d+ of fails is temporarily disabled/);
+	my $n = () = $w->log_text =~ /127\.0\.0\.9:\d+ of fails is temporarily disabled/g;
+	is $n, 1, 'what stays is not asked again';
+};
+
+subtest 'reload' => sub {
+	$zone{'names.test'} = 'fail';
+	dns(\%zone);
+	ok $w->reload(conf('weight=3'));
+	is seen('/names/', 12), '2 3', 'addresses are kept';
+	$zone{'names.test'} = '127.0.0.5';
+	dns(\%zone);
+	becomes('/names/', '5', 'and change');
+};
+
+subtest 'crashes' => sub {
+	my @to = ('127.0.0.4', '127.0.0.3');
+	for my $pid ($w->worker_pids) {		# one of them is who asks
+		kill 'KILL', $pid;
+		ok wait_for(sub { !grep $_ == $pid, $w->worker_pids }), 'a worker dies';
+		my $to = $zone{'names.test'} = shift @to;
+		dns(\%zone);
+		becomes('/names/', $to =~ /(\d)$/, 'another one asks');
+	}
+};
+
+subtest 'many' => sub {
+	$w->log_like(qr/many\.test has more addresses than upstream "many" has places for: 64/);
+};
+
+subtest 'mistakes' => sub {
+	my $bad = Weir->new;
+	$bad->expect_alert(qr/\[emerg\]/);
+	my ($code, undef, $err) = $bad->test_conf('http { upstream u { zone z 1m; server a.test resolve; } }');
+	is $code, 1;
+	like $err, qr/no resolver defined to resolve names at run time in upstream "u"/;
+	($code, undef, $err) = $bad->test_conf('http { resolver 127.0.0.1; upstream u { server a.test resolve; } }');
+	is $code, 1;
+	like $err, qr/requires upstream "u" to be in shared memory/;
+	($code) = $bad->test_conf('http { upstream u { server 127.0.0.1 resolve; } }');
+	is $code, 0, 'an address needs neither';
+};
+
+$server->finish;
+done_testing;
