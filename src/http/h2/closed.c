@@ -39,12 +39,14 @@ opened(struct h2_closed *c, int32_t id)
 	c->last = id;
 }
 
-static void
-broken(struct h2_server *s, uint32_t code)
+void
+h2_broken(struct h2_server *s, uint32_t code, const char *why)
 {
+	if (s->calmed)
+		return;
 	(void)nghttp2_session_terminate_session(s->ng, code);
 	s->calmed = true;
-	h2_say(s, "client broke the rules of HTTP/2: a frame on a closed stream");
+	h2_say(s, "client broke the rules of HTTP/2: %s", why);
 	h2_post(s);
 }
 
@@ -60,21 +62,64 @@ h2_closed_headers(struct h2_server *s, int32_t id)
 	else if (s->draining || s->calmed || nghttp2_session_find_stream(s->ng, id) != NULL || is_ours(c, id))
 		return;
 	else
-		broken(s, id >= c->skipped_from && id <= c->skipped_to ? NGHTTP2_PROTOCOL_ERROR :
-		    NGHTTP2_STREAM_CLOSED);
+		h2_broken(s, id >= c->skipped_from && id <= c->skipped_to ? NGHTTP2_PROTOCOL_ERROR :
+		    NGHTTP2_STREAM_CLOSED, "a frame on a closed stream");
+}
+
+static uint32_t
+number(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
 static void
-data(struct h2_server *s, const uint8_t *head)
+data(struct h2_server *s, const uint8_t *head, size_t n)
 {
 	const struct h2_closed *c = &s->closed;
-	int32_t id = (int32_t)((head[5] & 127u) << 24 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 8 | head[8]);
+	int32_t id = (int32_t)(number(head + 5) & INT32_MAX);
 
 	if (id % 2 == 0 || id > c->last || nghttp2_session_find_stream(s->ng, id) != NULL)
 		return;
-	h2_budget_stray(s, (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2]);
+	h2_budget_stray(s, n);
 	if (!s->draining && !s->calmed && !is_ours(c, id))
-		broken(s, NGHTTP2_STREAM_CLOSED);
+		h2_broken(s, NGHTTP2_STREAM_CLOSED, "a frame on a closed stream");
+}
+
+/* The stream's number, then flag, dependency and weight. */
+static void
+priority(struct h2_server *s, const uint8_t *head)
+{
+	nghttp2_priority_spec spec = { (int32_t)(number(head + 9) & INT32_MAX), head[13] + 1, head[9] >> 7 };
+	int32_t id = (int32_t)(number(head + 5) & INT32_MAX);
+
+	if (id == 0 || id == spec.stream_id)
+		h2_broken(s, NGHTTP2_PROTOCOL_ERROR, "PRIORITY of no stream, or that depends on itself");
+	else
+		h2_priority_hint(s, id, &spec);
+}
+
+enum { HEAD = 9, PRIORITY = 5 };
+
+/* One byte of a frame's head, or of the little that PRIORITY carries. */
+static void
+one_byte(struct h2_server *s, uint8_t b)
+{
+	struct h2_closed *c = &s->closed;
+	uint32_t length;
+
+	c->head[c->n++] = b;
+	if (c->n < HEAD)
+		return;
+	length = number(c->head) >> 8;
+	if (c->head[3] == NGHTTP2_PRIORITY && length == PRIORITY && c->n < HEAD + PRIORITY)
+		return;
+	if (c->n == HEAD + PRIORITY)
+		priority(s, c->head);
+	else
+		c->payload = length;
+	c->n = 0;
+	if (c->head[3] == NGHTTP2_DATA)
+		data(s, c->head, length);
 }
 
 size_t
@@ -89,17 +134,11 @@ h2_closed_look(struct h2_server *s, const uint8_t *p, size_t n)
 
 			c->payload -= (uint32_t)part;
 			i += part;
-			continue;
-		}
-		if (c->n == sizeof c->head - 1 && c->head[3] == NGHTTP2_DATA && i != 0)
+		} else if (c->n == HEAD - 1 && c->head[3] == NGHTTP2_DATA && i != 0) {
 			return i;	/* nghttp2 first sees what came before */
-		c->head[c->n++] = p[i++];
-		if (c->n < sizeof c->head)
-			continue;
-		c->n = 0;
-		c->payload = (uint32_t)c->head[0] << 16 | (uint32_t)c->head[1] << 8 | c->head[2];
-		if (c->head[3] == NGHTTP2_DATA)
-			data(s, c->head);
+		} else {
+			one_byte(s, p[i++]);
+		}
 	}
 	return n;
 }

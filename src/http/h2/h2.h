@@ -7,6 +7,7 @@
  *	raw.c      a stream that has become a tunnel
  *	tail.c     the rest of a request that is answered already
  *	session.c  what nghttp2 tells us and asks us for
+ *	priority.c which response goes first
  *	closed.c   frames on streams that are closed
  *	head.c     fields of a request to a message, strictly
  *	respond.c  heads of responses

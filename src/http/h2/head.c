@@ -304,17 +304,6 @@ join_cookies(struct h2_stream *e)
 	}
 }
 
-/* What the client thinks of its urgency (RFC 9218). */
-static void
-set_priority(struct h2_stream *e)
-{
-	struct weir_field *f = fields_find(&e->x.msg.fields, STR("priority"), NULL);
-	nghttp2_extpri pri = { .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY };
-
-	if (f != NULL && nghttp2_extpri_parse_priority(&pri, (const uint8_t *)f->value.p, f->value.n) == 0)
-		(void)nghttp2_session_change_extpri_stream_priority(e->s->ng, e->id, &pri, 0);
-}
-
 void
 h2_head_end(struct h2_stream *e, bool end)
 {
@@ -337,7 +326,6 @@ h2_head_end(struct h2_stream *e, bool end)
 		m->flags |= MSG_TE_TRAILERS;
 	if (e->head.status == 0 && e->head.seen & H2_PROTOCOL)
 		as_upgrade(e);
-	set_priority(e);
 }
 
 /* ---- trailers ---- */

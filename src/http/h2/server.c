@@ -105,6 +105,7 @@ on_free(struct weir_task *t)
 
 	assert(s->n_streams == 0);
 	h2_tails_free(s);
+	h2_priority_free(s);
 	nghttp2_session_del(s->ng);
 	s->magic = 0;
 	slab_give(&slab, s);

@@ -67,6 +67,7 @@ struct h2_stream {		/* in the exchange's pool */
 	bool		 reset;		/* by the client */
 	bool		 dead;		/* nghttp2 knows it no longer */
 	bool		 released;
+	bool		 rated;		/* somebody has said how urgent it is */
 	bool		 raw;		/* a tunnel: no message, no pool, no timeouts of its own */
 	uint32_t	 code;		/* of RST_STREAM, after the release */
 	const char	*why;		/* TELL_GONE */
@@ -87,7 +88,7 @@ struct h2_closed {			/* closed.c */
 	int32_t		 reset[32];
 	unsigned	 at;
 	/* where in the frames we are */
-	uint8_t		 head[9], n;
+	uint8_t		 head[14], n;
 	uint32_t	 payload;	/* still to come */
 };
 
@@ -134,6 +135,7 @@ struct h2_server {
 	uint64_t	 points_ms;
 	uint64_t	 linger_until;
 	struct h2_closed closed;
+	struct h2_hints	*hints;		/* priority.c; NULL: none came */
 	struct weir_timer rtimer, wtimer;
 	struct weir_task task;
 };
@@ -201,12 +203,24 @@ void	h2_tails_free(struct h2_server *);
 
 /* ---- closed.c ---- */
 
+/* GOAWAY: what came is against the rules. */
+void	h2_broken(struct h2_server *, uint32_t code, const char *why);
+
 /* We reset a stream: what is on its way for it is passed over. */
 void	h2_closed_by_us(struct h2_server *, int32_t id);
 /* HEADERS begin.  GOAWAY when the client itself has closed that stream before. */
 void	h2_closed_headers(struct h2_server *, int32_t id);
-/* Looks for DATA on such streams, in what comes next: so much may be given to nghttp2 until it is asked again. */
+/* Looks for DATA on such streams and for PRIORITY, which nghttp2 passes over, in what comes next: so much may be given to nghttp2 until it is asked again. */
 size_t	h2_closed_look(struct h2_server *, const uint8_t *, size_t n) WEIR_MUST_USE;
+
+/* ---- priority.c ---- */
+
+/* A head is complete / goes out: when is the stream's turn? */
+void	h2_priority_request(struct h2_stream *);
+void	h2_priority_response(struct h2_stream *, const struct weir_msg *);
+/* A signal of RFC 7540. */
+void	h2_priority_hint(struct h2_server *, int32_t id, const nghttp2_priority_spec *);
+void	h2_priority_free(struct h2_server *);
 
 /* ---- head.c ---- */
 

@@ -65,6 +65,8 @@ on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	/* who sends a body before he knows how much of it may come does so again (as nginx) */
 	if (!s->acked && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) && s->conf->preread < DEFAULT_WINDOW)
 		return turn_away(s, &frame->hd, NGHTTP2_REFUSED_STREAM);
+	if (frame->hd.flags & NGHTTP2_FLAG_PRIORITY)
+		h2_priority_hint(s, id, &frame->headers.pri_spec);
 	e = h2_stream_new(s, id);
 	e->x.msg.size = (uint32_t)frame->hd.length;
 	(void)nghttp2_session_set_stream_user_data(ng, id, e);
@@ -137,6 +139,8 @@ on_headers_frame(struct h2_server *s, struct h2_stream *e, const nghttp2_frame *
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
 		e->in_end = end;
 		h2_head_end(e, end);
+		if (e->head.status == 0)
+			h2_priority_request(e);
 		h2_note(e, TELL_FRESH);
 	} else if (end) {
 		body_end(e);
@@ -144,6 +148,17 @@ on_headers_frame(struct h2_server *s, struct h2_stream *e, const nghttp2_frame *
 		body_failed(e, "client sent trailers that are not the end");
 		(void)nghttp2_submit_rst_stream(s->ng, NGHTTP2_FLAG_NONE, e->id, NGHTTP2_PROTOCOL_ERROR);
 	}
+}
+
+static void
+on_priority_update(struct h2_server *s, const nghttp2_ext_priority_update *u)
+{
+	struct h2_stream *e = u->stream_id != 0 ? stream_of(s, u->stream_id) : NULL;
+
+	if (u->stream_id == 0)
+		h2_broken(s, NGHTTP2_PROTOCOL_ERROR, "PRIORITY_UPDATE of no stream");
+	else if (e != NULL)
+		e->rated = true;
 }
 
 static int
@@ -166,6 +181,9 @@ on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	case NGHTTP2_RST_STREAM:
 		if (e != NULL)
 			e->reset = true;
+		break;
+	case NGHTTP2_PRIORITY_UPDATE:
+		on_priority_update(s, frame->ext.payload);
 		break;
 	case NGHTTP2_SETTINGS:
 		s->greeted = true;
@@ -385,7 +403,6 @@ options(void)
 	nghttp2_option_set_no_http_messaging(o, 1);	/* head.c's */
 	nghttp2_option_set_no_auto_window_update(o, 1);
 	nghttp2_option_set_no_closed_streams(o, 1);
-	nghttp2_option_set_server_fallback_rfc7540_priorities(o, 1);
 	nghttp2_option_set_builtin_recv_extension_type(o, NGHTTP2_PRIORITY_UPDATE);
 	nghttp2_option_set_max_send_header_block_length(o, HEADER_BLOCK_MOST);
 	nghttp2_option_set_stream_reset_rate_limit(o, NO_LIMIT, NO_LIMIT);	/* budget.c's */

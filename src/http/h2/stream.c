@@ -79,6 +79,7 @@ x_head(struct weir_xchg *x, const struct weir_msg *m, unsigned flags)
 	none = x->msg.method_id == M_HEAD || m->status == 204 || m->status == 304;
 	e->left = none ? 0 : m->length;
 	e->nothing = none || ((flags & HEAD_END) && m->length == 0);
+	h2_priority_response(e, m);
 	if (x->conf != NULL)
 		e->chunk = (uint32_t)h2_conf_in(x->conf)->chunk;
 	return h2_put_head(e, m, e->nothing ? NULL : &h2_provider);
