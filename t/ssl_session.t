@@ -140,6 +140,7 @@ $t->cert('s');
 $t->write('short', 'x' x 47, 0600);
 $t->write('long', 'x' x 81, 0600);
 $t->write('open', 'x' x 80, 0644);
+$t->write('group', 'x' x 80, 0640);
 {
 	mkdir $t->dir . '/shut', 0700;
 	$t->write('shut/open', 'x' x 80, 0644);
@@ -150,6 +151,7 @@ $t->write('open', 'x' x 80, 0644);
 for (['ssl_session_ticket_key %DIR%/short;', qr/4:\d+: ssl_session_ticket_key: ".*short" must be 48 or 80 bytes/],
     ['ssl_session_ticket_key %DIR%/long;', qr/4:\d+: ssl_session_ticket_key: ".*long" must be 48 or 80 bytes/],
     ['ssl_session_ticket_key %DIR%/none;', qr/4:\d+: ssl_session_ticket_key: cannot read ".*none" \(2: No such file/],
+    ['ssl_key_permissions strict; ssl_session_ticket_key %DIR%/group;', qr/4:\d+: ssl_session_ticket_key: others than its owner can read the keys in ".*group"/],
     ['ssl_session_ticket_key %DIR%/open;', qr/4:\d+: ssl_session_ticket_key: everybody can read the keys in ".*open"/],
     ['ssl_session_cache shared:x;', qr/4:\d+: ssl_session_cache: it has a name and a size/],
     ['ssl_session_cache shared:x:huge;', qr/4:\d+: ssl_session_cache: /],

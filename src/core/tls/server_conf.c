@@ -393,7 +393,8 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "The key of the certificate, in PEM.  Only the master reads it, unless the name has variables." },
 	{ "ssl_key_permissions", IN_MAIN | IN_SSL, CONF_ENUM, CONF_AT(ssl_conf, key_mode), .def = "warn", .choices = key_words,
 	  .doc = "What to do when others can read the file of a key, of a server or of proxy_ssl_certificate_key.  warn: say so when "
-	  "everybody can.  strict: refuse it, also when only a group can.  off: nothing.  Files whose names have variables are not "
+	  "everybody can.  strict: refuse it, also when only a group can, and so files of ssl_session_ticket_key, which are refused "
+	  "anyway when everybody can.  off: nothing.  Files whose names have variables are not "
 	  "looked at." },
 	{ "ssl_certificate_cache", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 3, .set = set_certificate_cache,
 	  .args = "off | max=number [inactive=time] [valid=time]",

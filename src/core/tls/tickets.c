@@ -55,7 +55,7 @@ random_key(struct key *to)
 }
 
 static int
-read_key(struct weir_conf *cf, const struct weir_tls_word *w, struct key *to)
+read_key(struct weir_conf *cf, const struct weir_tls_word *w, enum weir_tls_key_mode mode, struct key *to)
 {
 	unsigned char b[LONG + 1];
 	int fd = open(w->s.p, O_RDONLY | O_CLOEXEC);
@@ -68,6 +68,9 @@ read_key(struct weir_conf *cf, const struct weir_tls_word *w, struct key *to)
 		rc = conf_error(cf, w->node, w->w, "\"%s\" must be 48 or 80 bytes", w->s.p);
 	else if (path_is_open(w->s.p))
 		rc = conf_error(cf, w->node, w->w, "everybody can read the keys in \"%s\": chmod o= it",
+		    w->s.p);
+	else if (mode == KEYS_STRICT && !path_is_private(w->s.p))
+		rc = conf_error(cf, w->node, w->w, "others than its owner can read the keys in \"%s\": chmod 600 it",
 		    w->s.p);
 	if (fd >= 0)
 		close(fd);
@@ -244,7 +247,7 @@ tickets_use(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_node *place, c
 	keys->v = pool_zalloc(cf->pool, (files->n + 1) * sizeof *keys->v);
 	pool_on_free(cf->pool, forget, keys);
 	for (unsigned i = 0; i < files->n; i++)
-		if (read_key(cf, &files->v[i], &keys->v[i]) != WEIR_OK)
+		if (read_key(cf, &files->v[i], o->key_mode, &keys->v[i]) != WEIR_OK)
 			return WEIR_FAIL;
 	SSL_CTX_set_ex_data(ssl, ex_index, keys);
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket);
