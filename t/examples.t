@@ -635,9 +635,11 @@ example 'log-to-syslog' => sub {
 	like $line->(), qr/^<190>.* weir: \{.*"uri":"\/%22missing%22","status":404,/, 'a 404 is told to syslog';
 	$w->origin_stop(21);
 	$w->get('/gone');
-	my @two = ($line->(), $line->());
-	is scalar(grep(/^<\d+>.* weir_error: .*connect\(\) failed/, @two)), 1, 'errors, too' or diag @two;
-	is scalar(grep(/^<190>.* weir: .*"status":502,/, @two)), 1, 'and what the client got';
+	# one more when a connection that was kept is reset first
+	my ($told, @told);
+	push @told, $told while @told < 4 && !grep(/^<190>/, @told) && defined($told = $line->());
+	is scalar(grep(/^<\d+>.* weir_error: .*connect\(\) failed/, @told)), 1, 'errors, too' or diag @told;
+	is scalar(grep(/^<190>.* weir: .*"status":502,/, @told)), 1, 'and what the client got' or diag @told;
 
 	$w->kill('USR1');
 	my @log = $w->access('logs/access.log', 3);
