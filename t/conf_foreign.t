@@ -75,7 +75,7 @@ http {
 			fastcgi_pass 127.0.0.1:9000;
 			fastcgi_param A a;
 			fastcgi_param B b;
-			grpc_pass a;
+			scgi_pass a;
 			sendfil on;
 		}
 	}
@@ -85,7 +85,7 @@ is $code, 1, 'several';
 like $lines[0], qr/^4:4: fastcgi_pass: .*nginx: ngx_http_fastcgi_module/, 'several: the first at length';
 like $lines[$_], qr/^${\($_ + 4)}:4: fastcgi_param: unknown directive "fastcgi_param", see \S+:4$/,
     'several: the others in short' for 1, 2;
-like $lines[3], qr/^7:4: grpc_pass: .*ngx_http_grpc_module/, 'several: another module';
+like $lines[3], qr/^7:4: scgi_pass: .*ngx_http_scgi_module/, 'several: another module';
 like $lines[4], qr/did you mean "sendfile"/, 'several: a slip of the pen is no module';
 
 # ---- a name that is nearly one of weir's is a slip, not the family it begins like ----

@@ -20,6 +20,7 @@ use Socket qw(SOCK_DGRAM);
 use lib 't/lib';
 use Pq;
 use Weir;
+use Weir::H2;
 use Test::More;
 
 my $root = abs_path('.');
@@ -315,6 +316,29 @@ example 'tls-site' => sub {
 	}
 	$w->write('srv/www/site/index.html', 'home');
 };
+
+example 'grpc' => sub {
+	my ($w) = @_;
+	my $h = Weir::H2->new($w->connect);
+	my $call = sub {
+		my ($path) = @_;
+		return $h->response($h->request([':method' => 'POST', ':path' => $path, ':scheme' => 'http', ':authority' => 'shop',
+		    'content-type' => 'application/grpc', te => 'trailers'], body => 'message'));
+	};
+	my $r = $call->('/shop.Orders/Get');
+
+	is $r->{body} . $r->{trailers}{'grpc-status'}, '/shop.Orders/Get message0', 'a service';
+	$r = $call->('/shop.Search/Find');
+	is $r->{status} . $r->{headers}{'grpc-status'}, '20414', 'one whose server is down: UNAVAILABLE';
+	is $call->('/shop.Nothing/Get')->{headers}{'grpc-status'}, 12, 'one that is not there: UNIMPLEMENTED';
+}, origins => { 9001 => sub {
+	my ($c) = @_;
+	my $h = Weir::H2->server($c) or return;
+	while (my $q = $h->read_request) {
+		$h->respond($q->{sid}, 200, ['content-type' => 'application/grpc'], "$q->{fields}{':path'} $q->{body}",
+		    trailers => ['grpc-status' => 0]);
+	}
+} };
 
 example 'http-to-https' => sub {
 	my ($w) = @_;

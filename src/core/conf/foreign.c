@@ -46,8 +46,6 @@ static const struct foreign {
 	{ "listen/spdy spdy_*", "ngx_http_spdy_module", "its successor is HTTP/2: http2" },
 	{ "http3 http3_* quic_* listen/quic $http3 $quic", "ngx_http_v3_module",
 	  "weir speaks HTTP/1.1 and HTTP/2: leave it out, and any Alt-Svc that announces HTTP/3" },
-	{ "grpc_*", "ngx_http_grpc_module",
-	  "gRPC needs HTTP/2, which weir does not speak: let its clients reach the service directly" },
 	{ "acme_* $acme_* accept_terms_of_service external_account_key preferred_chain",
 	  "ngx_http_acme_module",
 	  "weir obtains no certificates: use a client such as certbot, reload after it, and serve "

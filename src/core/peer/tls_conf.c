@@ -1,5 +1,5 @@
 /*
- * tls_conf.c - the directives proxy_ssl_*, whose rows are in tls_rows.h.
+ * tls_conf.c - the directives proxy_ssl_* and grpc_ssl_*, whose rows are in tls_rows.h.
  *
  * A context is made where TLS is used, and shared by all places that say the same.
  */
@@ -22,7 +22,7 @@ struct ssl_conf {
 
 enum { PEER_AUTO, PEER_ON, PEER_OFF };		/* verify */
 
-static unsigned proxy_index;
+static unsigned proxy_index, grpc_index;
 
 /* ---- connections ---- */
 
@@ -253,6 +253,13 @@ proxy_ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 	return ready(cf, scope, &proxy_ssl_module, "proxy_ssl_verify");
 }
 
+static int
+grpc_ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
+{
+	(void)conf;
+	return ready(cf, scope, &grpc_ssl_module, "grpc_ssl_verify");
+}
+
 static const struct weir_choice verify_words[] = {
 	{ "auto", PEER_AUTO }, { "on", PEER_ON }, { "off", PEER_OFF }, { NULL, 0 }
 };
@@ -272,4 +279,17 @@ const struct weir_module proxy_ssl_module = {
 	.name = "proxy_ssl", .index = &proxy_index, .conf_size = sizeof(struct ssl_conf),
 	.cmds = proxy_cmds, .ready = proxy_ready,
 	.doc = "TLS to upstreams.",
+};
+
+static const struct weir_cmd grpc_cmds[] = {
+#define P "grpc_ssl_"
+#include "core/peer/tls_rows.h"
+#undef P
+	{ 0 }
+};
+
+const struct weir_module grpc_ssl_module = {
+	.name = "grpc_ssl", .index = &grpc_index, .conf_size = sizeof(struct ssl_conf),
+	.cmds = grpc_cmds, .ready = grpc_ready,
+	.doc = "TLS to gRPC servers.",
 };

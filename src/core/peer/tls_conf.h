@@ -12,7 +12,7 @@
 #include "core/sess/expr.h"
 #include "core/tls/tls.h"
 
-extern const struct weir_module proxy_ssl_module;
+extern const struct weir_module proxy_ssl_module, grpc_ssl_module;
 
 /*
  * For a place that wants TLS: makes its context.  Called while binding, from the ready() of the module

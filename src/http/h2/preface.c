@@ -112,8 +112,8 @@ h2_begin(struct h2_server *s, struct weir_bufq *q)
 		return WEIR_FAIL;
 	if (s->begun < sizeof s->first)
 		return WEIR_OK;
-	if ((frame[3] != NGHTTP2_SETTINGS || frame[4] & NGHTTP2_FLAG_ACK) &&
-	    nghttp2_session_mem_recv2(s->ng, empty, sizeof empty) < 0)
+	s->unacked = frame[3] != NGHTTP2_SETTINGS || frame[4] & NGHTTP2_FLAG_ACK;
+	if (s->unacked && nghttp2_session_mem_recv2(s->ng, empty, sizeof empty) < 0)
 		return WEIR_FAIL;
 	s->closed.payload = (uint32_t)frame[0] << 16 | (uint32_t)frame[1] << 8 | frame[2];
 	return nghttp2_session_mem_recv2(s->ng, frame, sizeof s->first - H2_PREFACE) < 0 ? WEIR_FAIL : WEIR_OK;

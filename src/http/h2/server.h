@@ -107,6 +107,7 @@ struct h2_server {
 	bool		 inside;	/* nghttp2 is on the stack */
 	bool		 fresh;		/* it was given something: it may have frames to make */
 	uint8_t		 begun;		/* bytes of `first` that are here; all: they were given on */
+	bool		 unacked;	/* the client sent no SETTINGS, so none are acknowledged to it */
 	char		 first[H2_PREFACE + 9];	/* the preface and the head of a frame */
 	bool		 acked, greeted;	/* the client has confirmed, has sent, settings */
 	bool		 head_open;	/* in the middle of a head */

@@ -332,6 +332,19 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
 	return 0;
 }
 
+/* What was made up in h2_begin() is not acknowledged. */
+static int
+before_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+	struct h2_server *s = arg;
+
+	(void)ng;
+	if (likely(!s->unacked) || frame->hd.type != NGHTTP2_SETTINGS || !(frame->hd.flags & NGHTTP2_FLAG_ACK))
+		return 0;
+	s->unacked = false;
+	return NGHTTP2_ERR_CANCEL;
+}
+
 static int
 on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
@@ -388,6 +401,7 @@ callbacks(void)
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
 	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
 	nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
+	nghttp2_session_callbacks_set_before_frame_send_callback(cb, before_frame_send);
 	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
 	return cb;
 }

@@ -103,6 +103,7 @@ struct weir_http_conf {
 	int		 satisfy;
 	uint64_t	 auth_delay_ms;
 	struct weir_expr limit_rate, limit_rate_after;
+	struct weir_expr early_hints;			/* condition to pass 103 on; not set: never */
 	struct weir_error_page *error_pages;		/* a list, in the order of the file */
 	struct core_log	 error_log;			/* http_log() knows what it means */
 	int64_t		 max_ranges;

@@ -160,6 +160,13 @@ set_limit_rate_after(struct weir_conf *cf, struct weir_scope *scope, struct weir
 	return set_rate(cf, node, &((struct weir_http_conf *)conf)->limit_rate_after);
 }
 
+static int
+set_early_hints(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return expr_field(cf, node, 1, &((struct weir_http_conf *)conf)->early_hints);
+}
+
 /* on, off, build, or what the Server field shall say. */
 static int
 set_server_tokens(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node,
@@ -465,6 +472,8 @@ static const struct weir_cmd cmds[] = {
 	{ "limit_rate", IN_HTTP_ANY | IN_IF, CONF_CUSTOM, .args_min = 1, .args_max = 1,
 	  .set = set_limit_rate, .args = "rate",
 	  .doc = "The most bytes a second of one response; 0: any.  May contain variables." },
+	{ "early_hints", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_early_hints,
+	  .args = "condition", .doc = "Passes 103 responses of upstreams on to the client when the value is not empty and not 0." },
 	{ "limit_rate_after", IN_HTTP_ANY | IN_IF, CONF_CUSTOM, .args_min = 1, .args_max = 1,
 	  .set = set_limit_rate_after, .args = "size",
 	  .doc = "How much of a response is not limited.  May contain variables." },

@@ -84,12 +84,12 @@ struct weir_req {
 	bool			 conditional;	/* If-Modified-Since and its kind are ours to answer */
 	bool			 uri_to_alias;	/* files.c: the URI goes behind an alias of a regex location */
 	bool			 local_location; /* Location was made here: may become absolute */
-	bool			 upstream_tls;
 	bool			 rate_set;	/* limit_rate below counts, not the configuration */
 	int			 err_status;	/* original status of an error page */
 	int			 refused;	/* `satisfy any`: what to answer if nobody vouches */
 	struct weir_str		 proxy_host;	/* $proxy_host */
-	struct weir_str		 upstream_peer, upstream_target; /* for the error log: who is asked what */
+	const char		*upstream_scheme;	/* for the error log: who is asked what */
+	struct weir_str		 upstream_peer, upstream_target;
 	struct weir_req_body	*req_body;	/* what was read of the request's body; NULL: nothing asked for it */
 	uint64_t		 body_sent;	/* bytes of response body given to the client: $body_bytes_sent */
 	uint64_t		 limit_rate;

@@ -15,8 +15,6 @@ is_set(const struct weir_up_params *p, unsigned known)
 static bool
 is_overridden(const struct weir_up_params *p, const struct weir_field *f)
 {
-	if (f->known == H_FORWARDED && p->forwarded.on)
-		return true;
 	if (f->known != H_UNKNOWN)
 		return is_set(p, f->known);
 	if (!p->overrides_unknown)
@@ -62,13 +60,14 @@ static void
 put_client_headers(struct weir_up *u)
 {
 	const struct weir_fields *from = &u->r->msg->fields;
+	bool forwards = up_wants_forwarded(u->r);
 
 	for (unsigned i = 0; i < from->n; i++) {
 		const struct weir_field *f = &from->v[i];
 
 		if (f->hop || f->known == H_HOST || f->known == H_EXPECT || f->known == H_CONTENT_LENGTH)
 			continue;
-		if (is_overridden(u->p, f))
+		if (is_overridden(u->p, f) || (forwards && f->known == H_FORWARDED))
 			continue;
 		u->head.fields.v[u->head.fields.n++] = *f;
 	}
@@ -77,7 +76,7 @@ put_client_headers(struct weir_up *u)
 static void
 put_forwarded(struct weir_up *u)
 {
-	if (!u->p->forwarded.on || is_set(u->p, H_FORWARDED))
+	if (!up_wants_forwarded(u->r) || is_set(u->p, H_FORWARDED))
 		return;
 	u->head.fields.v[u->head.fields.n++] = (struct weir_field){ .name = STR("Forwarded"),
 	    .value = up_forwarded(u->r, u->p), .known = H_FORWARDED };
@@ -139,6 +138,18 @@ put_method(struct weir_up *u)
 	u->head.method_id = method_of(s);
 }
 
+/* A gRPC server judges its client by this field, so it gets what the client has said (RFC 9110, 10.1.4). */
+static bool
+wants_trailers(const struct weir_up *u)
+{
+	struct weir_str te;
+
+	if (!u->p->pass_trailers || u->p->http_version == 0x100)
+		return false;
+	te = fields_join(&u->r->msg->fields, u->r->s.pool, STR("TE"), ", ");
+	return !u->p->te_of_client || str_ifind(te, STR("trailers")) >= 0;
+}
+
 void
 up_make_head(struct weir_up *u)
 {
@@ -166,7 +177,7 @@ up_make_head(struct weir_up *u)
 			m->fields.v[m->fields.n++] = (struct weir_field){ .name = STR("Upgrade"),
 			    .value = up->value, .known = H_UPGRADE };
 	}
-	if (u->p->pass_trailers && m->version != 0x100 && fields_known(&m->fields, H_TE) == NULL)
+	if (wants_trailers(u) && fields_known(&m->fields, H_TE) == NULL)
 		m->fields.v[m->fields.n++] = (struct weir_field){ .name = STR("TE"),
 		    .value = STR("trailers"), .known = H_TE };
 	put_body_length(u);

@@ -13,7 +13,8 @@ on_request_sent(struct weir_pump *p, enum weir_pump_end how)
 
 	if (how == PUMP_EOF) {
 		u->request_sent = true;
-		req_doing(u->r, "reading response header from upstream");
+		if (!u->responded)
+			req_doing(u->r, "reading response header from upstream");
 		timer_set(&u->timer, u->p->read_ms);
 		return;
 	}

@@ -5,14 +5,15 @@
 #include "http/up/target.h"
 
 bool
-target_split(struct weir_str url, struct weir_str *host, struct weir_str *uri, bool *secure)
+target_split(struct weir_str url, const struct weir_up_kind *k, struct weir_str *host, struct weir_str *uri, bool *secure)
 {
+	bool clear = str_ibegins(url, str_c(k->clear));
 	ssize_t at;
 
-	*secure = str_ibegins(url, STR("https://"));
-	if (!*secure && !str_ibegins(url, STR("http://")))
+	*secure = str_ibegins(url, str_c(k->secure));
+	if (!*secure && !clear && !k->bare)
 		return false;
-	url = str_from(url, *secure ? 8 : 7);
+	url = str_from(url, *secure ? strlen(k->secure) : clear ? strlen(k->clear) : 0);
 	if (str_ibegins(url, STR("unix:"))) {
 		struct weir_str rest = str_from(url, 5);
 

@@ -397,9 +397,9 @@ early_hints(struct weir_up *u)
 {
 	struct weir_req *r = u->r;
 
-	if (u->x->msg.status != 103 || u->p->early_hints == NULL || r->head_sent)
-		return;
-	if (!expr_true(expr_eval(&r->s, u->p->early_hints)))
+	const struct weir_expr *wanted = &REQ_CORE(r)->early_hints;
+
+	if (u->x->msg.status != 103 || !wanted->set || r->head_sent || !expr_true(expr_eval(&r->s, wanted)))
 		return;
 	struct weir_msg m = u->x->msg;
 
@@ -800,7 +800,8 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	u->p = p;
 	u->target = target;
 	u->host = host;
-	u->secure = r->upstream_tls = secure;
+	u->secure = secure;
+	r->upstream_scheme = p->schemes[secure];
 	timer_init(&u->timer, on_timer);
 	timer_init(&u->leave, on_leave_timer);
 	u->dial_opts.timeout_ms = p->connect_ms;

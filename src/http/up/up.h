@@ -21,6 +21,8 @@
  *	store.c   responses are kept as files
  *	links.c   connections kept for the next request
  *	dials.c   who waits for one that another request is making
+ *	pass.c    the content hook of modules that pass requests on
+ *	pass_conf.c, rules_conf.c  their directives
  *	vars.c    $upstream_*
  */
 #ifndef WEIR_HTTP_UP_UP_H
@@ -98,17 +100,12 @@ struct weir_up_names {			/* proxy_hide_header, proxy_pass_header */
 	unsigned	 n, room;
 };
 
-struct weir_up_forwarded {		/* forwarded */
-	bool		 on, by;
-	struct weir_str	 by_name;	/* "": the address that the client connected to */
-	struct weir_expr scheme;
-};
-
 /* What the directives say; inside the proxy module's struct. */
 struct weir_up_params {
 	uint64_t	 connect_ms, send_ms, read_ms;
 	bool		 request_buffering, buffering, intercept_errors, ignore_client_abort;
 	bool		 pass_request_headers, pass_request_body, pass_trailers, websocket;
+	bool		 te_of_client;		/* ask for trailers only when the client does */
 	bool		 socket_keepalive;
 	uint64_t	 rcvbuf, sndbuf;	/* 0: the kernel's */
 	int		 http_version;		/* 0x100, 0x101, 0x200: which codec, see up_codec() */
@@ -124,7 +121,6 @@ struct weir_up_params {
 	struct weir_expr body;			/* proxy_set_body */
 	struct weir_expr bind;
 	bool		 bind_transparent, bind_off;
-	struct weir_up_forwarded forwarded;
 	struct weir_up_header *headers;		/* compiled, what is always set included */
 	unsigned	 n_headers;
 	uint64_t	 overridden[(H_COUNT + 63) / 64]; /* known names among headers */
@@ -139,8 +135,8 @@ struct weir_up_params {
 	struct weir_expr store_path;		/* not set: root or alias */
 	unsigned	 store_access;		/* mode of the file */
 	unsigned	 ignore;		/* IGNORE_ bits */
-	const struct weir_expr *early_hints;	/* condition to pass 103 on; NULL: never */
 	const struct weir_module *tls;		/* whose directives say what TLS is like */
+	const char	*schemes[2];		/* without and with it: "http://" */
 };
 
 struct weir_up_attempt {		/* one for each peer that was tried */
@@ -212,7 +208,8 @@ enum weir_next up_start(struct weir_req *, const struct weir_up_params *, struct
 void	up_make_head(struct weir_up *);
 /* Is the client's wish to upgrade the connection passed on? */
 bool	up_upgrades(const struct weir_up *);
-/* forwarded.c: the value of the field. */
+/* forwarded.c: is the field wanted, and its value. */
+bool	up_wants_forwarded(const struct weir_req *);
 struct weir_str up_forwarded(struct weir_req *, const struct weir_up_params *);
 /* response.c: from up->x->msg to the request's rsp; true when it went elsewhere (X-Accel-Redirect, an error page). */
 bool	up_take_head(struct weir_up *);
