@@ -190,17 +190,17 @@ sub settled
 
 subtest 'a slow reader' => sub {
 	my %got;
-	for my $uri (qw(/plain/give/24/length /give/24/chunked /wide/give/8/chunked /file/give/16/length
-	    /smallfile/give/25/length /accel/give/8/accel_no /accel/give/8/length /ignore/give/8/accel_no)) {
+	for my $uri (qw(/plain/give/64/length /give/64/chunked /wide/give/8/chunked /file/give/16/length
+	    /smallfile/give/65/length /accel/give/8/accel_no /accel/give/8/length /ignore/give/8/accel_no)) {
 		my $real = $uri =~ s/accel_no/length\/accel_no/r;
 		$got{$uri} = [ slow_client($real), $real ];
 	}
 	settled($got{$_}[1]) for keys %got;
-	cmp_ok gave('/plain/give/24/length'), '<', 16, 'proxy_buffering off: the upstream is held back';
-	cmp_ok gave('/give/24/chunked'), '<', 16, 'on: held back when proxy_buffers are full';
+	cmp_ok gave('/plain/give/64/length'), '<', 48, 'proxy_buffering off: the upstream is held back';
+	cmp_ok gave('/give/64/chunked'), '<', 48, 'on: held back when proxy_buffers are full';
 	ok wait_for(sub { all('/wide/give/8/chunked') }), 'proxy_buffers: as much is read ahead';
 	ok wait_for(sub { all('/file/give/16/length') }), 'proxy_max_temp_file_size: or goes to a file';
-	cmp_ok gave('/smallfile/give/25/length'), '<', 20, 'as much as the size allows';
+	cmp_ok gave('/smallfile/give/65/length'), '<', 52, 'as much as the size allows';
 	ok wait_for(sub { all('/accel/give/8/length') }), 'buffered';
 	ok wait_for(sub { all('/ignore/give/8/length/accel_no') }), 'X-Accel-Buffering ignored';
 	my @files = glob $w->dir . '/spill/*';
