@@ -45,6 +45,7 @@ $w->origin(3, sub {
 	my ($c) = @_;
 	while (my $q = $c->read_request) {
 		my $body = $q->{uri} =~ /packed/ ? $packed : $q->{uri} =~ /echo/ ? $q->{body} : $text;
+		return $c->send("HTTP/1.0 200 OK\r\nContent-Type: application/ocsp-response\r\n\r\n" . $w->read('gone.der')) if $q->{uri} =~ m{^/gone/};
 		my $more = $q->{uri} =~ /packed/ ? "Content-Encoding: gzip\r\n" : '';
 		$c->send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nSet-Cookie: a=b; Path=/in/\r\n" .
 		    "Location: http://127.0.0.1:9/in/x\r\nX-User: somebody\r\n${more}Content-Length: " . length($body) . "\r\n\r\n$body")
@@ -54,6 +55,10 @@ $w->origin(3, sub {
 
 $w->cert('a', san => 'DNS:localhost');
 $w->cert('b', is_ca => 1);
+$w->cert('c', ca => 'b');
+$w->crl('b', 'c');
+system("cd @{[ $w->dir ]} && openssl ocsp -index b.index -CA b.crt -rsigner b.crt -rkey b.key -issuer b.crt -cert c.crt " .
+    '-respout gone.der -ndays 2 > ocsp.out 2>&1') == 0 or die $w->read('ocsp.out');
 $w->write('www/text', $text);
 $w->write("www/list/$_", $_) for 1 .. 9;
 $w->write('www/before', 'before ');
@@ -135,6 +140,17 @@ http {
 		ssl_client_certificate b.crt;
 		location /text { }
 	}
+	server {
+		listen 127.0.0.1:%PORT5% ssl;
+		server_name asked;
+		ssl_certificate b.crt;
+		ssl_certificate_key b.key;
+		ssl_verify_client on;
+		ssl_client_certificate b.crt;
+		ssl_ocsp on;
+		ssl_ocsp_responder http://127.0.0.1:%PORT3%/gone;
+		location /text { }
+	}
 }
 E
 
@@ -171,6 +187,8 @@ my %features = (
 	'an upstream nobody vouches for' => [ sub { $w->get('/not_vouched') }, undef, 502 ],
 	'a client nobody vouches for' => [ sub { $w->request('GET', '/text', [ Host => 'strict' ], undef, port => 5, timeout => 3,
 	    tls => { sni => 'strict', SSL_cert_file => $w->dir . '/a.crt', SSL_key_file => $w->dir . '/a.key' }) }, undef, 400 ],
+	'a client who was revoked' => [ sub { $w->request('GET', '/text', [ Host => 'asked' ], undef, port => 5, timeout => 3,
+	    tls => { sni => 'asked', SSL_cert_file => $w->dir . '/c.crt', SSL_key_file => $w->dir . '/c.key' }) }, undef, 400 ],
 	'HTTP/2' => [ sub { by_http2('GET', '/text') }, $text ],
 	'HTTP/2 with a body' => [ sub { by_http2('POST', '/body', 'b' x 30000) }, 'b' x 30000 ],
 	'a body in a file' => [ sub { $w->request('POST', '/body', [], 'b' x 30000) }, 'b' x 30000 ],
