@@ -54,6 +54,8 @@ $w->start("http {\n" . server('none', 'good', '') .
     server('good', 'good', 'ssl_stapling on; ssl_stapling_file %DIR%/good.der;') .
     server('signed', 'good', 'ssl_stapling on; ssl_stapling_file %DIR%/signed.der;') .
     server('gone', 'gone', 'ssl_stapling on; ssl_stapling_file %DIR%/gone.der;') .
+    "server { listen 127.0.0.1:%PORT1% ssl; server_name trusted; ssl_certificate %DIR%/good.crt; ssl_certificate_key %DIR%/good.key; " .
+    "ssl_stapling on; ssl_stapling_file %DIR%/good.der; ssl_trusted_certificate %DIR%/root.crt; return 200 x; }\n" .
     server('off', 'good', 'ssl_stapling_file %DIR%/good.der;') .
     server('wrong', 'good', 'ssl_stapling on; ssl_stapling_file %DIR%/gone.der;') .
     server('stranger', 'good', 'ssl_stapling on; ssl_stapling_file %DIR%/stranger.der;') .
@@ -71,6 +73,7 @@ for my $v ('-tls1_3', '-tls1_2') {
 	is status('good', $v), 'good', "$v: ssl_stapling_file";
 	is status('signed', $v), 'good', "$v: signed by whom the issuer has told to";
 	is status('gone', $v), 'revoked', "$v: bad news are sent, too";
+	is status('trusted', $v), 'good', "$v: the issuer is in ssl_trusted_certificate";
 	is status('off', $v), 'none', "$v: ssl_stapling off";
 	is status('wrong', $v), 'none', "$v: what is about another certificate is not sent (S-131)";
 	is status('stranger', $v), 'none', "$v: nor what a stranger has signed";

@@ -1,5 +1,5 @@
 /*
- * ocsp_judge.c - whether to believe a response of an OCSP responder.
+ * ocsp_judge.c - whether to believe a response of an OCSP responder, and who may speak of a certificate.
  *
  * A certificate that came with the response may have signed it only if the issuer itself signed that one, for this use:
  * the trust that a server has in other authorities does not count (RFC 6960, 4.2.2.2).
@@ -60,4 +60,33 @@ ocsp_judge(OCSP_RESPONSE *r, X509 *cert, X509 *issuer, struct weir_ocsp_said *sa
 	OCSP_BASICRESP_free(basic);
 	ERR_clear_error();
 	return why;
+}
+
+static X509 *
+trusted_issuer(X509_STORE *store, X509 *cert)
+{
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	X509 *issuer = NULL;
+
+	if (ctx == NULL || X509_STORE_CTX_init(ctx, store, NULL, NULL) != 1 ||
+	    X509_STORE_CTX_get1_issuer(&issuer, ctx, cert) != 1)
+		issuer = NULL;
+	X509_STORE_CTX_free(ctx);
+	ERR_clear_error();
+	return issuer;
+}
+
+X509 *
+ocsp_issuer(STACK_OF(X509) *chain, X509_STORE *store, X509 *cert)
+{
+	X509 *issuer = NULL;
+
+	for (int i = 0; i < sk_X509_num(chain) && issuer == NULL; i++)
+		if (X509_check_issued(sk_X509_value(chain, i), cert) == X509_V_OK)
+			issuer = sk_X509_value(chain, i);
+	if (issuer == NULL && X509_check_issued(cert, cert) == X509_V_OK)
+		issuer = cert;
+	if (issuer != NULL)
+		return X509_up_ref(issuer) == 1 ? issuer : NULL;
+	return trusted_issuer(store, cert);
 }

@@ -17,4 +17,10 @@ struct weir_ocsp_said {
  */
 const char *ocsp_judge(OCSP_RESPONSE *, X509 *cert, X509 *issuer, struct weir_ocsp_said *said);
 
+/*
+ * Who has signed a certificate: one of the chain (NULL: there is none), or of what the store trusts, or itself; a reference of
+ * the caller's.  NULL: nobody knows.
+ */
+X509	*ocsp_issuer(STACK_OF(X509) *chain, X509_STORE *, X509 *cert);
+
 #endif

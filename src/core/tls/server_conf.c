@@ -481,7 +481,7 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "OCSP responses are always verified; off, nginx's default, is worth a warning." },
 	{ "ssl_stapling_file", IN_SSL, ONE_FILE(set_staple),
 	  .doc = "An OCSP response in DER, as openssl ocsp -respout writes it: nobody is asked for another.  It is checked when the configuration is read, "
-	  "for which ssl_certificate needs the issuer's certificate behind the server's, and is sent until its time is over." },
+	  "for which the issuer's certificate must be behind the server's or in ssl_trusted_certificate, and is sent until its time is over." },
 	{ "ssl_session_cache", IN_SSL, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_cache,
 	  .args = "off | none | [builtin[:number]] [shared:name:size]",
 	  .doc = "Where sessions are kept that clients resume by their number: in a zone that all workers share and "

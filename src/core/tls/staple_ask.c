@@ -46,26 +46,6 @@ now(void)
 
 /* ---- certificates ---- */
 
-/* Caller's reference: of the chain that is sent, or of what the context trusts. */
-static X509 *
-issuer_in(STACK_OF(X509) *chain, X509_STORE *store, X509 *cert)
-{
-	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	X509 *issuer = NULL;
-
-	for (int i = 0; i < sk_X509_num(chain) && issuer == NULL; i++)
-		if (X509_check_issued(sk_X509_value(chain, i), cert) == X509_V_OK)
-			issuer = sk_X509_value(chain, i);
-	if (issuer != NULL)
-		X509_up_ref(issuer);
-	else if (ctx == NULL || X509_STORE_CTX_init(ctx, store, NULL, NULL) != 1 ||
-	    X509_STORE_CTX_get1_issuer(&issuer, ctx, cert) != 1)
-		issuer = NULL;
-	X509_STORE_CTX_free(ctx);
-	ERR_clear_error();
-	return issuer;
-}
-
 static void
 staple_free(struct source *from, struct staple *s)
 {
@@ -90,7 +70,7 @@ staple_new(struct source *from, SSL *ssl, X509 *cert)
 	s->of = from;
 	s->cert = cert;
 	X509_up_ref(cert);
-	s->issuer = issuer_in(chain, SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)), cert);
+	s->issuer = ocsp_issuer(chain, SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)), cert);
 	if (from->n == CERTS)
 		staple_free(from, list_last(&from->all, struct staple, node));
 	list_push(&from->all, &s->node);
@@ -231,7 +211,7 @@ obstacle(SSL_CTX *ssl, const struct source *from)
 	int n;
 
 	SSL_CTX_get0_chain_certs(ssl, &chain);
-	issuer = issuer_in(chain, SSL_CTX_get_cert_store(ssl), cert);
+	issuer = ocsp_issuer(chain, SSL_CTX_get_cert_store(ssl), cert);
 	X509_free(issuer);
 	if (issuer == NULL)
 		return "issuer certificate not found";

@@ -44,30 +44,21 @@ staple_free(void *arg)
 	ASN1_INTEGER_free(s->serial);
 }
 
-/* Of the certificate that is the context's current one; NULL: the chain does not have it. */
-static X509 *
-issuer_of(SSL_CTX *ssl, X509 *x)
-{
-	STACK_OF(X509) *chain = NULL;
-
-	SSL_CTX_get0_chain_certs(ssl, &chain);
-	for (int i = 0; i < sk_X509_num(chain); i++)
-		if (X509_check_issued(sk_X509_value(chain, i), x) == X509_V_OK)
-			return sk_X509_value(chain, i);
-	return X509_check_issued(x, x) == X509_V_OK ? x : NULL;
-}
-
 /* What a client would have against it; NULL: nothing.  Looks at the context's current certificate. */
 static const char *
 judge(OCSP_RESPONSE *r, SSL_CTX *ssl, struct staple *to)
 {
-	X509 *x = SSL_CTX_get0_certificate(ssl), *issuer = issuer_of(ssl, x);
+	X509 *x = SSL_CTX_get0_certificate(ssl), *issuer;
+	STACK_OF(X509) *chain = NULL;
 	struct weir_ocsp_said said;
 	const char *why;
 
+	SSL_CTX_get0_chain_certs(ssl, &chain);
+	issuer = ocsp_issuer(chain, SSL_CTX_get_cert_store(ssl), x);
 	if (issuer == NULL)
-		return "the issuer's certificate is not behind the server's";
+		return "the issuer's certificate is neither behind the server's nor in ssl_trusted_certificate";
 	why = ocsp_judge(r, x, issuer, &said);
+	X509_free(issuer);
 	if (why != NULL)
 		return why;
 	to->serial = ASN1_INTEGER_dup(X509_get0_serialNumber(x));
