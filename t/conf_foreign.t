@@ -99,8 +99,6 @@ one 'listen ... quic', 'http { server { listen 1443 quic; } }',
 ($code, @lines) = said("http { server { listen 1443 quic;\n listen 1444 quic; quic_retry on; } }");
 is scalar(grep /; weir speaks HTTP/, @lines), 1, 'the advice once, for parameters, too';
 is scalar(grep /, see \S+:1$/, @lines), 2, 'and the place of it for the others';
-one 'server ... service', 'http { upstream u { server 127.0.0.1:1 service=http; } }',
-    qr/^1:\d+: server: invalid parameter "service=http", weir does not have it \(nginx: ngx_http_upstream_module/;
 one 'a variable', 'http { log_format x "$remote_addr $uid_got"; access_log off; }',
     qr/^1:\d+: log_format: unknown "uid_got" variable, weir does not have it \(nginx: ngx_http_userid_module\); /;
 one 'a variable of nobody', 'http { log_format x "$nobodys_variable"; access_log off; }',

@@ -29,6 +29,11 @@ sub answer
 	my ($says) = $w->read('zone') =~ /^\Q@{[ join '.', @name ]}\E: *(.*)$/m;
 	return pack('n6', $id, 0x8183, 1, 0, 0, 0) . $question if !defined $says;
 	return pack('n6', $id, 0x8182, 1, 0, 0, 0) . $question if $says eq 'fail';
+	return pack('n6', $id, 0x8180, 1, scalar(split /,/, $says), 0, 0) . $question . join '', map {
+		my (@n, $to) = split ' ';
+		$to = pop @n;
+		pack 'n n n N n/a', 0xc00c, 33, 1, 1, pack('n3', @n) . join('', map { pack 'C/a', $_ } split /\./, $to) . "\0";
+	} split /,/, $says if $type == 33;
 	my @a = $type == 1 ? split ' ', $says : ();
 	my $rr = join '', map { pack 'n n n N n/a', 0xc00c, 1, 1, 1, pack 'C4', split /\./ } @a;
 	return pack('n6', $id, 0x8180, 1, scalar @a, 0, 0) . $question . $rr;
@@ -53,7 +58,7 @@ my $server = $w->background(sub {
 sub conf
 {
 	my ($more) = @_;
-	my $listen = join ' ', map "listen 127.0.0.$_:%PORT2%;", 2 .. 5;
+	my $listen = join ' ', map "listen 127.0.0.$_:%PORT2%; listen 127.0.0.$_:%PORT4%;", 2 .. 5;
 	return <<"CONF";
 worker_processes 2;
 http {
@@ -65,13 +70,17 @@ http {
 	upstream sticks { zone z; server names.test:%PORT2% resolve; sticky cookie id; }
 	upstream hashes { zone z; server names.test:%PORT2% resolve; hash \$arg_k; }
 	upstream many { zone z; server many.test:%PORT2% resolve; resolver 127.0.0.1:%PORT3% ipv6=off; }
-	server { $listen access_log off; location / { return 200 \$server_addr; } }
+	upstream service { zone z; server svc.test resolve service=http; }
+	upstream whole { zone z; server svc.test resolve service=_http._tcp; }
+	server { $listen access_log off; add_header X-Port \$server_port; location / { return 200 \$server_addr; } }
 	server {
 		listen 127.0.0.1:%PORT1%;
 		location /names/ { proxy_pass http://names; }
 		location /fails/ { proxy_pass http://fails; }
 		location /sticks/ { proxy_pass http://sticks; }
 		location /hashes/ { proxy_pass http://hashes; }
+		location /service/ { proxy_pass http://service; }
+		location /whole/ { proxy_pass http://whole; }
 		location /many/ { proxy_pass http://many; }
 	}
 }
@@ -84,6 +93,9 @@ sub becomes { my ($uri, $want, $name) = @_; ok wait_for(sub { seen($uri, 12) eq 
 
 my %zone = ('names.test' => '127.0.0.2', 'fails.test' => '127.0.0.9 127.0.0.2',
     'many.test' => join ' ', map "127.0.0.$_", 5, 101 .. 190);
+my ($p2, $p4) = map $w->port($_), 2, 4;
+%zone = (%zone, '_http._tcp.svc.test' => "1 1 $p2 a.svc.test, 1 3 $p4 a.svc.test, 2 1 $p2 b.svc.test",
+    'a.svc.test' => '127.0.0.2', 'b.svc.test' => '127.0.0.5');
 dns(\%zone);
 $w->start(conf(''));
 
@@ -133,6 +145,25 @@ subtest 'failures' => sub {
 	is $n, 1, 'what stays is not asked again';
 };
 
+subtest 'services' => sub {
+	becomes('/service/', '2', 'the lowest priority');
+	becomes('/whole/', '2', 'the same, written in full');
+	my %n;
+	$n{ $w->get('/service/')->header('X-Port') }++ for 1 .. 40;
+	is $n{$p2}, 10, 'by weight';
+	is $n{$p4}, 30;
+	$zone{'_http._tcp.svc.test'} = "1 2 $p2 a.svc.test, 1 2 $p4 b.svc.test";
+	dns(\%zone);
+	becomes('/service/', '2 5', 'others');
+	$zone{'_http._tcp.svc.test'} = 'fail';
+	dns(\%zone);
+	ok $w->reload(conf(''));
+	is seen('/service/', 8), '2 5', 'kept over a reload';
+	delete $zone{'_http._tcp.svc.test'};
+	dns(\%zone);
+	becomes('/service/', '502', 'no such service');
+};
+
 subtest 'reload' => sub {
 	$zone{'names.test'} = 'fail';
 	dns(\%zone);
@@ -167,6 +198,17 @@ subtest 'mistakes' => sub {
 	($code, undef, $err) = $bad->test_conf('http { resolver 127.0.0.1; upstream u { server a.test resolve; } }');
 	is $code, 1;
 	like $err, qr/requires upstream "u" to be in shared memory/;
+	for my $t (
+		[ 'a.test service=http', qr/service upstream "a.test" requires "resolve"/ ],
+		[ '127.0.0.1 resolve service=http', qr/service upstream "127.0.0.1" requires .* domain name/ ],
+		[ 'a.test:80 resolve service=http', qr/service upstream "a.test:80" may not have port/ ],
+		[ 'a.test resolve service=', qr/service is empty/ ],
+	) {
+		my ($text, $want) = @$t;
+		($code, undef, $err) = $bad->test_conf("http { resolver 127.0.0.1; upstream u { zone z 1m; server $text; } }");
+		is $code, 1, $text;
+		like $err, $want;
+	}
 	($code) = $bad->test_conf('http { upstream u { server 127.0.0.1 resolve; } }');
 	is $code, 0, 'an address needs neither';
 };

@@ -22,8 +22,6 @@ static const struct foreign {
 	{ "debug_points error_log_tag stall_threshold", "ngx_core_module",
 	  "leave the line out" },
 	{ "ssl_engine", "ngx_core_module", "weir uses no engines of OpenSSL: leave the line out" },
-	{ "server/service", "ngx_http_upstream_module",
-	  "weir asks for addresses, not for services: give the port and say resolve" },
 	{ "proxy_bind_dynamic proxy_request_dynamic proxy_allow_upstream", "ngx_http_proxy_module",
 	  "weir decides this once, when the configuration is read" },
 	{ "open_file_cache_events", "ngx_http_core_module", "leave the line out" },

@@ -21,7 +21,8 @@ enum {
 	TRY_MS = 2000, TRIES = 3,	/* each server, so often */
 	NOTHING_MS = 5000,		/* how long "there is none" is believed */
 	LEAST_MS = 1000,		/* a TTL of 0 is taken for this */
-	NAME_MOST = 255,
+	NAME_MOST = RESOLVER_NAME_MAX,
+	SRVS = 64,
 	FEW = 4				/* addresses of a name */
 };
 
@@ -40,6 +41,8 @@ struct entry {
 	uint64_t		 ttl_ms;	/* the least, of this round */
 	char			*cname;		/* to follow; NULL: none */
 	struct weir_addr	*addrs;
+	struct weir_srv		*srvs;		/* of a service, instead */
+	bool			 is_srv;
 	unsigned		 n;
 };
 
@@ -164,6 +167,7 @@ forget(struct entry *e)
 	mem_free(e->name);
 	mem_free(e->cname);
 	mem_free(e->addrs);
+	mem_free(e->srvs);
 	mem_free(e);
 }
 
@@ -178,6 +182,7 @@ on_tell(struct weir_task *t)
 		lookup_cancel(l);
 		l->how = e->how;
 		l->addrs = e->addrs;
+		l->srvs = e->srvs;
 		l->n = e->how == RESOLVED ? e->n : 0;
 		l->done(l);
 	}
@@ -192,14 +197,14 @@ bucket_of(struct weir_resolver *r, struct weir_str name)
 }
 
 static struct entry *
-find(struct weir_resolver *r, struct weir_str name)
+find(struct weir_resolver *r, struct weir_str name, bool is_srv)
 {
 	struct weir_list *at;
 
 	list_each(at, bucket_of(r, name)) {
 		struct entry *e = WEIR_OF(at, struct entry, bucket);
 
-		if (str_eq(str_of(e->name, e->n_name), name))
+		if (e->is_srv == is_srv && str_eq(str_of(e->name, e->n_name), name))
 			return e;
 	}
 	return NULL;
@@ -273,11 +278,36 @@ add(struct entry *e, const struct weir_addr *a)
 }
 
 static void
+add_srv(struct entry *e, const ares_dns_rr_t *rr)
+{
+	const char *name = ares_dns_rr_get_str(rr, ARES_RR_SRV_TARGET);
+	struct weir_srv *to;
+
+	/* a single "." says that there is no such service */
+	if (e->n >= SRVS || name[0] == '\0' || strcmp(name, ".") == 0 || strlen(name) > NAME_MOST)
+		return;
+	if (e->srvs == NULL)
+		e->srvs = mem_zalloc(SRVS * sizeof *e->srvs);
+	to = &e->srvs[e->n++];
+	to->priority = ares_dns_rr_get_u16(rr, ARES_RR_SRV_PRIORITY);
+	to->weight = ares_dns_rr_get_u16(rr, ARES_RR_SRV_WEIGHT);
+	to->port = ares_dns_rr_get_u16(rr, ARES_RR_SRV_PORT);
+	strcpy(to->name, name);
+}
+
+static void
 take_record(struct entry *e, const ares_dns_rr_t *rr)
 {
 	struct weir_addr a = { .in.sin_family = AF_INET };
 	const char *name;
 
+	if (e->is_srv) {
+		if (ares_dns_rr_get_type(rr) != ARES_REC_TYPE_SRV)
+			return;
+		e->ttl_ms = WEIR_MIN(e->ttl_ms, (uint64_t)ares_dns_rr_get_ttl(rr) * 1000);
+		add_srv(e, rr);
+		return;
+	}
 	switch (ares_dns_rr_get_type(rr)) {
 	case ARES_REC_TYPE_A:
 		a.in.sin_addr = *ares_dns_rr_get_addr(rr, ARES_RR_A_ADDR);
@@ -361,6 +391,12 @@ ask(struct entry *e, const char *name)
 	bool v4 = r->v4, v6 = r->v6;
 
 	e->how = RESOLVED;
+	if (e->is_srv) {
+		e->asked = 1;
+		ares_query_dnsrec(r->channel, name, ARES_CLASS_IN, ARES_REC_TYPE_SRV, on_answer, e, NULL);
+		set_timer(r);
+		return;
+	}
 	e->asked = (uint8_t)(v4 + v6);
 	if (v4)
 		ares_query_dnsrec(r->channel, name, ARES_CLASS_IN, ARES_REC_TYPE_A, on_answer, e, NULL);
@@ -452,6 +488,7 @@ on_timeout(struct weir_timer *t)
 	if (l->how == RESOLVED)
 		l->how = RESOLVE_TIMEOUT;
 	l->addrs = NULL;
+	l->srvs = NULL;
 	l->n = 0;
 	l->done(l);
 }
@@ -464,16 +501,14 @@ refuse(struct weir_lookup *l, enum weir_resolved how)
 	timer_set(&l->timer, 0);
 }
 
-void
-lookup_start(struct weir_lookup *l, struct weir_resolver *r, struct weir_str name, uint64_t timeout_ms,
-    void (*done)(struct weir_lookup *))
+static void
+begin(struct weir_lookup *l, struct weir_resolver *r, struct weir_str name, uint64_t timeout_ms, bool is_srv)
 {
 	char lower[NAME_MOST + 1];
 	struct entry *e;
 
 	list_init(&l->node);
 	timer_init(&l->timer, on_timeout);
-	l->done = done;
 	l->how = RESOLVED;
 	if (name.n != 0 && name.p[name.n - 1] == '.')
 		name.n--;
@@ -488,11 +523,12 @@ lookup_start(struct weir_lookup *l, struct weir_resolver *r, struct weir_str nam
 	}
 	str_lower(lower, name.p, name.n);
 	name.p = lower;
-	e = find(r, name);
+	e = find(r, name, is_srv);
 	if (e == NULL && (e = entry_new(r, name)) == NULL) {
 		refuse(l, RESOLVE_BUSY);
 		return;
 	}
+	e->is_srv = is_srv;
 	list_remove(&e->used);
 	list_push(&r->used, &e->used);
 	list_append(&e->waiting, &l->node);
@@ -503,6 +539,22 @@ lookup_start(struct weir_lookup *l, struct weir_resolver *r, struct weir_str nam
 		task_post(&e->tell);
 	else
 		refresh(e);
+}
+
+void
+lookup_start(struct weir_lookup *l, struct weir_resolver *r, struct weir_str name, uint64_t timeout_ms,
+    void (*done)(struct weir_lookup *))
+{
+	l->done = done;
+	begin(l, r, name, timeout_ms, false);
+}
+
+void
+lookup_start_srv(struct weir_lookup *l, struct weir_resolver *r, struct weir_str service, uint64_t timeout_ms,
+    void (*done)(struct weir_lookup *))
+{
+	l->done = done;
+	begin(l, r, service, timeout_ms, true);
 }
 
 void

@@ -32,12 +32,20 @@ enum weir_resolved {
 /* As nginx words it: "Host not found". */
 const char *resolve_error(enum weir_resolved);
 
+/* A server of a service (RFC 2782). */
+#define RESOLVER_NAME_MAX 255
+struct weir_srv {
+	uint16_t	 priority, weight, port;
+	char		 name[RESOLVER_NAME_MAX + 1];
+};
+
 /* One who asks; lies in its owner. */
 struct weir_lookup {
 	struct weir_list node;
 	struct weir_timer timer;
 	enum weir_resolved how;
 	const struct weir_addr *addrs;	/* without ports; only while done() runs */
+	const struct weir_srv *srvs;	/* instead of addrs, of lookup_start_srv(); the same */
 	unsigned	 n;
 	/* Called once, last, never from inside lookup_start(). */
 	void		(*done)(struct weir_lookup *);
@@ -48,6 +56,9 @@ struct weir_resolver *resolver_of(void *const *conf, uint64_t *timeout_ms);
 
 /* `name`: without a port; its case does not matter. */
 void	lookup_start(struct weir_lookup *, struct weir_resolver *, struct weir_str name, uint64_t timeout_ms,
+	    void (*done)(struct weir_lookup *));
+/* The same for the servers of a service, "_http._tcp.example.org": their names, not their addresses. */
+void	lookup_start_srv(struct weir_lookup *, struct weir_resolver *, struct weir_str service, uint64_t timeout_ms,
 	    void (*done)(struct weir_lookup *));
 /* done() will not be called.  Harmless when it was. */
 void	lookup_cancel(struct weir_lookup *);

@@ -315,6 +315,19 @@ begin_warming(struct weir_block *b, struct weir_state *st)
 	st->warm_from_ms = WEIR_MAX(weir_now_ms, 1);
 }
 
+void
+block_reweight(struct weir_group *g, unsigned i, unsigned weight)
+{
+	struct weir_state *st = block_state(g->block, i);
+
+	if (st->weight == weight)
+		return;
+	g->block->weak -= st->effective < (int32_t)st->weight;
+	st->weight = weight;
+	st->effective = (int32_t)weight;
+	g->block->stale |= STALE_RANKS;
+}
+
 static void
 inherit_state(struct weir_group *g, unsigned i, struct weir_state *was)
 {
@@ -325,6 +338,9 @@ inherit_state(struct weir_group *g, unsigned i, struct weir_state *was)
 	st->serial = was->serial;
 	st->family = was->family;
 	memcpy(st->ip, was->ip, sizeof st->ip);
+	st->port = was->port;
+	if (was->port != 0)
+		block_reweight(g, i, was->weight);
 	if (!(was->out & OUT_VACANT))
 		block_in(g, i, OUT_VACANT);
 	st->fails = was->fails;

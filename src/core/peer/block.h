@@ -48,6 +48,7 @@ struct weir_state {
 	uint32_t	 inflight;	/* requests */
 	uint32_t	 serial;	/* of its address, when that is not fixed */
 	uint8_t		 family;	/* of the address: 4 or 6 */
+	uint16_t	 port;		/* 0: the one of the line */
 	uint8_t		 ip[16];
 	uint8_t		 out;		/* OUT_ bits */
 	bool		 alone;		/* nobody else to ask: failures do not count */
@@ -131,6 +132,8 @@ void	block_taken(struct weir_group *, unsigned i, int slot);
 void	block_freed(struct weir_group *, unsigned i, int slot);
 void	block_failed(struct weir_group *, unsigned i);
 void	block_well(struct weir_group *, unsigned i);
+/* Its weight is another one. */
+void	block_reweight(struct weir_group *, unsigned i, unsigned weight);
 /* Another server has its place: nothing is known of it. */
 void	block_renew(struct weir_group *, unsigned i);
 /* For the time of one choice: as if it were out, and not any more. */

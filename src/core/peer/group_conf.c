@@ -146,6 +146,8 @@ server_value(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_
 		return set_count(cf, n, w, v, 1, PRIORITY_MAX, &p->priority);
 	if (conf_param(n, w, "route", &v))
 		return set_route(cf, n, w, v, p);
+	if (conf_param(n, w, "service", &v))
+		return WEIR_OK;		/* it was looked at before */
 	return WEIR_AGAIN;
 }
 
@@ -154,7 +156,7 @@ server_word(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_p
     const struct weir_group *g)
 {
 	static const char *const known[] = { "weight=", "max_fails=", "fail_timeout=", "max_conns=",
-		"down", "backup", "drain", "resolve", "slow_start=", "slow_start_min=", "priority=", "route=", NULL };
+		"down", "backup", "drain", "resolve", "service=", "slow_start=", "slow_start_min=", "priority=", "route=", NULL };
 
 	if (str_eq(n->w[w].s, STR("down"))) {
 		p->down = true;
@@ -198,6 +200,24 @@ says_resolve(const struct weir_node *n)
 	return false;
 }
 
+static int
+set_service(struct weir_conf *cf, struct weir_node *n, struct weir_resolve *r)
+{
+	struct weir_str v = STR_NONE;
+
+	for (unsigned w = 2; w < n->n; w++) {
+		if (!conf_param(n, w, "service", &v))
+			continue;
+		if (v.n == 0)
+			return conf_error(cf, n, w, "service is empty");
+		if (r->name.n != n->w[1].s.n)
+			return conf_error(cf, n, 1, "service upstream \"%.*s\" may not have port",
+			    STR_ARG(n->w[1].s));
+		resolve_service(cf, r, v);
+	}
+	return WEIR_OK;
+}
+
 /* A name that is asked for while the server runs: WEIR_AGAIN when it is none, but an address. */
 static int
 add_resolved(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, struct upstream_conf *u)
@@ -210,6 +230,9 @@ add_resolved(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, st
 	if (addr_parse(cf->pool, n->w[1].s, 80, &a, &r->name, &r->port) != WEIR_AGAIN)
 		return WEIR_AGAIN;
 	r->group = s->owner;
+	if (set_service(cf, n, r) != WEIR_OK)
+		return WEIR_FAIL;
+	like.resolve = r;
 	fill_peer(cf, &like, &(struct weir_addr){ .sa.sa_family = AF_INET }, n->w[1].s);
 	if (server_params(cf, n, &like, s->owner) != WEIR_OK)
 		return WEIR_FAIL;
@@ -230,6 +253,7 @@ set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 	struct upstream_conf *u = conf;
 	struct weir_peer like;
 	struct weir_addr *a;
+	struct weir_str v;
 	unsigned count;
 
 	if (says_resolve(n)) {
@@ -238,6 +262,10 @@ set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 		if (r != WEIR_AGAIN)
 			return r;
 	}
+	for (unsigned w = 2; w < n->n; w++)
+		if (conf_param(n, w, "service", &v))
+			return conf_error(cf, n, w, "service upstream \"%.*s\" requires \"resolve\" and a domain "
+			    "name", STR_ARG(n->w[1].s));
 	memset(&like, 0, sizeof like);
 	a = resolve(cf, n, 1, n->w[1].s, 80, &count);
 	if (a == NULL)
@@ -651,7 +679,7 @@ static const struct weir_cmd cmds[] = {
 	{ "server", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_server,
 	  .flags = CONF_MULTI,
 	  .args = "address [weight=n] [max_fails=n] [fail_timeout=time] [max_conns=n] [backup] [down] [drain] "
-	  "[priority=n] [slow_start=time] [slow_start_min=n%] [route=text] [resolve]",
+	  "[priority=n] [slow_start=time] [slow_start_min=n%] [route=text] [resolve] [service=name]",
 	  .doc = "A server of the group: a host or address with an optional port (80), or unix:/path. "
 	  "Requests are spread by weight; after max_fails failures (1; 0: never) within fail_timeout "
 	  "(10s) it is left alone for fail_timeout, and then gets one request to try. No more than max_conns "
@@ -660,7 +688,9 @@ static const struct weir_cmd cmds[] = {
 	  "that stick to it. After it was away it begins with slow_start_min (10%) of its weight, and has all of "
 	  "it after slow_start. A route is what sticky knows it by. "
 	  "With resolve the name is asked for while the server runs, by the resolver of the group or of http, and "
-	  "all of its addresses (64 at most) are servers; it needs a zone." },
+	  "all of its addresses (64 at most) are servers; it needs a zone. With service the SRV records of "
+	  "_service._tcp.name, or of service.name when there is a dot in it, say which servers there are: those of the "
+	  "lowest priority, with their ports and weights." },
 	{ "zone", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_zone, .args = "name [size]",
 	  .doc = "Shared memory in which all workers count connections, failures and times of the group's servers, "
 	  "and take turns. Reloads keep what it knows of servers that stay. Several groups may use one zone; the "

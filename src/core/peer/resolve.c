@@ -13,17 +13,28 @@ void
 resolve_make_room(struct weir_conf *cf, struct weir_resolve *r, struct weir_peer *p)
 {
 	p->resolve = r;
+	if (r->found == NULL)
+		r->found = pool_alloc(cf->pool, (RESOLVE_PLACES + 1) * sizeof *r->found);
 	p->text = str_of(pool_zalloc(cf->pool, TEXT_ROOM), 0);
 	memset(&p->addr, 0, sizeof p->addr);
 	p->addr.sa.sa_family = AF_INET;
+}
+
+void
+resolve_service(struct weir_conf *cf, struct weir_resolve *r, struct weir_str service)
+{
+	r->service = pool_printf(cf->pool, str_chr(service, '.') >= 0 ? "%.*s.%.*s" : "_%.*s._tcp.%.*s",
+	    STR_ARG(service), STR_ARG(r->name));
+	r->targets = pool_zalloc(cf->pool, RESOLVE_TARGETS * sizeof *r->targets);
 }
 
 uint64_t
 resolve_key(const struct weir_resolve *r)
 {
 	static const uint64_t key[2] = { 0x7265736f, 0x6c7665 };
+	struct weir_str name = r->service.n != 0 ? r->service : r->name;
 
-	return siphash_with(key, r->name.p, r->name.n);
+	return siphash_with(key, name.p, name.n);
 }
 
 unsigned
@@ -46,7 +57,7 @@ take_address(struct weir_peer *p, const struct weir_state *st)
 		memcpy(&a->in.sin_addr, st->ip, 4);
 	else
 		memcpy(&a->in6.sin6_addr, st->ip, 16);
-	addr_set_port(a, p->resolve->port);
+	addr_set_port(a, st->port != 0 ? st->port : p->resolve->port);
 	p->text.n = WEIR_MIN(addr_put(text, a), TEXT_ROOM);
 	memcpy((char *)(uintptr_t)p->text.p, text, p->text.n);
 	p->serial = st->serial;
@@ -71,9 +82,13 @@ static void
 keep_up(struct weir_group *g)
 {
 	g->version = atomic_load(&g->block->version);
-	for (unsigned i = 0; i < g->n; i++)
-		if (g->peers[i].resolve != NULL && g->peers[i].serial != block_state(g->block, i)->serial)
-			take_address(&g->peers[i], block_state(g->block, i));
+	for (unsigned i = 0; i < g->n; i++) {
+		const struct weir_state *st = block_state(g->block, i);
+
+		g->peers[i].weight = st->weight;
+		if (g->peers[i].resolve != NULL && g->peers[i].serial != st->serial)
+			take_address(&g->peers[i], st);
+	}
 	sum_up(g);
 	if (g->on_change != NULL)
 		g->on_change(g);
@@ -100,24 +115,30 @@ bytes_of(const struct weir_state *st)
 }
 
 static bool
-is_among(const struct weir_state *st, const struct weir_addr *v, unsigned n)
+is_at(const struct weir_state *st, const struct resolve_found *f)
 {
-	for (unsigned i = 0; i < n; i++)
-		if (str_eq(addr_bytes(&v[i]), bytes_of(st)))
+	return st->family != 0 && st->port == f->port && str_eq(addr_bytes(&f->a), bytes_of(st));
+}
+
+static bool
+is_among(const struct weir_state *st, const struct weir_resolve *r)
+{
+	for (unsigned i = 0; i < r->n_found; i++)
+		if (is_at(st, &r->found[i]))
 			return true;
 	return false;
 }
 
 /* The place that has this address, vacant or not; else a vacant one that nobody uses; -1: there is none. */
 static int
-place_for(const struct weir_resolve *r, struct weir_str ip)
+place_for(const struct weir_resolve *r, const struct resolve_found *f)
 {
 	int free = -1;
 
 	for (unsigned i = r->first; i < r->first + RESOLVE_PLACES; i++) {
 		const struct weir_state *st = block_state(r->group->block, i);
 
-		if (st->family != 0 && str_eq(bytes_of(st), ip))
+		if (is_at(st, f))
 			return (int)i;
 		if (free < 0 && (st->out & OUT_VACANT) && st->conns == 0)
 			free = (int)i;
@@ -125,27 +146,32 @@ place_for(const struct weir_resolve *r, struct weir_str ip)
 	return free;
 }
 
-/* Whether it is new there. */
+/* Whether something is new there. */
 static bool
-settle(const struct weir_resolve *r, unsigned i, struct weir_str ip)
+settle(const struct weir_resolve *r, unsigned i, const struct resolve_found *f)
 {
 	struct weir_state *st = block_state(r->group->block, i);
+	struct weir_str ip = addr_bytes(&f->a);
+	bool same_weight = f->weight == 0 || f->weight == st->weight;
 
-	if (!(st->out & OUT_VACANT))
+	if (!(st->out & OUT_VACANT) && same_weight)
 		return false;
-	if (!str_eq(bytes_of(st), ip) || st->family == 0) {
+	if (!is_at(st, f)) {
 		st->family = ip.n == 4 ? 4 : 6;
 		memcpy(st->ip, ip.p, ip.n);
+		st->port = (uint16_t)f->port;
 		st->serial++;
 		block_renew(r->group, i);
 	}
+	if (!same_weight)
+		block_reweight(r->group, i, f->weight);
 	block_in(r->group, i, OUT_VACANT);
 	return true;
 }
 
-/* False when some found no place. */
+/* What was found is who there is.  False when some found no place. */
 static bool
-write_down(struct weir_resolve *r, const struct weir_addr *v, unsigned n)
+write_down(struct weir_resolve *r)
 {
 	struct weir_block *b = r->group->block;
 	bool changed = false, all = true;
@@ -153,18 +179,18 @@ write_down(struct weir_resolve *r, const struct weir_addr *v, unsigned n)
 	for (unsigned i = r->first; i < r->first + RESOLVE_PLACES; i++) {
 		struct weir_state *st = block_state(b, i);
 
-		if ((st->out & OUT_VACANT) || is_among(st, v, n))
+		if ((st->out & OUT_VACANT) || is_among(st, r))
 			continue;
 		block_out(r->group, i, OUT_VACANT);
 		changed = true;
 	}
-	for (unsigned k = 0; k < n; k++) {
-		int i = place_for(r, addr_bytes(&v[k]));
+	for (unsigned k = 0; k < r->n_found; k++) {
+		int i = place_for(r, &r->found[k]);
 
 		if (i < 0)
 			all = false;
 		else
-			changed |= settle(r, (unsigned)i, addr_bytes(&v[k]));
+			changed |= settle(r, (unsigned)i, &r->found[k]);
 	}
 	if (changed) {
 		block_count(r->group);
@@ -183,22 +209,83 @@ tell(struct weir_resolve *r, enum weir_resolved how)
 }
 
 static void
-on_resolved(struct weir_lookup *l)
+conclude(struct weir_resolve *r)
 {
-	struct weir_resolve *r = WEIR_OF(l, struct weir_resolve, lookup);
-	bool all = true;
+	bool all;
 
 	r->asking = false;
-	tell(r, l->how);
-	if (l->how != RESOLVED && l->how != RESOLVE_NO_NAME)
+	if (r->failed)
 		return;
 	share_lock(r->group);
-	all = write_down(r, l->addrs, l->how == RESOLVED ? l->n : 0);
+	all = write_down(r);
 	share_unlock(r->group);
 	if (!all && !r->told_full)
 		log_warnx(weir_log, "%.*s has more addresses than upstream \"%.*s\" has places for: %d",
 		    STR_ARG(r->name), STR_ARG(r->group->name), RESOLVE_PLACES);
 	r->told_full = !all;
+}
+
+/* One more than there are places, so that somebody notices. */
+static void
+find_more(struct weir_resolve *r, const struct weir_lookup *l, unsigned weight, unsigned port)
+{
+	for (unsigned i = 0; l->how == RESOLVED && i < l->n && r->n_found <= RESOLVE_PLACES; i++)
+		r->found[r->n_found++] = (struct resolve_found){ l->addrs[i], weight, port };
+	r->failed |= l->how != RESOLVED && l->how != RESOLVE_NO_NAME;
+}
+
+static void
+on_resolved(struct weir_lookup *l)
+{
+	struct weir_resolve *r = WEIR_OF(l, struct weir_resolve, lookup);
+
+	tell(r, l->how);
+	find_more(r, l, 0, 0);
+	conclude(r);
+}
+
+static void
+on_target(struct weir_lookup *l)
+{
+	struct resolve_target *t = WEIR_OF(l, struct resolve_target, lookup);
+
+	find_more(t->r, l, t->weight, t->port);
+	if (--t->r->waiting == 0)
+		conclude(t->r);
+}
+
+static unsigned
+lowest(const struct weir_lookup *l)
+{
+	unsigned v = UINT16_MAX;
+
+	for (unsigned i = 0; i < l->n; i++)
+		v = WEIR_MIN(v, l->srvs[i].priority);
+	return v;
+}
+
+/* Who serves: the names are asked for.  No answer comes before this returns. */
+static void
+on_service(struct weir_lookup *l)
+{
+	struct weir_resolve *r = WEIR_OF(l, struct weir_resolve, lookup);
+	unsigned priority = lowest(l);
+
+	tell(r, l->how);
+	r->failed = l->how != RESOLVED && l->how != RESOLVE_NO_NAME;
+	for (unsigned i = 0; i < l->n && r->waiting < RESOLVE_TARGETS; i++) {
+		struct resolve_target *t = &r->targets[r->waiting];
+
+		if (l->srvs[i].priority != priority || l->srvs[i].port == 0)
+			continue;
+		r->waiting++;
+		t->r = r;
+		t->port = l->srvs[i].port;
+		t->weight = WEIR_MAX(l->srvs[i].weight, 1u);
+		lookup_start(&t->lookup, r->resolver, str_c(l->srvs[i].name), r->timeout_ms, on_target);
+	}
+	if (r->waiting == 0)
+		conclude(r);
 }
 
 /* One process asks; another takes over when it is dead. */
@@ -230,7 +317,12 @@ on_timer(struct weir_timer *t)
 	if (r->asking || !is_leader(r->group))
 		return;
 	r->asking = true;
-	lookup_start(&r->lookup, r->resolver, r->name, r->timeout_ms, on_resolved);
+	r->failed = false;
+	r->n_found = r->waiting = 0;
+	if (r->service.n != 0)
+		lookup_start_srv(&r->lookup, r->resolver, r->service, r->timeout_ms, on_service);
+	else
+		lookup_start(&r->lookup, r->resolver, r->name, r->timeout_ms, on_resolved);
 }
 
 void

@@ -6,6 +6,9 @@
  * their time is over.  All workers notice the new version when they choose next.  A place that was
  * left gets another address only when nobody uses the old one any more.
  *
+ * With `service=` the name has SRV records: of those with the lowest priority the names are asked for in turn, and
+ * ports and weights are theirs.
+ *
  * An answer that there are none vacates all places; one that says nothing (failures, silence) changes nothing.
  */
 #ifndef WEIR_PEER_RESOLVE_H
@@ -15,11 +18,24 @@
 #include "core/peer/peer.h"
 
 #define RESOLVE_PLACES	64
+#define RESOLVE_TARGETS	32
+
+struct resolve_found {
+	struct weir_addr a;
+	unsigned	 weight, port;	/* port 0: the one of the line */
+};
+
+struct resolve_target {			/* a server of a service, while its address is asked for */
+	struct weir_lookup lookup;
+	struct weir_resolve *r;
+	unsigned	 weight, port;
+};
 
 struct weir_resolve {			/* a line */
 	struct weir_resolve *next;	/* of its group */
 	struct weir_group *group;
 	struct weir_str	 name;		/* without the port */
+	struct weir_str	 service;	/* "_http._tcp.name", asked for instead; "": an address is */
 	unsigned	 port;
 	unsigned	 first;		/* place */
 	struct weir_resolver *resolver;
@@ -27,11 +43,16 @@ struct weir_resolve {			/* a line */
 	/* of this worker: */
 	struct weir_lookup lookup;
 	struct weir_timer timer;
-	bool		 asking, told_full;
+	bool		 asking, told_full, failed;
+	unsigned	 waiting, n_found;
+	struct resolve_target *targets;
+	struct resolve_found *found;	/* in this round */
 	enum weir_resolved told;	/* the last failure that was logged */
 };
 
-/* While binding: as many peers as it has places, all like this one. */
+/* While binding: a service of the line's name, "http" or "_http._tcp". */
+void	resolve_service(struct weir_conf *, struct weir_resolve *, struct weir_str service);
+/* As many peers as it has places, all like this one. */
 void	resolve_make_room(struct weir_conf *, struct weir_resolve *, struct weir_peer *);
 /* A number for the name, for places to be found again. */
 uint64_t resolve_key(const struct weir_resolve *);
