@@ -7,7 +7,7 @@
  */
 #include "core/base/clock.h"
 #include "core/metric/metric.h"
-#include "http/req/vars.h"
+#include "http/req/req.h"
 
 /* How long most things take, and most people wait. */
 #define BUCKETS_DEFAULT	{ 5, 10, 20, 30, 50, 75, 100, 200, 300, 500, 750, 1000, 2000, 3000, 5000, 7500, 10000 }
@@ -30,7 +30,7 @@ struct all {
 
 struct metrics_conf {
 	struct all	*all;
-	struct zone	*server, *location;	/* NULL: the nameless one; none */
+	struct zone	*server, *location;	/* location NULL: none */
 	struct weir_expr exclude;
 	bool		 text, json;		/* it is shown here */
 };
@@ -79,13 +79,37 @@ declare(struct weir_conf *cf, const struct weir_metric_row *of, const struct all
 
 /* ---- counting ---- */
 
-static void
-count(const struct zone *z, struct weir_req *r, unsigned which, uint64_t ms)
+static inline unsigned
+kind_of(const struct weir_req *r)
 {
-	metric_add(&z->requests, which, 1);
-	metric_add(&z->received, 0, req_length(r));
-	metric_add(&z->sent, 0, req_sent(r));
-	metric_observe(&z->seconds, ms);
+	unsigned class = (unsigned)r->rsp.status / 100 - 1;
+
+	return WEIR_MIN(class, NO_STATUS) * N_PROTOS + (r->x->version >= 0x200 ? HTTP2 : HTTP1);
+}
+
+/* $request_length and $bytes_sent, of what is no sub-request. */
+static inline void
+count(const struct zone *z, const struct weir_req *r)
+{
+	metric_add(&z->requests, kind_of(r), 1);
+	metric_add(&z->received, 0, r->msg->size + r->x->received);
+	metric_add(&z->sent, 0, r->x->sent);
+	metric_observe(&z->seconds, weir_now_ms - r->s.began_ms);
+}
+
+/* Apart, so that the usual case needs no stack. */
+static enum weir_next __attribute__((noinline))
+count_unusual(struct weir_sess *s)
+{
+	const struct metrics_conf	*c = SESS_CONF(s, index_);
+	struct weir_req			*r = req_of(s);
+
+	if (r->parent != NULL || (c->exclude.set && expr_true(expr_eval(s, &c->exclude))))
+		return WEIR_NEXT;
+	count(c->server, r);
+	if (c->location != NULL)
+		count(c->location, r);
+	return WEIR_NEXT;
 }
 
 static enum weir_next
@@ -93,15 +117,10 @@ on_log(struct weir_sess *s)
 {
 	const struct metrics_conf	*c = SESS_CONF(s, index_);
 	struct weir_req			*r = req_of(s);
-	unsigned			 class = (unsigned)r->rsp.status / 100 - 1, which;
-	uint64_t			 ms = weir_now_ms - s->began_ms;
 
-	if (r->parent != NULL || (c->exclude.set && expr_true(expr_eval(s, &c->exclude))))
-		return WEIR_NEXT;
-	which = WEIR_MIN(class, NO_STATUS) * N_PROTOS + (r->x->version >= 0x200 ? HTTP2 : HTTP1);
-	count(c->server != NULL ? c->server : &c->all->nameless, r, which, ms);
-	if (c->location != NULL)
-		count(c->location, r, which, ms);
+	if (r->parent != NULL || c->exclude.set || c->location != NULL)
+		return count_unusual(s);
+	count(c->server, r);
 	return WEIR_NEXT;
 }
 
@@ -244,6 +263,7 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 	c->all = POOL_NEW(cf->pool, all);
 	memcpy(c->all->bounds, bounds, sizeof(bounds));
 	c->all->n_bounds = WEIR_COUNT(bounds);
+	c->server = &c->all->nameless;
 	return WEIR_OK;
 }
 
