@@ -135,6 +135,20 @@ $w->start(conf());
 	is metrics()->value('weir_connections_accepted_total'), $stub + 1, 'the same as stub_status says';
 }
 
+# Nothing that a client says makes a series (S-228).
+{
+	my $lines = () = get3('/')->body =~ /^weir_/mg;
+	for my $n (1 .. 20) {
+		$w->http("GET /$n/%22%0a HTTP/1.1\r\nHost: h$n.example\r\nUser-Agent: \"}$n\r\nConnection: close\r\n\r\n");
+		$w->http("M$n /x HTTP/1.1\r\nHost: h$n\r\nConnection: close\r\n\r\n");
+		$w->http("nonsense $n\r\n\r\n");
+	}
+	is soon(47 + 60, $requests, server => 'front'), 47 + 60, 'all of it is counted';
+	my $after = () = get3('/')->body =~ /^weir_/mg;
+	is $after, $lines, 'and makes no new names';
+	is_deeply [ metrics()->complaints ], [], 'or anything else';
+}
+
 # What is under way.
 {
 	my $c = $w->connect;

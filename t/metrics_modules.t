@@ -72,6 +72,12 @@ E
 	is $m->value($req, zone => 'dry', result => 'rejected_dry_run'), 2, 'others in hope';
 	is $m->sum($req, zone => 'slow'), 2, 'where some wait';
 
+	is $m->value('weir_limit_zone_keys', zone => 'few'), 2, 'keys';
+	cmp_ok $m->value('weir_limit_zone_capacity', zone => 'few'), '>', 100, 'and room for more';
+	is $m->value('weir_limit_zone_lost_total', zone => 'few'), 0, 'nothing was forgotten';
+	$w->get("/few?k=many$_") for 1 .. 3;
+	is metrics()->value('weir_limit_zone_keys', zone => 'few'), 5, 'more keys';
+
 	my $c = $w->connect;
 	$c->send("GET /one?k=1 HTTP/1.1\r\nHost: x\r\n\r\n");
 	ok $c->read_until(qr/\r\n\r\n/), 'one is being served';

@@ -166,6 +166,7 @@ http {
 		ssl_ocsp_responder http://127.0.0.1:%PORT2%/silent;
 		return 200 x;
 	}
+	server { listen 127.0.0.1:%PORT6%; metrics; }
 E
 	server {
 		listen 127.0.0.1:%PORT1% ssl;
@@ -220,6 +221,14 @@ for (qr/no OCSP responder URL in certificate while requesting certificate status
     qr/connect\(\) failed \(111: Connection refused\) while requesting certificate status, responder: 127\.0\.0\.1/,
     qr/client SSL certificate verify error: certificate revoked/) {
 	$w->log_like($_, "the log: $_");
+}
+
+{
+	my $m = $w->request('GET', '/', [], undef, port => 6)->body;
+	my ($answered) = $m =~ /^weir_tls_ocsp_requests_total\{result="answered"\} (\d+)$/m;
+	my ($silent) = $m =~ /^weir_tls_ocsp_requests_total\{result="failed"\} (\d+)$/m;
+	is $answered, 9, 'answers are counted';
+	cmp_ok $silent, '>=', 4, 'and when there were none';
 }
 
 # ---- whose word counts ----

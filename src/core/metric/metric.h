@@ -125,7 +125,7 @@ void	metric_series(struct weir_conf *, const struct weir_metric_row *, const str
 /* The same of a row that is METRIC_HISTOGRAM.  Other bounds make another series, which begins with 0. */
 void	metric_histogram(struct weir_conf *, const struct weir_metric_row *, const struct weir_str *values,
 	    const uint32_t *bounds, unsigned n, struct weir_histogram *to);
-/* A gauge that is asked for when somebody reads. */
+/* A gauge, or a counter that is kept elsewhere, which is asked for when somebody reads. */
 void	metric_value(struct weir_conf *, const struct weir_metric_row *, const struct weir_str *values,
 	    int64_t (*get)(const void *), const void *arg);
 

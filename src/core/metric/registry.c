@@ -174,7 +174,7 @@ metric_value(struct weir_conf *cf, const struct weir_metric_row *row, const stru
 	struct weir_metrics	*ms = cf->metrics;
 	struct metric_series	*s;
 
-	assert(row->kind == METRIC_GAUGE);
+	assert(row->kind == METRIC_GAUGE || row->kind == METRIC_COUNTER);
 	if (ms == NULL)
 		return;
 	s = series_of(ms, row, values, NULL, 0);

@@ -1,6 +1,7 @@
 /*
  * keyed.c - zones that count by a key.
  */
+#include "core/metric/metric.h"
 #include "core/sess/keyed.h"
 
 #define KEY_KEPT	16	/* longer keys are hashed */
@@ -84,6 +85,49 @@ tag_of(struct weir_conf *cf, const struct weir_keyed *k)
 	return pool_printf(cf->pool, "%.*s/%u", STR_ARG(k->key.source), k->prefix);
 }
 
+static int64_t
+get_rows(const void *arg)
+{
+	struct table_fill fill;
+
+	table_fill(((const struct weir_keyed *)arg)->table, &fill);
+	return (int64_t)fill.rows;
+}
+
+static int64_t
+get_capacity(const void *arg)
+{
+	struct table_fill fill;
+
+	table_fill(((const struct weir_keyed *)arg)->table, &fill);
+	return (int64_t)fill.capacity;
+}
+
+static int64_t
+get_evicted(const void *arg)
+{
+	struct table_fill fill;
+
+	table_fill(((const struct weir_keyed *)arg)->table, &fill);
+	return (int64_t)(fill.evicted + fill.refused);
+}
+
+static void
+count_zone(struct weir_conf *cf, const struct weir_keyed *k)
+{
+	static const struct weir_metric_row rows[] = {
+		{ "limit_zone_keys", METRIC_GAUGE, "Keys that a zone of limit_req or its like knows.",
+		  .labels = { { "zone", NULL } } },
+		{ "limit_zone_capacity", METRIC_GAUGE, "How many keys there is room for.", .labels = { { "zone", NULL } } },
+		{ "limit_zone_lost_total", METRIC_COUNTER, "Keys for which there was no room: forgotten early, or not taken.",
+		  .labels = { { "zone", NULL } } },
+	};
+
+	metric_value(cf, &rows[0], &k->name, get_rows, k);
+	metric_value(cf, &rows[1], &k->name, get_capacity, k);
+	metric_value(cf, &rows[2], &k->name, get_evicted, k);
+}
+
 struct weir_keyed *
 keyed_declare(struct weir_conf *cf, struct weir_keyed_set *set, const struct weir_node *node,
     const struct keyed_params *p)
@@ -116,6 +160,7 @@ keyed_declare(struct weir_conf *cf, struct weir_keyed_set *set, const struct wei
 		conf_error(cf, node, p->zone_w, "%s", why);
 		return NULL;
 	}
+	count_zone(cf, k);
 	return k;
 }
 

@@ -21,6 +21,7 @@ static const char *const yes[] = { "no", "yes", NULL };
 static const char *const exchanges[] = { "pqc", "classical", "none", NULL };
 static const char *const failures[] = { "timeout", "closed", "plain", "error", NULL };
 static const char *const changes[] = { "served", "refused", NULL };
+static const char *const answers[] = { "answered", "failed", NULL };
 
 enum { PQC, CLASSICAL, NO_EXCHANGE };
 
@@ -28,7 +29,7 @@ struct side {
 	struct weir_metric handshakes, exchanges, failures;
 };
 static struct side	clients, upstreams;
-static struct weir_metric changed;
+static struct weir_metric changed, asked;
 
 #define HANDSHAKES { { "group", groups }, { "protocol", protocols }, { "resumed", yes } }
 
@@ -40,6 +41,8 @@ const struct weir_metric_row tls_rows[] = {
 	  .labels = { { "certificate", NULL } } },
 	{ "tls_certificate_changes_total", METRIC_COUNTER, "Certificates that changed while they were watched.",
 	  .labels = { { "result", changes } }, .at = &changed },
+	{ "tls_ocsp_requests_total", METRIC_COUNTER, "Questions to OCSP responders, about our certificates and those of "
+	  "clients.", .labels = { { "result", answers } }, .at = &asked },
 	{ "tls_handshakes_total", METRIC_COUNTER, "Handshakes with clients, by what was agreed on.",
 	  .labels = HANDSHAKES, .at = &clients.handshakes, .sparse = true },
 	{ "tls_key_exchanges_total", METRIC_COUNTER, "The same: does the key exchange resist quantum computers?",
@@ -94,6 +97,12 @@ void
 count_change(bool served)
 {
 	metric_add(&changed, !served, 1);
+}
+
+void
+count_ocsp(bool answered)
+{
+	metric_add(&asked, !answered, 1);
 }
 
 static int64_t

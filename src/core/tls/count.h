@@ -19,6 +19,8 @@ void	count_failure(bool server, enum tls_failure);
 
 /* Until when is this certificate valid?  `leaf` is looked at whenever somebody asks; lives as long as the configuration. */
 void	count_certificate(struct weir_conf *, const char *path, X509 *const *leaf);
+/* An OCSP responder was asked, and has answered or has not. */
+void	count_ocsp(bool answered);
 /* A certificate that changed is served, or is not. */
 void	count_change(bool served);
 

@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 
 #include "core/base/mem.h"
+#include "core/tls/count.h"
 #include "core/tls/ocsp_ask.h"
 
 enum { IN_FIRST = 4096 };
@@ -46,6 +47,7 @@ finish(struct weir_ocsp_ask *a, struct weir_str der)
 {
 	char *in = a->in;
 
+	count_ocsp(der.n != 0);
 	let_go(a);
 	a->in = NULL;
 	a->done(a, (const unsigned char *)der.p, der.n);
