@@ -18,15 +18,23 @@ median of each is printed, and the ratio peer / weir: above 1.00 weir is cheaper
             locations decide about a response that the proxy makes itself
             (weir and nginx, who share a language)
   bulk      proxied, 256 MiB a response
+  tls-h1    as h1, over TLS (versions 1.2 and 1.3, a P-256 certificate, no resumption)
+  h2        proxied over HTTP/2 and TLS, 128 bytes, 8 connections of 32 streams
+  h2-16k    the same with 16 KiB
+  tls-bulk  as bulk, over TLS
+  handshake full handshakes of TLSv1.3 by X25519
   idle-h1   memory of an open connection between requests (4,000 of them)
   idle-ws   memory of an open WebSocket (2,000 of them)
+  idle-tls  memory of an open connection with TLS (2,000 of them)
+  idle-h2   the same with HTTP/2
 
-Needs wrk, curl, taskset and a C compiler; nginx and haproxy where they are compared.
+Needs wrk, h2load, curl, openssl, taskset and a C compiler; nginx and haproxy where they are compared.
 """
 
 import argparse
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -63,8 +71,9 @@ http {{
         keepalive_requests 1000000000;
     }}
     {maps}
+    {tls}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        {listen}
         {locations}
         location / {{ proxy_pass http://origin; }}
         location = /ret {{ return 200 "ok"; }}
@@ -76,6 +85,12 @@ http {{
     }}
 }}
 """
+TLS = """ssl_certificate {dir}/cert.pem;
+    ssl_certificate_key {dir}/key.pem;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_tickets off;
+    ssl_session_cache off;"""
+
 UPGRADE = 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";'
 
 
@@ -116,6 +131,8 @@ HAPROXY_LANGUAGE = """
 global
     nbthread 1
     maxconn 9500
+    ssl-default-bind-options no-tls-tickets
+    tune.ssl.cachesize 0
 defaults
     mode http
     timeout connect 5s
@@ -124,7 +141,7 @@ defaults
     timeout tunnel 3600s
     http-reuse always
 frontend front
-    bind 127.0.0.1:{port} backlog 4096
+    bind 127.0.0.1:{port} {ssl} backlog 4096
     http-request return status 200 content-type text/plain string ok if {{ path /ret }}
     default_backend origin
 backend origin
@@ -162,6 +179,25 @@ def memory_bytes(pid):
     return total
 
 
+# ---- what is needed beside servers -----------------------------------------
+
+def build(work):
+    """The origin, a client for TLS (linked with weir's own OpenSSL, where there is one), a certificate."""
+    cc = [os.environ.get("CC", "cc"), "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra"]
+    deps = os.path.join(HERE, "../../deps")
+    subprocess.run([*cc, "-o", f"{work}/origin", f"{HERE}/origin.c"], check=True)
+    subprocess.run([*cc, f"-I{deps}/include", "-o", f"{work}/hand", f"{HERE}/hand.c", f"-L{deps}/lib", "-lssl",
+                    "-lcrypto", "-ldl", "-lpthread", "-lz", "-lzstd"], check=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-subj", "/CN=localhost", "-keyout", f"{work}/key.pem", "-out", f"{work}/cert.pem"],
+                   check=True, capture_output=True)
+    with open(f"{work}/both.pem", "wb") as both:
+        for part in ("cert.pem", "key.pem"):
+            with open(f"{work}/{part}", "rb") as f:
+                both.write(f.read())
+    os.chmod(f"{work}/key.pem", 0o640)
+
+
 # ---- servers ---------------------------------------------------------------
 
 def free_port():
@@ -195,11 +231,22 @@ class Server:
         self.name, self.binary = name, os.path.abspath(binary)
         self.dir = os.path.join(work, name)
         os.mkdir(self.dir)
+        self.hand = f"{work}/hand"
+        for f in ("cert.pem", "key.pem", "both.pem"):
+            shutil.copy(f"{work}/{f}", self.dir)
         self.origin = origin
 
     def version(self):
         r = subprocess.run([self.binary, "-v"], capture_output=True, text=True)
         return (r.stdout + r.stderr).strip().splitlines()[0]
+
+    def listen(self, case):
+        """nginx had HTTP/2 as a word of listen, and may be old or new."""
+        old = re.search(r"nginx/1\.(\d+)\.", self.version())
+        old = self.name != "weir" and old is not None and int(old.group(1)) < 25
+        words = (" ssl" if case in WITH_TLS else "") + (" http2" if case in WITH_H2 and old else "")
+        on = "http2 on;" if case in WITH_H2 and not old else ""
+        return f"listen 127.0.0.1:{self.port}{words} backlog=4096; {on}"
 
     def start(self, case):
         self.port = free_port()
@@ -210,7 +257,9 @@ class Server:
             language, cmd = NGINX_LANGUAGE, ["-p", self.dir, "-c", conf]
         with open(conf, "w") as f:
             f.write(language.format(
-                dir=self.dir, port=self.port, origin=self.origin,
+                dir=self.dir, port=self.port, origin=self.origin, listen=self.listen(case),
+                tls=TLS.format(dir=self.dir) if case in WITH_TLS else "",
+                ssl=f"ssl crt {self.dir}/both.pem alpn h2,http/1.1" if case in WITH_TLS else "",
                 maps=maps() if case == "rules" else "", locations=rules() if case == "rules" else "",
                 user="root" if os.getuid() == 0 else "nobody",
                 upgrade="" if self.name == "weir" else UPGRADE))
@@ -241,9 +290,9 @@ def wrk(url, seconds, headers):
     return int(done.group(1))
 
 
-def requests(path, *headers):
+def requests(path, *headers, scheme="http"):
     def run(server, seconds):
-        url = f"http://127.0.0.1:{server.port}{path}"
+        url = f"{scheme}://127.0.0.1:{server.port}{path}"
         wrk(url, 1, headers)
         cpu, clock = cpu_seconds(server.pid), time.monotonic()
         n = wrk(url, seconds, headers)
@@ -252,10 +301,38 @@ def requests(path, *headers):
     return run, "us a request"
 
 
-def bulk(server, seconds):
+def h2_requests(path):
+    def load(server, n):
+        out = client("h2load", "-t1", "-c8", "-m32", f"-n{n}", f"https://127.0.0.1:{server.port}{path}")
+        if f"status codes: {n} 2xx" not in out:
+            raise RuntimeError(out.strip())
+
+    def run(server, seconds):
+        n = seconds * 10000
+        load(server, 5000)
+        cpu, clock = cpu_seconds(server.pid), time.monotonic()
+        load(server, n)
+        cpu, clock = cpu_seconds(server.pid) - cpu, time.monotonic() - clock
+        return cpu / n * 1e6, f"{n / clock:.0f} requests/s"
+    return run, "us a request"
+
+
+def handshakes(server, seconds):
+    def shake(n):
+        if subprocess.run(["taskset", "-c", "1", server.hand, str(server.port), str(n), "X25519"]).returncode != 0:
+            raise RuntimeError("a handshake failed")
+    n = seconds * 200
+    shake(20)
+    cpu, clock = cpu_seconds(server.pid), time.monotonic()
+    shake(n)
+    cpu, clock = cpu_seconds(server.pid) - cpu, time.monotonic() - clock
+    return cpu / n * 1e6, f"{n / clock:.0f} handshakes/s"
+
+
+def bulk(server, seconds, scheme="http"):
     def fetch():
-        url = f"http://127.0.0.1:{server.port}/{BULK}"
-        got = client("curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{size_download}", url)
+        url = f"{scheme}://127.0.0.1:{server.port}/{BULK}"
+        got = client("curl", "-sk", "--http1.1", "-o", "/dev/null", "-w", "%{http_code} %{size_download}", url)
         if got != f"200 {BULK}":
             raise RuntimeError(f"curl: {got}")
     fetch()
@@ -300,6 +377,24 @@ def idle(count, request, status):
     return run, "bytes each"
 
 
+def idle_tls(count, protocol):
+    def run(server, seconds):
+        def opened(n):
+            held = subprocess.Popen([server.hand, "-i", str(server.port), str(n), "X25519", protocol],
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            if held.stdout.readline() != b"open\n":
+                raise RuntimeError("a connection was not answered")
+            return held
+        with opened(10) as few:
+            few.stdin.close()
+        before = settled(server.pid)
+        with opened(count) as many:
+            after = settled(server.pid)
+            many.stdin.close()
+        return (after - before) / count, f"{after / 2**20:.1f} MiB in all"
+    return run, "bytes each"
+
+
 UPGRADE_REQUEST = (b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
 
@@ -312,9 +407,18 @@ CASES = {
                       "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
                       "Accept: image/avif,image/webp,*/*"),
     "bulk": (bulk, "s a GB"),
+    "tls-h1": requests("/128", scheme="https"),
+    "h2": h2_requests("/128"),
+    "h2-16k": h2_requests("/16384"),
+    "tls-bulk": (lambda server, seconds: bulk(server, seconds, "https"), "s a GB"),
+    "handshake": (handshakes, "us each"),
     "idle-h1": idle(4000, b"GET /ret HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
     "idle-ws": idle(2000, UPGRADE_REQUEST, b"101"),
+    "idle-tls": idle_tls(2000, "http/1.1"),
+    "idle-h2": idle_tls(2000, "h2"),
 }
+WITH_TLS = {"tls-h1", "h2", "h2-16k", "tls-bulk", "handshake", "idle-tls", "idle-h2"}
+WITH_H2 = {"h2", "h2-16k", "idle-h2"}
 
 
 # Who has no words for a case.
@@ -366,10 +470,11 @@ def main():
 
     binaries = [("weir", a.weir)] + [p.split("=", 1) for p in a.peer or
                                      ["nginx=/usr/sbin/nginx", "haproxy=/usr/sbin/haproxy"]]
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     work = tempfile.mkdtemp(prefix="weir-bench-")
     os.chmod(work, 0o755)
-    subprocess.run([os.environ.get("CC", "cc"), "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-o",
-                    f"{work}/origin", f"{HERE}/origin.c"], check=True)
+    build(work)
     port = free_port()
     origin = subprocess.Popen(["taskset", "-c", "1", f"{work}/origin", str(port)])
     try:

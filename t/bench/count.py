@@ -27,14 +27,11 @@ import glob
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from bench import build, free_port, stop, wait_until_open
 
 CONF = """
 worker_processes 1;
@@ -66,32 +63,6 @@ http {{
 """
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_until_open(port, proc):
-    end = time.monotonic() + 60
-    while time.monotonic() < end and proc.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    sys.exit("a server does not start")
-
-
-def stop(proc):
-    proc.send_signal(signal.SIGTERM)
-    try:
-        proc.wait(30)
-    except subprocess.TimeoutExpired:
-        proc.kill()
-        proc.wait()
-
-
 class Counted:
     """A server under callgrind."""
 
@@ -99,7 +70,8 @@ class Counted:
         self.dir, self.port = dir, port
         self.proc = subprocess.Popen(["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={dir}/cg",
                                       "--dump-instr=no", *cmd], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until_open(port, self.proc)
+        if not wait_until_open(port, self.proc):
+            sys.exit(f"{cmd[0]} does not start")
 
     def control(self, *what):
         subprocess.run(["callgrind_control", *what, str(self.proc.pid)], check=True, capture_output=True)
@@ -187,13 +159,7 @@ def main():
 
     work = tempfile.mkdtemp(prefix="weir-count-")
     os.chmod(work, 0o755)
-    cc = [os.environ.get("CC", "cc"), "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra"]
-    subprocess.run([*cc, "-o", f"{work}/origin", f"{HERE}/origin.c"], check=True)
-    subprocess.run([*cc, "-Ideps/include", "-o", f"{work}/hand", f"{HERE}/hand.c", "-Ldeps/lib", "-lssl", "-lcrypto",
-                    "-ldl", "-lpthread", "-lz", "-lzstd"], check=True)
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-subj", "/CN=localhost", "-keyout", f"{work}/key.pem", "-out", f"{work}/cert.pem"],
-                   check=True, capture_output=True)
+    build(work)
     origin_port = free_port()
     origin = subprocess.Popen([f"{work}/origin", str(origin_port)])
     try:
