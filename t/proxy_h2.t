@@ -51,6 +51,14 @@ $w->origin(9, sub {
 	}
 });
 
+$w->origin(10, sub {		# TLS without ALPN
+	my ($c) = @_;
+	require IO::Socket::SSL;
+	IO::Socket::SSL->start_SSL($c->socket, SSL_server => 1, SSL_cert_file => $w->dir . '/localhost.crt',
+	    SSL_key_file => $w->dir . '/localhost.key') or return;
+	$c->socket->sysread(my $all, 1000);
+});
+
 $w->start(<<'E');
 http {
 	log_format up '$status $upstream_status $upstream_addr $upstream_response_length $request_uri';
@@ -70,13 +78,17 @@ http {
 		location /trailers { proxy_pass http://nine; proxy_pass_trailers on; }
 		location /tls/ { proxy_pass https://tls/; proxy_ssl_name localhost; proxy_ssl_server_name on;
 			proxy_ssl_verify on; proxy_ssl_trusted_certificate %DIR%/localhost.crt; }
+		location /tls-a/ { proxy_pass https://tls/conn; proxy_ssl_name localhost; }
+		location /tls-b/ { proxy_pass https://tls/conn; proxy_ssl_name other; }
+		location /tls0/ { proxy_pass https://127.0.0.1:%PORT10%/; }
 		location /tls1/ { proxy_pass https://127.0.0.1:%PORT3%/; }
 		location /clear/ { proxy_pass http://127.0.0.1:%PORT4%/; proxy_request_buffering off; }
 		location /file/ { proxy_pass http://nine/; proxy_request_buffering off; client_body_in_file_only on;
 			add_header X-Body $request_body; }
 		location /old/ { proxy_pass http://127.0.0.1:%PORT4%/; proxy_http_version 1.1; }
 	}
-	server { listen 127.0.0.1:%PORT2% ssl; http2 on; root %DIR%/www; location /v { return 200 "$server_protocol $host\n"; } }
+	server { listen 127.0.0.1:%PORT2% ssl; http2 on; root %DIR%/www; location /v { return 200 "$server_protocol $host\n"; }
+		location /conn { return 200 $connection; } }
 	server { listen 127.0.0.1:%PORT3% ssl; root %DIR%/www; }
 	server { listen 127.0.0.1:%PORT4%; http2 on; root %DIR%/www;
 		location /v { return 200 "$server_protocol\n"; }
@@ -145,5 +157,10 @@ ok $w->get('/clear/big')->body eq $big, 'a big response';
 is $w->get('/clear/nothing')->status, 404, 'an error';
 is $w->get('/tls1/text')->status, 502, 'TLS that refuses "h2"';
 $w->log_like(qr/no application protocol.* while SSL handshaking to upstream/, 'the log says why');
+is $w->get('/tls0/text')->status, 502, 'TLS without ALPN';
+$w->log_like(qr/upstream does not speak HTTP\/2: it did not choose "h2" by ALPN/, 'the log says why');
+my %conn = map { $_ => $w->get("/tls-$_/")->body } 'a', 'b';
+isnt $conn{a}, $conn{b}, 'another name, another connection';
+is $w->get('/tls-a/')->body, $conn{a}, 'the same name, the same one';
 
 done_testing;

@@ -276,6 +276,7 @@ on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
 	if (!e->final)
 		e->tell &= (uint8_t)~CALL_HEAD;
 	h2c_call_lost(e, code == NGHTTP2_NO_ERROR ? "upstream prematurely closed stream" :
+	    code == NGHTTP2_REFUSED_STREAM ? "upstream did not take the request" :
 	    pool_cstr(e->x.pool, pool_printf(e->x.pool, "upstream rejected request with error %u", code)),
 	    true, code == NGHTTP2_REFUSED_STREAM);
 	return 0;
@@ -291,7 +292,7 @@ on_frame_not_send(nghttp2_session *ng, const nghttp2_frame *frame, int code, voi
 	if (frame->hd.type != NGHTTP2_HEADERS || (e = call_find(arg, frame->hd.stream_id)) == NULL)
 		return 0;
 	e->dead = true;
-	h2c_call_lost(e, "upstream takes no more requests on this connection", true, true);
+	h2c_call_lost(e, "upstream did not take the request", true, true);
 	return 0;
 }
 

@@ -187,15 +187,16 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		req_abort(u->r, why);
 		return;
 	}
+	/* what was not begun to be taken can be taken by another try */
+	if (u->request.src != NULL && u->request.moved == 0 && u->request.q.len == 0)
+		u->body_begun = false;
+	untouched = untouched && up_may_repeat(u) && u->tries <= pick_most(&u->pick);
 	if (why != NULL)
-		log_errorx(&u->r->s.log, "%s", why);
+		log_at(&u->r->s.log, untouched ? LOG_INFO_ : LOG_ERROR_, 0, "%s", why);
 	if (u->attempts.n != 0 && attempt(u)->status == 0)
 		attempt(u)->status = status_of(how);	/* as nginx has it in $upstream_status */
 	if (u->joint != NULL)
 		dials_end(&u->joint->making, how == UP_TIMEOUT ? DIALS_TIMEOUT : DIALS_FAILED, why);
-	/* what was not begun to be taken can be taken by another try */
-	if (u->request.src != NULL && u->request.moved == 0 && u->request.q.len == 0)
-		u->body_begun = false;
 	up_let_go(u, stale || untouched ? WENT_NOWHERE : WENT_BADLY);
 	if (u->r->body_refused) {
 		up_give_up(u, 413);
@@ -205,11 +206,10 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 	 * A kept connection that the upstream closed before it saw the request says nothing about the
 	 * upstream: the same request goes out again, if it may be sent twice (RFC 9110, 9.2.2).
 	 */
-	if ((untouched ? up_may_repeat(u) : stale && up_may_send_again(u, NEXT_ERROR)) &&
-	    u->tries <= pick_most(&u->pick)) {
+	if (untouched || (stale && up_may_send_again(u, NEXT_ERROR) && u->tries <= pick_most(&u->pick))) {
 		pick_again(&u->pick);
 		/* it was no try: $upstream_addr does not have it, proxy_next_upstream_tries does not count it */
-		if (stale && u->fresh_ms == 0) {
+		if (u->fresh_ms == 0) {
 			u->tries--;
 			u->attempts.n--;
 		}
