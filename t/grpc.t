@@ -97,7 +97,7 @@ $w->origin(2, sub { serve($_[0], 'two') });
 $w->origin(3, sub { serve($_[0], 'three') });
 # takes nothing of bodies
 $w->origin(6, sub { my ($c) = @_; my $h = Weir::H2->server($c, settings => [4 => 0]) or return; $h->read_head; $h->eof });
-unlink $w->dir . '/sock';
+$w->origin(12, sub { my ($c) = @_; my $h = Weir::H2->server($c) or return; while (my $q = $h->read_request) { $h->rst($q->{sid}, 2) } });
 
 my $tls = 'return 200 "$ssl_protocol $ssl_cipher $ssl_curve [$ssl_server_name] $ssl_session_reused $ssl_client_verify $ssl_alpn_protocol c$connection $server_protocol $scheme\n";';
 my $verify = 'grpc_ssl_verify on; grpc_ssl_trusted_certificate %DIR%/root.crt;';
@@ -111,6 +111,7 @@ http {
 	keepalive_requests 100000;
 	upstream group { server 127.0.0.1:%PORT2%; }
 	upstream pair { server 127.0.0.1:%PORT2% max_fails=0; server 127.0.0.1:%PORT3% max_fails=0; }
+	upstream rejects { server 127.0.0.1:%PORT12% max_fails=0; server 127.0.0.1:%PORT3% backup; }
 	upstream one { server 127.0.0.1:%PORT2%; keepalive 4; }
 	server {
 		listen 127.0.0.1:%PORT1%;
@@ -138,6 +139,8 @@ http {
 		location /plain { error_page 404 = \@page; grpc_pass group; }
 		location \@page { return 200 page; }
 		location /next { grpc_next_upstream http_503 non_idempotent; grpc_pass pair; }
+		location /invalid { grpc_next_upstream invalid_header; grpc_pass rejects; }
+		location /noinvalid { grpc_next_upstream error timeout; grpc_pass rejects; }
 		location /nonext { grpc_next_upstream off; grpc_pass pair; }
 		location /tries { grpc_next_upstream http_503 non_idempotent; grpc_next_upstream_tries 1; grpc_pass pair; }
 		location /timed { grpc_read_timeout 400ms; grpc_next_upstream timeout non_idempotent; grpc_next_upstream_timeout 200ms; grpc_pass pair; }
@@ -353,6 +356,8 @@ subtest 'other servers' => sub {
 	is $w->get('/untimed/hang')->status, 504;
 	is $asked->('/untimed/hang'), 2, 'no limit';
 	is status('/refused'), 502, 'refused';
+	is $w->get('/invalid/x')->status, 200, 'a reset is invalid_header';
+	is $w->get('/noinvalid/x')->status, 502, 'and no error';
 };
 
 subtest 'connections' => sub {

@@ -262,6 +262,7 @@ static int
 on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
 {
 	struct h2_call *e = call_of(ng, id);
+	bool rejected;
 
 	(void)arg;
 	if (e == NULL)
@@ -275,10 +276,12 @@ on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
 		e->final = false;	/* and it is refused as a whole: it can be had elsewhere */
 	if (!e->final)
 		e->tell &= (uint8_t)~CALL_HEAD;
+	/* as in nginx, who resets a request has answered it, in a way that makes no sense: invalid_header */
+	rejected = !e->final && code != NGHTTP2_NO_ERROR && code != NGHTTP2_REFUSED_STREAM;
 	h2c_call_lost(e, code == NGHTTP2_NO_ERROR ? "upstream prematurely closed stream" :
 	    code == NGHTTP2_REFUSED_STREAM ? "upstream did not take the request" :
 	    pool_cstr(e->x.pool, pool_printf(e->x.pool, "upstream rejected request with error %u", code)),
-	    true, code == NGHTTP2_REFUSED_STREAM);
+	    !rejected, code == NGHTTP2_REFUSED_STREAM);
 	return 0;
 }
 
