@@ -236,7 +236,7 @@ subtest 'bodies' => sub {
 	is unpack('N', $rst->{payload}), 0, 'the rest is not wanted';
 };
 
-subtest 'bodies that lie' => sub {
+subtest 'S-65 bodies that lie' => sub {
 	for my $at ('/up', '/stream') {
 		for (['less', 10, 'abc'], ['more', 2, 'abc'], ['none', 3, '']) {
 			my ($how, $len, $body) = @$_;
@@ -268,7 +268,7 @@ subtest 'what upstreams say' => sub {
 	is $h->response($h->get('/text'))->{body}, "text\n", 'and others go on';
 };
 
-subtest 'cookies and hosts' => sub {
+subtest 'S-63 S-68 cookies and hosts' => sub {
 	is once('/cookie', cookie => 'a=1', 'x' => 'y', cookie => 'b=2', cookie => 'c=3')->{body}, 'a=1; b=2; c=3|2';
 	my $h = h2(1);
 	$h->response($h->get('/up/c', cookie => 'a=1', cookie => 'b=2'));
@@ -278,7 +278,7 @@ subtest 'cookies and hosts' => sub {
 	is $h->response($h->request([@base, ':authority' => 'a', host => 'a']))->{status}, 200, 'both, the same';
 };
 
-subtest 'malformed heads' => sub {
+subtest 'S-61 S-62 S-63 S-64 S-67 malformed heads' => sub {
 	my %base = (':method' => 'GET', ':scheme' => 'http', ':path' => '/v', ':authority' => 'localhost');
 	my @order = qw(:method :scheme :path :authority);
 	my $with = sub { my %b = (%base, @_); map { defined $b{$_} ? ($_ => $b{$_}) : () } @order };
@@ -325,7 +325,7 @@ subtest 'malformed heads' => sub {
 	ok defined $r->{rst} || $r->{status} == 400, 'a trailer about the connection';
 };
 
-subtest 'many streams' => sub {
+subtest 'S-82 many streams' => sub {
 	my $h = h2(1);
 	my @sid = map { $h->get("/field?$_", 'x-a' => "v$_") } 1 .. 100;
 	is_deeply [map { $h->response($_)->{body} } @sid], [map { "v$_||" } 1 .. 100], '100 at once, each its own';

@@ -207,7 +207,7 @@ subtest 'bytes together with the heads' => sub {
 	is bytes($h, $sid, 100), "AND\nbye\n", 'and the end, too';
 };
 
-subtest 'not joined' => sub {
+subtest 'S-67 not joined' => sub {
 	my $h = h2();
 	is $h->response(ask($h, '/no'))->{status}, 403, 'the upstream does not want to';
 	for ('/plain', '/off/echo', '/return', '/text', '/page') {

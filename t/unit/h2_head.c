@@ -57,7 +57,7 @@ static const struct {
 	{ 400, { WHOLE, "a", "b\r" } }, { 400, { WHOLE, "A", "b" } }, { 400, { WHOLE, "a\n", "b" } },
 	{ 400, { WHOLE, "upgrade", "h2c" } }, { 400, { WHOLE, "te", "trailers, gzip" } },
 	{ 417, { WHOLE, "expect", "more" } },
-	{ 400, { WHOLE, "a", "1", "a", "2", "a", "3", "a", "4", "a", "5", "a", "6", "a", "7", "a", "8", "a", "9",
+	{ 431, { WHOLE, "a", "1", "a", "2", "a", "3", "a", "4", "a", "5", "a", "6", "a", "7", "a", "8", "a", "9",
 	    "a", "10", "a", "11" } },
 	{ -1, { WHOLE, "a", HUNDRED HUNDRED "x" } },
 };

@@ -105,10 +105,7 @@ h2_budget_frame(struct h2_server *s, const nghttp2_frame_hd *hd)
 {
 	s->known += FRAME_HEAD + hd->length;
 	switch (hd->type) {
-	case NGHTTP2_DATA:
-		if (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM))
-			charge(s, ABUSE_EMPTY);
-		break;
+	case NGHTTP2_DATA:		/* h2_budget_data() */
 	case NGHTTP2_HEADERS:
 		break;
 	case NGHTTP2_SETTINGS:
@@ -125,6 +122,13 @@ h2_budget_frame(struct h2_server *s, const nghttp2_frame_hd *hd)
 	default:
 		charge(s, ABUSE_FRAMES);
 	}
+}
+
+void
+h2_budget_data(struct h2_server *s, const nghttp2_data *data)
+{
+	if (data->hd.length == data->padlen && !(data->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		charge(s, ABUSE_EMPTY);
 }
 
 /* Frames of unknown types are passed over in silence; only the sum tells. */

@@ -149,7 +149,7 @@ h2_head_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
 		return WEIR_OK;
 	}
 	if (++e->head.fields > o->fields)
-		refuse(e, 400, "too many fields");
+		refuse(e, 431, "too many fields");
 	else
 		regular_field(e, name, value);
 	return WEIR_OK;

@@ -19,6 +19,7 @@ enum {
 	H2_QUEUE_MOST	= 1 << 15,	/* a response's bytes that wait for their frames */
 	H2_CONN_WINDOW	= 1 << 20,
 	H2_HELD_MOST	= 1 << 22,	/* unread bodies of a connection: then its credit is held back, too */
+	H2_STREAMS_MORE = 4096,		/* that nghttp2 lets begin, so that they can be refused */
 	H2_STREAM_WINDOW = 1 << 18	/* of a body that somebody reads */
 };
 
@@ -245,6 +246,8 @@ int	h2_put_trailers(struct h2_stream *, const struct weir_fields *) WEIR_MUST_US
 
 /* A frame came, or was refused: GOAWAY when that has been too much. */
 void	h2_budget_frame(struct h2_server *, const nghttp2_frame_hd *);
+/* All of a frame DATA came. */
+void	h2_budget_data(struct h2_server *, const nghttp2_data *);
 void	h2_budget_came(struct h2_server *, size_t n);
 void	h2_budget_reset(struct h2_server *);
 /* A frame DATA came for a stream that is closed. */

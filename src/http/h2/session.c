@@ -3,11 +3,14 @@
  *
  * Nothing here calls anybody above: callbacks take notes (h2_note), and submit frames.
  */
+#include <arpa/inet.h>
+
 #include "http/h2/field.h"
 #include "http/h2/memory.h"
 #include "http/h2/server.h"
 
-enum { HEADER_BLOCK_MOST = 1 << 20, FRAME_HEAD = 9, DEFAULT_WINDOW = 65535, NO_LIMIT = 1 << 30 };
+enum { HEADER_BLOCK_MOST = 1 << 20, FRAME_HEAD = 9, DEFAULT_WINDOW = 65535, NO_LIMIT = 1 << 30,
+	SETTING = 6, SETTINGS_MOST = 8 };
 
 /* Many calls about the same stream come one after the other. */
 static struct h2_stream *
@@ -173,6 +176,7 @@ on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 		on_headers_frame(s, e, frame);
 		break;
 	case NGHTTP2_DATA:
+		h2_budget_data(s, &frame->data);
 		if (e != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 			body_end(e);
 		else if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
@@ -423,11 +427,33 @@ options(void)
 	return o;
 }
 
+/*
+ * nghttp2 ends the connection of who opens more streams than it has announced.  They shall be refused one by one
+ * (RFC 9113, 5.1.2), so it is told a larger number than the client, to whom its first frame goes.
+ */
+static int
+announce(struct h2_server *s)
+{
+	uint32_t streams = htonl((uint32_t)s->conf->streams);
+	const uint8_t *frame;
+	nghttp2_ssize n = nghttp2_session_mem_send2(s->ng, &frame);
+	uint8_t p[FRAME_HEAD + SETTINGS_MOST * SETTING];
+
+	if (n < FRAME_HEAD || n > (nghttp2_ssize)sizeof p)
+		return WEIR_FAIL;
+	memcpy(p, frame, (size_t)n);
+	for (nghttp2_ssize i = FRAME_HEAD; i < n; i += SETTING)
+		if (p[i + 1] == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
+			memcpy(p + i + 2, &streams, sizeof streams);
+	bufq_put(&s->out, p, (size_t)n);
+	return WEIR_OK;
+}
+
 int
 h2_session_new(struct h2_server *s)
 {
 	nghttp2_settings_entry v[] = {
-		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)s->conf->streams },
+		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)s->conf->streams + H2_STREAMS_MORE },
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)s->conf->preread },
 		{ NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
 		{ NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 },	/* the last one: it may be left out */
@@ -443,7 +469,8 @@ h2_session_new(struct h2_server *s)
 	if (rc != 0)
 		return WEIR_FAIL;
 	if (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, v, n) == 0 &&
-	    nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW) == 0)
+	    nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW) == 0 &&
+	    announce(s) == WEIR_OK)
 		return WEIR_OK;
 	nghttp2_session_del(s->ng);
 	return WEIR_FAIL;
