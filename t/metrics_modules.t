@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use lib 't/lib';
+use JSON::PP;
 use Test::More;
 use Weir;
 use Weir::H2;
@@ -12,7 +13,7 @@ use Weir::Metrics;
 
 my $w = Weir->new;
 $w->cert('a', san => 'DNS:localhost');
-my %here;
+my (%here, %label);
 
 sub metrics
 {
@@ -20,6 +21,9 @@ sub metrics
 	my $m = Weir::Metrics->parse($r ? $r->body : '');
 	is_deeply [ $m->complaints ], [], 'well-formed' if $m->complaints;
 	$here{$_} = 1 for keys %{ $m->{type} };
+	for my $s (@{ $m->{samples} }) {
+		$label{ $s->{family} }{$_} = 1 for keys %{ $s->{labels} };
+	}
 	return $m;
 }
 
@@ -294,6 +298,19 @@ subtest 'connections' => sub {
 	open my $f, '<', 'doc/metrics.md' or die "doc/metrics.md: $!";
 	my %known = map { /^\| `(weir_\w+)` \|/ ? ($1 => 1) : () } <$f>;
 	is_deeply [ grep !$known{$_}, sort keys %here ], [], 'doc/metrics.md knows all that is counted';
+	# What the dashboard asks for is there, with these labels.
+	open my $d, '<', 'contrib/grafana/weir.json' or die "contrib/grafana/weir.json: $!";
+	my $board = decode_json(join '', <$d>);
+	for my $panel (@{ $board->{panels} }) {
+		my @expr = map { $_->{expr} } @{ $panel->{targets} };
+		my @unknown = grep { !$known{s/_bucket$//r} } map { /\b(weir_\w+)/g } @expr;
+		is_deeply \@unknown, [], "dashboard: $panel->{title}";
+		for my $t (@{ $panel->{targets} }) {
+			my ($name) = $t->{expr} =~ /\b(weir_\w+?)(?:_bucket)?\b/;
+			my @strange = grep { $_ ne 'le' && !$label{$name}{$_} } map { split /, / } $t->{expr} =~ /by \(([^)]*)\)/g;
+			is_deeply \@strange, [], "labels of $name";
+		}
+	}
 	delete @known{ grep /^weir_http_location_/, keys %known };
 	is_deeply [ grep !$here{$_}, sort keys %known ], [], 'and nothing else';
 }
