@@ -51,6 +51,7 @@ http {
 	upstream full { server 127.0.0.1:%PORT2% max_conns=1; }
 	upstream retry { server 127.0.0.1:%PORT2% max_fails=0; server 127.0.0.1:%PORT4% max_fails=0; }
 	upstream three { server 127.0.0.1:%PORT2% max_fails=0; server 127.0.0.1:%PORT3% max_fails=0; server 127.0.0.1:%PORT5% max_fails=0; }
+	upstream away { server 127.0.0.1:%PORT2% down; server 127.0.0.1:%PORT3% drain; }
 	upstream dead { server 127.0.0.1:%PORT8%; server 127.0.0.1:%PORT9%; }
 	server {
 		listen 127.0.0.1:%PORT1%;
@@ -64,6 +65,7 @@ http {
 		location /never/ { proxy_pass http://never; }
 		location /conns/ { proxy_pass http://conns; proxy_read_timeout 5s; }
 		location /full/ { proxy_pass http://full; proxy_read_timeout 5s; }
+		location /away/ { proxy_pass http://away; }
 		location /dead/ { proxy_pass http://dead; }
 		location /default/ { proxy_pass http://retry; }
 		location /off/ { proxy_pass http://retry; proxy_next_upstream off; }
@@ -114,7 +116,9 @@ subtest 'failures' => sub {
 	is asked(2, '/never/close'), 3, 'max_fails=0: never left alone';
 	is $w->get('/dead/')->status, 502;
 	is $w->get('/dead/')->status, 502;
-	$w->log_like(qr/no live upstreams while connecting to upstream/);
+	$w->log_like(qr/no live upstreams while connecting to upstream: 127\.0\.0\.1:\d+ has failed, 127\.0\.0\.1:\d+ has failed/);
+	is $w->get('/away/')->status, 502;
+	$w->log_like(qr/no live upstreams while connecting to upstream: 127\.0\.0\.1:\d+ is down, 127\.0\.0\.1:\d+ drains/);
 };
 
 subtest 'max_conns' => sub {
@@ -128,6 +132,7 @@ subtest 'max_conns' => sub {
 	$c->send("GET /full/hang HTTP/1.1\r\nHost: a\r\n\r\n");
 	ok wait_for(sub { asked(2, 'hangs') > $n });
 	is $w->get('/full/')->status, 502, 'all are full';
+	$w->log_like(qr/no live upstreams while connecting to upstream: 127\.0\.0\.1:\d+ has max_conns connections/);
 	$c->reset;
 	ok wait_for(sub { $w->get('/full/')->status == 200 });
 };

@@ -114,6 +114,7 @@ subtest 'addresses' => sub {
 	delete $zone{'names.test'};
 	dns(\%zone);
 	becomes('/names/', '502', 'none');
+	$w->log_like(qr/no live upstreams while connecting to upstream: no name has an address/);
 	$zone{'names.test'} = '127.0.0.3 127.0.0.2';
 	dns(\%zone);
 	becomes('/names/', '2 3', 'again some');

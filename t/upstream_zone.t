@@ -163,4 +163,14 @@ subtest 'another binary' => sub {
 	is who('/fails/', 4), '3333', 'what was learnt is still known';
 };
 
+subtest 'one process' => sub {
+	$w->stop;
+	my $one = conf('') =~ s/worker_processes 3/master_process off/r;
+	$w->start($one);
+	is sorted(who('/turns/', 8)), '22333344', 'it serves';
+	is who('/fails/close', 1), 3 for 1 .. 2;
+	is who('/fails/', 4), '3333', 'and learns';
+	$w->stop;
+};
+
 done_testing;

@@ -147,6 +147,8 @@ extern const struct weir_balancer lb_round_robin, lb_least_conn, lb_random, lb_r
 void	pick_init(struct weir_pick *, struct weir_group *, struct weir_pool *, struct weir_sess *s);
 /* The next peer, not one that was tried.  NULL: there is none. */
 struct weir_peer *pick_next(struct weir_pick *);
+/* Why nobody is there for it, server by server; of many the first few. */
+struct weir_str pick_why(struct weir_pick *, struct weir_pool *);
 /* Begin anew: those that were tried may be tried again. */
 void	pick_again(struct weir_pick *);
 /* A connection to the peer that outlives its request counts for max_conns until it is let go. */

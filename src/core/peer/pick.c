@@ -11,6 +11,8 @@
 #include "core/peer/scan.h"
 #include "core/peer/share.h"
 
+enum { WHY_MOST = 8 };
+
 void
 pick_init(struct weir_pick *p, struct weir_group *g, struct weir_pool *pool, struct weir_sess *s)
 {
@@ -243,6 +245,44 @@ pick_most(const struct weir_pick *p)
 	for (unsigned i = 0; i < p->group->n; i++)
 		n += !(block_state(p->group->block, i)->out & (OUT_DOWN | OUT_DRAIN | OUT_VACANT));
 	return n;
+}
+
+static const struct { unsigned bit; const char *text; } reasons[] = {
+	{ OUT_DOWN, "is down" }, { OUT_DRAIN, "drains" }, { OUT_FAILED, "has failed" },
+	{ OUT_FULL, "has max_conns connections" },
+};
+
+static const char *
+reason(const struct weir_pick *p, unsigned i)
+{
+	if (was_tried(p, i))
+		return "was tried";
+	for (unsigned k = 0; k < WEIR_COUNT(reasons); k++)
+		if (block_state(p->group->block, i)->out & reasons[k].bit)
+			return reasons[k].text;
+	return "is free again";
+}
+
+struct weir_str
+pick_why(struct weir_pick *p, struct weir_pool *pool)
+{
+	struct weir_group *g = p->group;
+	struct weir_str all = STR_NONE;
+	unsigned told = 0, more = 0;
+
+	for (unsigned i = 0; i < g->n; i++) {
+		if (block_state(g->block, i)->out & OUT_VACANT)
+			continue;
+		if (told == WHY_MOST) {
+			more++;
+			continue;
+		}
+		all = pool_printf(pool, "%.*s%s%.*s %s", STR_ARG(all), told++ != 0 ? ", " : "",
+		    STR_ARG(g->peers[i].text), reason(p, i));
+	}
+	if (told == 0)
+		return STR("no name has an address");
+	return more != 0 ? pool_printf(pool, "%.*s, and %u more", STR_ARG(all), more) : all;
 }
 
 /* ---- how it went ---- */

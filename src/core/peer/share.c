@@ -38,6 +38,7 @@ struct chunk {
 } __attribute__((aligned(64)));
 
 static unsigned epoch = 1;	/* of this process */
+static pid_t	holder;		/* who has taken the slots that we know of */
 
 /* ---- sizes ---- */
 
@@ -327,6 +328,7 @@ mine_of(struct share_area *a)
 	lock(&a->lock);
 	m->slot = take_slot(a);
 	pthread_mutex_unlock(&a->lock);
+	holder = getpid();
 	m->epoch = epoch;
 	m->refs = 0;
 	return m;
@@ -368,7 +370,8 @@ let_go(void *arg)
 void
 share_forked(void)
 {
-	epoch++;
+	if (holder != getpid())		/* not without a master: there nobody forks */
+		epoch++;
 }
 
 int

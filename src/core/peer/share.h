@@ -31,7 +31,7 @@ struct weir_shared *share_declare(struct weir_zones *, struct weir_str name, uin
 void	share_join(struct weir_shared *, struct weir_group *);
 int	share_check(const struct weir_shared *, const struct weir_group **most) WEIR_MUST_USE;
 
-/* In a process that was just forked: what slots it had are its parent's. */
+/* In a process that begins to serve: if it was forked, what slots it had are its parent's. */
 void	share_forked(void);
 /* Locks and unlocks the group's block, if others could come. */
 void	share_lock(struct weir_group *);

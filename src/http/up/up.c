@@ -690,6 +690,7 @@ static void
 next_peer(struct weir_up *u)
 {
 	struct weir_peer *peer = up_queue_is_before(u) ? NULL : pick_next(&u->pick);
+	struct weir_str why;
 
 	u->request_sent = u->sent_any = false;
 	if (peer != NULL) {
@@ -698,7 +699,8 @@ next_peer(struct weir_up *u)
 	}
 	if (up_queue_join(u))
 		return;
-	log_errorx(&u->r->s.log, "no live upstreams while connecting to upstream");
+	why = pick_why(&u->pick, u->r->s.pool);
+	log_errorx(&u->r->s.log, "no live upstreams while connecting to upstream: %.*s", STR_ARG(why));
 	no_peer(u, u->pick.group->queue != NULL && u->pick.n_tried == 0 ? 503 : 502);
 }
 
