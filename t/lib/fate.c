@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +33,18 @@ void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
 
+/* Where addresses are limited, weir asks malloc() for each piece (core/base/small.h).  So many nobody needs. */
+static void
+limit_addresses(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY)
+		return;
+	limit.rlim_cur = (rlim_t)1 << 46;
+	setrlimit(RLIMIT_AS, &limit);
+}
+
 __attribute__((constructor)) static void
 begin(void)
 {
@@ -44,8 +57,10 @@ begin(void)
 		return;
 	p = mmap(NULL, sizeof(*fate), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
-	if (p != MAP_FAILED)
-		fate = p;
+	if (p == MAP_FAILED)
+		return;
+	fate = p;
+	limit_addresses();
 }
 
 int

@@ -137,6 +137,37 @@ test_reuse(void **state)
 	assert_true(n_clean <= KEEP_CLEAN);
 }
 
+/* No slice is left: malloc() has to do, also for what grows. */
+static void
+test_full(void **state)
+{
+	unsigned usable = n_usable;
+	struct slice *hidden = bare;
+	size_t i, n = 0;
+
+	(void)state;
+	if (base == NULL)
+		skip();
+	n_usable = SLICES;
+	bare = NULL;
+	for (i = 0; i < BLOCKS && n < 3; i++) {
+		held[i].p = small_try(SMALL_MOST);
+		n += !is_ours(held[i].p);
+		held[i].n = SMALL_MOST;
+		fill((unsigned)i);
+	}
+	assert_int_equal(n, 3);
+	assert_int_equal(small_in_use(), i - 3);
+	held[0].p = small_retry(held[0].p, SMALL_MOST - 1);
+	check(0, SMALL_MOST - 1);
+	while (i-- > 0)
+		let_go((unsigned)i);
+	assert_int_equal(small_in_use(), 0);
+	n_usable = usable;
+	assert_null(bare);
+	bare = hidden;
+}
+
 static void *
 stranger(void *arg)
 {
@@ -176,6 +207,7 @@ main(void)
 		cmocka_unit_test(test_before),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_threads),
 	};
 
