@@ -149,6 +149,7 @@ http {
 		listen 127.0.0.1:%PORT1%;
 		http2 on;
 		location / { proxy_pass http://nine/; }
+		location /timeout/ { proxy_pass http://eleven/; proxy_read_timeout 300ms; proxy_next_upstream off; }
 		location /limited/ { proxy_pass http://127.0.0.1:%PORT10%/; }
 		location /most/ { proxy_pass http://eleven/; proxy_http2_max_streams 3; }
 		location /quiet/ { proxy_pass http://127.0.0.1:%PORT12%/; }
@@ -247,6 +248,9 @@ my $sid = $h->get('/hold/cancel');
 ok note_like(9, qr/holds \/hold\/cancel/), 'one by HTTP/2 waits';
 $h->rst($sid);
 ok note_like(9, qr/^$pid reset 8 \/hold\/cancel$/), 'its reset is passed on';
+is $w->get('/timeout/hold/late')->status, 504, 'proxy_read_timeout';
+ok note_like(11, qr/reset 8 \/hold\/late$/), 'the stream is reset';
+is $w->get('/timeout/x')->status, 200, 'the connection serves others';
 $w->write('gate', '');
 
 # ---- bodies ----

@@ -85,7 +85,7 @@ on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	struct h2_call *e = frame->hd.type == NGHTTP2_HEADERS ? call_of(ng, frame->hd.stream_id) : NULL;
 
 	(void)arg;
-	if (e != NULL)
+	if (e != NULL && !is_refused(e))	/* who goes on after that gets no memory */
 		h2c_head_begin(e);
 	return 0;
 }
