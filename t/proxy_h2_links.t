@@ -133,6 +133,8 @@ origin(16, does => sub {		# a big answer on one stream, small ones on others
 	return 0;
 });
 
+$w->origin(18, sub { my ($c) = @_; $c->note('accepted'); $c->eof; $c->note('gone') });	# never a handshake
+
 $w->start(<<'E');
 http {
 	log_format up '$request_uri $status $upstream_status $upstream_addr';
@@ -163,6 +165,7 @@ http {
 		location /slow/ { proxy_pass http://127.0.0.1:%PORT15%/; proxy_request_buffering off; }
 		location /stalled/ { proxy_pass http://127.0.0.1:%PORT16%/; proxy_buffering off; }
 		location /nobody/ { proxy_pass http://127.0.0.1:%PORT17%/; }
+		location /stuck/ { proxy_pass https://127.0.0.1:%PORT18%/; }
 		location /own/ { proxy_pass http://nine/; proxy_bind 127.0.0.1; }
 	}
 }
@@ -232,6 +235,17 @@ is scalar(grep { /^cut POST/ } $w->origin_notes(13)), 1, 'it went out once';
 my $h = Weir::H2->new($w->connect);
 my @sids = map { $h->get('/nobody/x') } 1 .. 5;
 is join(' ', map { $h->response($_)->{status} // 'none' } @sids), '502 502 502 502 502', 'nobody there: all are told';
+
+$h = Weir::H2->new($w->connect);
+@sids = map { $h->get('/stuck/x') } 1 .. 4;
+ok wait_for(sub { grep { /accepted/ } $w->origin_notes(18) }), 'a handshake that does not go on: all wait for it';
+$h->rst($sids[2]);
+$h->rst($sids[0]);
+ok wait_for(sub { (grep { /gone/ } $w->origin_notes(18)) == 1 }), 'who began it went';
+ok wait_for(sub { (grep { /accepted/ } $w->origin_notes(18)) == 2 }), 'another one begins it anew';
+$h->{c}->reset;
+ok wait_for(sub { (grep { /gone/ } $w->origin_notes(18)) == 2 }), 'all of them went';
+is scalar(grep { /accepted/ } $w->origin_notes(18)), 2, 'there were no more connections';
 
 # ---- cancelling ----
 
