@@ -317,6 +317,26 @@ example 'tls-site' => sub {
 	$w->write('srv/www/site/index.html', 'home');
 };
 
+example 'connect-proxy' => sub {
+	my ($w) = @_;
+	my $connect = sub {
+		my ($port, $user) = @_;
+		my $c = $w->connect;
+		$c->send("CONNECT 127.0.0.1:$port HTTP/1.1\r\nHost: 127.0.0.1:$port\r\n" .
+		    ($user ? 'Proxy-Authorization: Basic ' . encode_base64($user, '') . "\r\n" : '') . "\r\n");
+		my ($status) = $c->read_until(qr/\r\n\r\n/) =~ m{^HTTP/1\.1 (\d+)};
+		return ($status, $c);
+	};
+	is +($connect->($w->port(21)))[0], 407, 'a password is asked for';
+	is +($connect->($w->port(22), 'me:secret'))[0], 403, 'a port that is not known';
+	my ($status, $c) = $connect->($w->port(21), 'me:secret');
+	is $status, 200, 'one that is';
+	$c->send("GET /there HTTP/1.1\r\nHost: there\r\n\r\n");
+	like $c->response->body, qr{/there}, 'is reached';
+	like +($w->access('logs/access.log', 2))[1], qr/ me "CONNECT \S+ HTTP\/1\.1" 403 /, 'who was where';
+}, origins => { 9001 => 'there' }, before => sub { $_[0]->write('etc/weir/passwords', "me:{PLAIN}secret\n") },
+    change => sub { s/\b9001\b/%PORT21%/ };
+
 example 'grpc' => sub {
 	my ($w) = @_;
 	my $h = Weir::H2->new($w->connect);

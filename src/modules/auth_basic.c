@@ -205,11 +205,13 @@ quoted(struct weir_pool *pool, struct weir_str s)
 static enum weir_next
 challenge(struct weir_req *r, struct weir_str realm)
 {
-	realm = quoted(r->s.pool, realm);
+	bool proxy = r->method_id == M_CONNECT;	/* RFC 9110, 15.5.8 */
+
+	realm = pool_printf(r->s.pool, "Basic realm=\"%.*s\"", STR_ARG(quoted(r->s.pool, realm)));
 	/* The page of an error may be behind a password, too. */
-	fields_remove_known(&r->rsp.fields, H_WWW_AUTHENTICATE);
-	req_add(r, "WWW-Authenticate", pool_printf(r->s.pool, "Basic realm=\"%.*s\"", STR_ARG(realm)));
-	return weir_refuse(&r->s, 401);
+	fields_remove_known(&r->rsp.fields, proxy ? H_PROXY_AUTHENTICATE : H_WWW_AUTHENTICATE);
+	req_add(r, proxy ? "Proxy-Authenticate" : "WWW-Authenticate", realm);
+	return weir_refuse(&r->s, proxy ? 407 : 401);
 }
 
 static enum weir_next

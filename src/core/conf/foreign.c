@@ -59,9 +59,8 @@ static const struct foreign {
 	  "weir speaks HTTP to applications: give this one an HTTP server and use proxy_pass" },
 	{ "memcached_* $memcached_key", "ngx_http_memcached_module",
 	  "let the application ask memcached, and use proxy_pass" },
-	{ "tunnel_*", "ngx_http_tunnel_module",
-	  "weir is no forward proxy and answers CONNECT with 405: WebSocket and every other Upgrade "
-	  "pass with proxy_pass alone" },
+	{ "tunnel_bind_dynamic tunnel_allow_upstream", "ngx_http_tunnel_module, commercial",
+	  "let a map of $host and $request_port say where tunnel_pass may go" },
 	{ "mail auth_http auth_http_* imap_* pop3_* smtp_* xclient proxy_pass_error_message "
 	  "proxy_smtp_auth", "ngx_mail_core_module",
 	  "weir proxies no mail: keep nginx or a mail proxy such as dovecot for these ports" },

@@ -337,6 +337,8 @@ h1_parse_request(struct weir_pool *pool, char *head, size_t n, const struct h1_l
 		v = h1_frame_request(m, &seen);
 	if (likely(v.status == 0))
 		v = check_host(m, &seen);
+	if (unlikely(m->method_id == M_CONNECT) && v.status == 0 && m->length != 0)
+		return h1_bad(400, "CONNECT with a body");	/* a tunnel begins right behind the head */
 	return v;
 }
 

@@ -217,7 +217,7 @@ check_pseudos(struct h2_stream *e)
 	if (e->head.seen & H2_PROTOCOL) {
 		check_extended(e, seen);
 	} else if (m->method_id == M_CONNECT) {
-		if (seen != H2_METHOD || !(e->head.seen & H2_AUTHORITY))
+		if (seen != H2_METHOD || !(e->head.seen & H2_AUTHORITY) || e->head.once & F_LENGTH)
 			refuse(e, 400, "malformed CONNECT");
 		m->target = m->authority;
 	} else if (seen != (H2_METHOD | H2_SCHEME | H2_PATH)) {
@@ -256,7 +256,7 @@ check_length(struct h2_stream *e, bool end)
 	struct weir_str s;
 	uint64_t n;
 
-	m->length = end || e->head.seen & H2_PROTOCOL ? 0 : -1;
+	m->length = end || msg_connects(m) ? 0 : -1;
 	if (!(e->head.once & F_LENGTH))
 		return;
 	s = fields_value(&m->fields, H_CONTENT_LENGTH);

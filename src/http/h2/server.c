@@ -311,11 +311,10 @@ begin(struct h2_stream *e)
 		e->code = e->head.status == 400 ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_NO_ERROR;
 		s->opts->on_bad(&e->x, e->head.status, e->head.why);
 	} else {
-		e->expects = !(m->flags & MSG_EXTENDED) && (m->flags & MSG_EXPECT) != 0 && e->got == 0 && !e->in_end;
+		e->expects = !msg_connects(m) && (m->flags & MSG_EXPECT) != 0 && e->got == 0 && !e->in_end;
 		if (e->in_end && m->length < 0 && !e->in_failed && e->x.msg.trailers.n == 0)
 			m->length = (int64_t)e->got;	/* all of it is here already */
-		/* what comes behind an extended CONNECT is no body */
-		e->x.in_eof = (e->in_end && e->in.len == 0 && !e->in_failed) || m->flags & MSG_EXTENDED;
+		e->x.in_eof = (e->in_end && e->in.len == 0 && !e->in_failed) || msg_connects(m);
 		s->opts->on_xchg(&e->x);
 	}
 	if (e->released && e->x.end != NULL)	/* answered at once: the next one gets the same memory */

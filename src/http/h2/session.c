@@ -85,7 +85,7 @@ on_trailer(struct h2_server *s, const nghttp2_frame_hd *hd, struct weir_str name
 		return h2_tail_trailer(s, hd->stream_id, name, value) == WEIR_OK ? 0 :
 		    NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	/* none in tunnels (RFC 9113, 8.5) */
-	if (!e->raw && !(e->x.msg.flags & MSG_EXTENDED) && h2_trailer(e, name, value) == WEIR_OK)
+	if (!e->raw && !msg_connects(&e->x.msg) && h2_trailer(e, name, value) == WEIR_OK)
 		return 0;
 	e->x.io.in.err = "client sent malformed trailers";
 	e->in_failed = true;

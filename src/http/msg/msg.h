@@ -58,6 +58,13 @@ struct weir_msg {
 	struct weir_fields fields, trailers;
 };
 
+/* Does the request ask for a tunnel by CONNECT?  What comes behind it is no body. */
+static inline bool
+msg_connects(const struct weir_msg *m)
+{
+	return m->method_id == M_CONNECT || (m->flags & MSG_EXTENDED);
+}
+
 /* The first field of a known name; NULL when there is none. */
 struct weir_field *fields_known(const struct weir_fields *, enum weir_known);
 /* By name, ASCII case does not matter; `from` NULL: the first, else the next after it. */

@@ -25,7 +25,9 @@ basic_read(struct weir_str value, char *room, struct weir_str *user, struct weir
 int
 req_basic(struct weir_req *r, struct weir_str *user, struct weir_str *pass)
 {
-	struct weir_str value = fields_value(&r->msg->fields, H_AUTHORIZATION);
+	/* at a proxy that a client knows of it is the other field (RFC 9110, 11.7.1) */
+	struct weir_str value = fields_value(&r->msg->fields,
+	    r->method_id == M_CONNECT ? H_PROXY_AUTHORIZATION : H_AUTHORIZATION);
 
 	if (value.n == 0)
 		return WEIR_FAIL;

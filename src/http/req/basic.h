@@ -12,7 +12,7 @@
  */
 int	 basic_read(struct weir_str value, char *room, struct weir_str *user, struct weir_str *pass)
 	    WEIR_MUST_USE;
-/* The same of a request, in its pool.  Nobody has checked the password. */
+/* The same of a request, in its pool; Proxy-Authorization of CONNECT.  Nobody has checked the password. */
 int	 req_basic(struct weir_req *, struct weir_str *user, struct weir_str *pass) WEIR_MUST_USE;
 
 #endif

@@ -46,6 +46,7 @@ struct weir_http_server {
 	unsigned		 n_names, names_room;
 	struct weir_http_listen	*listens, **listens_tail;
 	struct weir_serve	*serve;		/* worker: what the assembly tells codecs */
+	bool			 connects;	/* a place of it has a use for CONNECT */
 };
 
 /* One address of one server block, as `listen` said it. */

@@ -292,8 +292,8 @@ req_respond(struct weir_req *r)
 		r->conditional = r->allow_ranges = false;
 	if (!run_response_hooks(r))
 		return WEIR_DONE;
-	if ((r->msg->flags & MSG_EXTENDED) && r->rsp.status / 100 == 2)
-		r->rsp.status = 501;	/* 2xx would say that there is a tunnel (RFC 8441, 4) */
+	if (msg_connects(r->msg) && r->rsp.status / 100 == 2)
+		r->rsp.status = 501;	/* 2xx would say that there is a tunnel (RFC 9110, 9.3.6; RFC 8441, 4) */
 	req_head_ready(r);
 	c = REQ_CORE(r);
 	r->header_only = r->msg->method_id == M_HEAD || r->rsp.status == 204 || r->rsp.status == 304;

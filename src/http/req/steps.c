@@ -142,6 +142,7 @@ preaccess(struct weir_req *r)
 struct delayed {		/* auth_delay */
 	struct weir_timer	 timer;
 	struct weir_req		*r;
+	int			 status;
 };
 
 static void
@@ -156,7 +157,7 @@ on_delayed(struct weir_timer *t)
 	struct weir_req *r = WEIR_OF(t, struct delayed, timer)->r;
 
 	r->on_client_gone = NULL;
-	req_error(r, 401);
+	req_error(r, WEIR_OF(t, struct delayed, timer)->status);
 }
 
 static void
@@ -166,14 +167,22 @@ gone_while_delayed(struct weir_req *r, const char *why, bool broken)
 		req_abort(r, why);
 }
 
+/* Does the client learn that it may say who it is? */
+static bool
+is_challenge(int status)
+{
+	return status == 401 || status == 407;
+}
+
 /* However long it took to find out: who measures sees the delay. */
 static enum weir_next
-delay(struct weir_req *r, uint64_t ms)
+delay(struct weir_req *r, int status, uint64_t ms)
 {
 	struct delayed *d = POOL_NEW(r->s.pool, delayed);
 
 	log_info(&r->s.log, "delaying unauthorized request");
 	d->r = r;
+	d->status = status;
 	timer_init(&d->timer, on_delayed);
 	timer_set(&d->timer, ms);
 	pool_on_free(r->s.pool, delay_off, d);
@@ -186,8 +195,8 @@ turn_away(struct weir_req *r, int status)
 {
 	uint64_t ms = REQ_CORE(r)->auth_delay_ms;
 
-	if (status == 401 && ms != 0 && r->step == STEP_ACCESS)
-		return delay(r, ms);
+	if (is_challenge(status) && ms != 0 && r->step == STEP_ACCESS)
+		return delay(r, status, ms);
 	return req_error(r, status);
 }
 
@@ -203,7 +212,7 @@ refuse_later(struct weir_sess *s, int status)
 {
 	struct weir_req *r = req_of(s);
 
-	if (r->refused != 401)
+	if (!is_challenge(r->refused))
 		r->refused = status;
 	return WEIR_NEXT;
 }
@@ -403,6 +412,13 @@ find_server(struct weir_req *r)
 	return 0;
 }
 
+/* CONNECT is of HTTP/1.1 and later: to an older client nothing would tell where the tunnel begins. */
+static bool
+server_connects(const struct weir_req *r)
+{
+	return r->server->connects && r->msg->version >= 0x101;
+}
+
 static int
 prepare(struct weir_req *r, const char **why)
 {
@@ -415,8 +431,11 @@ prepare(struct weir_req *r, const char **why)
 	}
 	req_set_location(r, NULL);
 	if (r->method_id == M_CONNECT || r->method_id == M_TRACE) {
+		r->uri.path = STR("/");		/* of CONNECT, too: it has none */
+		r->uri.plain = true;
+		if (r->method_id == M_CONNECT && server_connects(r))
+			return secure_judge(r, why);
 		*why = "method is not allowed at a reverse proxy";
-		r->uri.path = STR("/");
 		return 405;
 	}
 	if (target.n == 1 && target.p[0] == '*') {

@@ -140,7 +140,10 @@ unpack(struct weir_tunnel *t)
 	if (x->msg.authority.n != 0)
 		(void)host_parse(pool, x->msg.authority, &r->host, &r->port);
 	req_set_location(r, t->loc);
-	(void)!uri_parse(pool, x->msg.target, REQ_CORE(r)->merge_slashes, &r->uri, &why);
+	if (x->msg.method_id == M_CONNECT)
+		r->uri.path = STR("/");
+	else
+		(void)!uri_parse(pool, x->msg.target, REQ_CORE(r)->merge_slashes, &r->uri, &why);
 	if (t->path != 0) {
 		r->uri.path = pool_str(pool, str_of(path, t->path));
 		r->uri.args = pool_str(pool, str_of(args, t->args));

@@ -32,7 +32,7 @@ struct weir_up_kind {
 	const struct weir_module *module;
 	const struct weir_module *tls;		/* what TLS is like */
 	const char	*pass;			/* the directive's name */
-	const char	*clear, *secure;	/* schemes: "http://", "https://" */
+	const char	*clear, *secure;	/* schemes: "http://", "https://"; secure NULL: there is none */
 	bool		 bare;			/* no scheme means the clear one */
 	bool		 uri;			/* there may be a URI part */
 };

@@ -180,7 +180,7 @@ may_be_secure(const struct weir_up_conf *c, const struct weir_up_kind *k)
 
 	if (!c->pass.given || c->pass.group != NULL)
 		return c->pass.secure;
-	return str_ibegins(v->source, str_c(k->secure)) || str_begins(v->source, STR("$"));
+	return k->secure != NULL && (str_ibegins(v->source, str_c(k->secure)) || str_begins(v->source, STR("$")));
 }
 
 int

@@ -3,21 +3,9 @@
  *
  * Included inside the table of each such module, with P: the beginning of the names ("proxy_").
  */
-	{ P "bind", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = up_conf_bind,
-	  .args = "address [transparent] | off", .doc = "The local address of connections to the upstream." },
-	{ P "socket_keepalive", IN_HTTP_ANY, CONF_FLAG, UP(socket_keepalive), .def = "off",
-	  .doc = "TCP keepalive on connections to the upstream." },
-	{ P "socket_rcvbuf", IN_HTTP_ANY, CONF_SIZE, UP(rcvbuf), .max = INT32_MAX,
-	  .doc = "SO_RCVBUF of connections to the upstream; by default the kernel sizes it." },
-	{ P "socket_sndbuf", IN_HTTP_ANY, CONF_SIZE, UP(sndbuf), .max = INT32_MAX,
-	  .doc = "SO_SNDBUF of connections to the upstream; by default the kernel sizes it." },
-	{ P "connect_timeout", IN_HTTP_ANY, CONF_MSEC, UP(connect_ms), .def = "60s",
-	  .doc = "How long connecting to the upstream may take." },
+#include "http/up/conn_rows.h"
 	{ P "send_timeout", IN_HTTP_ANY, CONF_MSEC, UP(send_ms), .def = "60s",
 	  .doc = "How long the upstream may take nothing of the request." },
-	{ P "read_timeout", IN_HTTP_ANY, CONF_MSEC, UP(read_ms), .def = "60s",
-	  .doc = "How long the upstream may send nothing of the response; in a tunnel (WebSocket) how long nothing "
-	  "may move." },
 	{ P "intercept_errors", IN_HTTP_ANY, CONF_FLAG, UP(intercept_errors), .def = "off",
 	  .doc = "Lets error_page handle the upstream's responses of 300 and above." },
 	{ P "buffer_size", IN_HTTP_ANY, CONF_SIZE, UP(buffer_size), .def = "16k", .min = 64, .max = 1048576,
@@ -25,10 +13,6 @@
 	{ P "next_upstream", IN_HTTP_ANY, CONF_BITS, UP(next), .def = "error timeout", .choices = up_nexts,
 	  .doc = "When to try the next server. A request that must not be done twice is passed on only with "
 	  "non_idempotent, or when nothing of it was sent." },
-	{ P "next_upstream_tries", IN_HTTP_ANY, CONF_INT, UP(next_tries), .def = "0", .max = 1000,
-	  .doc = "How many servers to try at most; 0: all." },
-	{ P "next_upstream_timeout", IN_HTTP_ANY, CONF_MSEC, UP(next_timeout_ms), .def = "0",
-	  .doc = "For how long to try further servers; 0: no limit." },
 	{ P "set_header", IN_HTTP_ANY, CONF_CUSTOM, UP_AT(set_headers), .args_min = 2, .args_max = 2, .set = up_conf_header,
 	  .flags = CONF_MULTI, .args = "field value",
 	  .doc = "Sets or, with an empty value, removes a field of the request to the upstream. Inherited only "

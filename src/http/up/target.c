@@ -10,7 +10,7 @@ target_split(struct weir_str url, const struct weir_up_kind *k, struct weir_str 
 	bool clear = str_ibegins(url, str_c(k->clear));
 	ssize_t at;
 
-	*secure = str_ibegins(url, str_c(k->secure));
+	*secure = k->secure != NULL && str_ibegins(url, str_c(k->secure));
 	if (!*secure && !clear && !k->bare)
 		return false;
 	url = str_from(url, *secure ? strlen(k->secure) : clear ? strlen(k->clear) : 0);

@@ -361,8 +361,9 @@ on_revive(struct weir_req *r, const void *keep, size_t size)
 	r->up = u;
 }
 
+/* The client and what is left of the upstream: the connection of the exchange, or `bare`, which never had one. */
 static void
-join(struct weir_up *u)
+join(struct weir_up *u, struct weir_conn *bare)
 {
 	struct weir_bufq from_other = { 0 }, to_other = { 0 };
 	size_t size = sizeof(struct kept) + u->attempts.n * sizeof(struct weir_up_attempt);
@@ -373,7 +374,7 @@ join(struct weir_up *u)
 	k->peer = u->pick.peer;
 	k->p = u->p;
 	k->attempt_ms = u->attempt_ms;
-	to.other = u->x->ops->detach(u->x, &from_other, &to_other);
+	to.other = bare != NULL ? bare : u->x->ops->detach(u->x, &from_other, &to_other);
 	peer_hold(k->peer);
 	up_let_go(u, WENT_WELL);
 	up_over(u);
@@ -494,7 +495,7 @@ on_head(struct weir_xchg *x)
 	if (status == 101) {
 		timer_off(&u->timer);
 		r->body_end = NULL;
-		join(u);
+		join(u, NULL);
 		return;
 	}
 	r->pump.on_progress = on_response_progress;
@@ -520,6 +521,19 @@ on_gone(struct weir_xchg *x, const char *why)
 }
 
 /* ---- connecting ---- */
+
+/* CONNECT: what was dialled is all that the client wants. */
+static void
+join_bare(struct weir_up *u, struct weir_conn *c)
+{
+	struct weir_req *r = u->r;
+
+	attempt(u)->connect_ms = weir_now_ms - u->attempt_ms;
+	attempt(u)->status = r->rsp.status = 200;
+	u->responded = true;
+	timer_off(&u->timer);
+	join(u, c);
+}
 
 static void
 use_link(struct weir_up *u, struct weir_link *link)
@@ -624,7 +638,9 @@ on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 			    "connect() failed (%d: %s)", err, strerror(err))));
 		return;
 	}
-	if (u->secure)
+	if (u->p->tunnel)
+		join_bare(u, c);
+	else if (u->secure)
 		secure(u, c);
 	else
 		make_link(u, c, 0);
@@ -660,7 +676,7 @@ finds_link(struct weir_up *u)
 static void
 connect_peer(struct weir_up *u)
 {
-	if (finds_link(u))
+	if (!u->p->tunnel && finds_link(u))
 		return;
 	u->dialling = true;
 	u->dial.done = on_dialled;
@@ -734,7 +750,8 @@ up_with_peer(struct weir_up *u, struct weir_peer *peer)
 static void
 go(struct weir_up *u)
 {
-	up_make_head(u);
+	if (!u->p->tunnel)
+		up_make_head(u);
 	u->began_ms = weir_now_ms;
 	u->r->on_client_gone = on_client_gone;
 	if (u->r->x->gone)

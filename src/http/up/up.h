@@ -109,6 +109,7 @@ struct weir_up_params {
 	bool		 socket_keepalive;
 	uint64_t	 rcvbuf, sndbuf;	/* 0: the kernel's */
 	int		 http_version;		/* 0x100, 0x101, 0x200: which codec, see up_codec() */
+	bool		 tunnel;		/* none: CONNECT, the client is joined with the bare connection */
 	uint64_t	 http2_streams;		/* requests at a time on a connection of HTTP/2 */
 	uint64_t	 buffer_size;		/* of a response head */
 	uint64_t	 buffers_n, buffers_size;
