@@ -197,7 +197,7 @@ fd_write(struct weir_sink *sink, struct weir_bufq *from)
 }
 
 ssize_t
-fdio_send(struct weir_fdio *f, const void *from, size_t len)
+fdio_send(struct weir_fdio *f, const void *from, size_t len, bool more)
 {
 	ssize_t n;
 
@@ -206,7 +206,7 @@ fdio_send(struct weir_fdio *f, const void *from, size_t len)
 	if (!(f->ev.ready & EV_WRITE))
 		return WEIR_AGAIN;
 	do
-		n = send(f->ev.fd, from, len, MSG_NOSIGNAL);
+		n = send(f->ev.fd, from, len, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
 	while (n < 0 && errno == EINTR);
 	if (n >= 0) {
 		if ((size_t)n < len)

@@ -33,7 +33,7 @@ bool	fdio_gone(const struct weir_fdio *);
  * bytes, WEIR_AGAIN, WEIR_EOF (reading), or WEIR_FAIL.
  */
 ssize_t	fdio_recv(struct weir_fdio *, void *, size_t);
-ssize_t	fdio_send(struct weir_fdio *, const void *, size_t);
+ssize_t	fdio_send(struct weir_fdio *, const void *, size_t, bool more);	/* follows at once */
 /* Nothing to read, now, and no end either?  Asks the kernel only when that is not known. */
 bool	fdio_quiet(struct weir_fdio *);
 /* Was it a reset rather than an orderly end? */

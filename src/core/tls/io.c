@@ -56,7 +56,7 @@ static int
 bio_write(BIO *b, const char *from, size_t n, size_t *put)
 {
 	struct weir_conn *c = BIO_get_data(b);
-	ssize_t w = fdio_send(&c->tcp, from, n);
+	ssize_t w = fdio_send(&c->tcp, from, n, tls_of(c) != NULL && tls_of(c)->more);
 
 	BIO_clear_retry_flags(b);
 	*put = 0;
@@ -281,9 +281,11 @@ tls_write(struct weir_sink *sink, struct weir_bufq *from)
 			sink->err = "the file became shorter";
 			return WEIR_FAIL;
 		}
+		t->more = from->len > s.n;	/* the kernel makes one of them: a record is a call, not a packet */
 		/* until the client has finished the handshake we do not know that it is alive, but may answer */
 		rc = SSL_is_init_finished(t->ssl) ? SSL_write_ex(t->ssl, s.p, s.n, &n) :
 		    SSL_write_early_data(t->ssl, s.p, s.n, &n);
+		t->more = false;
 		if (rc != 1) {
 			ssize_t why = write_nothing(t, rc, s.n);
 

@@ -28,6 +28,7 @@ struct weir_tls {
 	bool			 finish;	/* a close_notify is to be made when it is */
 	bool			 closed;	/* our close_notify was made */
 	bool			 broken;	/* OpenSSL wants no more of it */
+	bool			 more;		/* of ours is behind the record that is being sent */
 	struct weir_bufq	 held;		/* what came so early that nobody read yet */
 	enum weir_ocsp_result	 ocsp;		/* of the client's certificates */
 	uint32_t		 again;		/* bytes of a record that is made and not sent */
