@@ -186,7 +186,7 @@ works('/revoked', qr/^TLS/, 'a revoked certificate, and nobody knows');
 fails('/crl', 'proxy_ssl_crl');
 works('/crl-fine', qr/^TLS/, 'proxy_ssl_crl: others are let in');
 
-# what goes wrong is told with its reason and with whom
+# S-55: what goes wrong is told with its reason and with whom
 my $tail = qr{ while SSL handshaking to upstream, client: 127\.0\.0\.1, server: .*, request: "GET [^"]*", upstream: "https://127\.0\.0\.1:};
 sub says { my ($port, $re, $why) = @_; my $p = $w->port($port); $w->log_like(qr/$re$tail$p/, $why) }
 says(4, qr/upstream SSL certificate verify error: \(\d+:[^)]+\)/, 'nobody vouches for it');
@@ -262,7 +262,7 @@ isnt +(body('/sni') =~ /(c\d+)$/m)[0], (body('/sni-off') =~ /(c\d+)$/m)[0], 'but
 my ($a) = body('/verify/name?name=direct.test') =~ /(c\d+)$/m;
 isnt +(body('/verify/name?name=a.wild.test') =~ /(c\d+)$/m)[0], $a, 'or another name verified';
 
-# mistakes
+# mistakes; S-128: nothing fails open
 my @wrong = (
 	[ 'proxy_pass https://127.0.0.1:1; proxy_ssl_verify off;', qr/allow_insecure_upstream on/ ],
 	[ 'proxy_pass https://127.0.0.1:1; proxy_ssl_trusted_certificate missing.crt;', qr/cannot load certificates of authorities/ ],
