@@ -134,6 +134,12 @@ block_show(struct weir_group *g, unsigned i)
 	block_rank(b)[i] = rank_of(g, i);
 }
 
+static bool
+is_weak(const struct weir_state *st)
+{
+	return st->out == 0 && st->effective < (int32_t)st->weight;
+}
+
 void
 block_out(struct weir_group *g, unsigned i, unsigned bit)
 {
@@ -142,6 +148,7 @@ block_out(struct weir_group *g, unsigned i, unsigned bit)
 
 	if (st->out & bit)
 		return;
+	b->weak -= is_weak(st);
 	if (st->out == 0)
 		block_hide(b, i);
 	st->out |= (uint8_t)bit;
@@ -158,6 +165,7 @@ block_in(struct weir_group *g, unsigned i, unsigned bit)
 		return;
 	st->out &= (uint8_t)~bit;
 	b->failed -= bit == OUT_FAILED;
+	b->weak += is_weak(st);
 	if (st->out == 0)
 		block_show(g, i);
 }
@@ -322,7 +330,7 @@ block_reweight(struct weir_group *g, unsigned i, unsigned weight)
 
 	if (st->weight == weight)
 		return;
-	g->block->weak -= st->effective < (int32_t)st->weight;
+	g->block->weak -= is_weak(st);
 	st->weight = weight;
 	st->effective = (int32_t)weight;
 	g->block->stale |= STALE_RANKS;
@@ -385,8 +393,7 @@ block_renew(struct weir_group *g, unsigned i)
 {
 	struct weir_state *st = block_state(g->block, i);
 
-	if (st->max_fails != 0 && st->effective < (int32_t)st->weight)
-		g->block->weak--;
+	g->block->weak -= is_weak(st);
 	st->effective = (int32_t)st->weight;
 	st->fails = 0;
 	st->failed_ms = st->checked_ms = 0;
@@ -477,7 +484,7 @@ recover(struct weir_block *b)
 	for (unsigned i = 0; i < b->n; i++) {
 		struct weir_state *st = block_state(b, i);
 
-		if (st->out != 0 || st->effective >= (int32_t)st->weight)
+		if (!is_weak(st))
 			continue;
 		block_effective(b)[i] = share(b, st);	/* what it is now goes into this choice */
 		if (++st->effective == (int32_t)st->weight)
@@ -576,8 +583,9 @@ block_failed(struct weir_group *g, unsigned i)
 	st->failed_ms = st->checked_ms = WEIR_MAX(weir_now_ms, 1);
 	if (st->max_fails == 0)
 		return;
-	b->weak += st->effective == (int32_t)st->weight && st->weight / st->max_fails != 0;
+	b->weak -= is_weak(st);
 	st->effective = WEIR_MAX(st->effective - (int32_t)(st->weight / st->max_fails), 0);
+	b->weak += is_weak(st);
 	if (st->out == 0)
 		block_effective(b)[i] = share(b, st);
 	if (has_failed(st))

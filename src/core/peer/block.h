@@ -64,7 +64,8 @@ struct weir_block {
 	uint64_t	 warmed_ms, ranked_ms;
 	uint32_t	 n, n_slots;	/* slots 0: not shared */
 	uint32_t	 scale;		/* of weights: slow start needs finer steps */
-	uint32_t	 failed, weak, warming, inflight;	/* peers (requests) that are so */
+	/* Peers (requests) that are so; weak: in service with less than their weight. */
+	uint32_t	 failed, weak, warming, inflight;
 	uint32_t	 stale;		/* STALE_ bits: to be made anew before use */
 	_Atomic uint32_t version;	/* rises when addresses change */
 	uint32_t	 leader;	/* slot, + 1, of the process that resolves names; 0: nobody does */
