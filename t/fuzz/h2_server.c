@@ -17,7 +17,7 @@
 
 enum { INPUT_MAX = 60000, TURNS = 40, PIECE = 700 };
 
-static struct h2_conf	 h2_conf = { .on = true, .streams = 16, .preread = 4096, .chunk = 512 };
+static struct h2_conf	 h2_conf = { .on = true, .extended = true, .streams = 16, .preread = 4096, .chunk = 512 };
 static void		*confs[256];
 static struct weir_serve serve;
 static unsigned		 behaviour, alive;
@@ -27,6 +27,7 @@ struct owner {
 	struct weir_bufq body;
 	struct weir_task end;
 	struct owner	*next;
+	bool		 tunnel;
 };
 
 static struct owner *owners;
@@ -41,13 +42,14 @@ check(bool what)
 /* ---- what was handed up ---- */
 
 static void
-check_fields(const struct weir_fields *fs)
+check_fields(const struct weir_fields *fs, bool extended)
 {
 	for (unsigned i = 0; i < fs->n; i++) {
 		const struct weir_field *f = &fs->v[i];
 
 		check(is_token(f->name) && is_field_value(f->value));
-		check(f->known != H_CONNECTION && f->known != H_TRANSFER_ENCODING && f->known != H_UPGRADE);
+		check(f->known != H_CONNECTION && f->known != H_TRANSFER_ENCODING);
+		check(f->known != H_UPGRADE || extended);
 		for (size_t k = 0; k < f->name.n; k++)
 			check(f->name.p[k] < 'A' || f->name.p[k] > 'Z');
 	}
@@ -63,7 +65,7 @@ check_message(const struct weir_xchg *x)
 		check((unsigned char)m->target.p[i] > ' ' && m->target.p[i] != 0x7f && m->target.p[i] != '#');
 	check(m->method_id == M_CONNECT || m->target.p[0] == '/' || str_eq(m->target, STR("*")));
 	check(host_valid(m->authority) && m->length >= -1);
-	check_fields(&m->fields);
+	check_fields(&m->fields, m->flags & MSG_EXTENDED);
 }
 
 /* ---- an owner ---- */
@@ -73,7 +75,10 @@ on_end(struct weir_task *t)
 {
 	struct owner *o = WEIR_OF(t, struct owner, end);
 
-	pool_free(o->x->pool);
+	if (o->tunnel)
+		free(o);
+	else
+		pool_free(o->x->pool);
 }
 
 static void
@@ -90,7 +95,8 @@ forget(struct owner *o)
 	o->x->on_gone = NULL;
 	task_init(&o->end, on_end);
 	task_post(&o->end);
-	o->x->end = &o->end;
+	if (!o->tunnel)
+		o->x->end = &o->end;
 	xchg_release(o->x);
 }
 
@@ -154,7 +160,7 @@ on_readable(void *arg)
 			return;
 		}
 		if (n == WEIR_EOF)
-			check_fields(&o->x->msg.trailers);
+			check_fields(&o->x->msg.trailers, false);
 		if (n < 0) {
 			answer(o, n == WEIR_EOF ? 200 : 400);
 			return;
@@ -188,12 +194,65 @@ owner_new(struct weir_xchg *x)
 	return o;
 }
 
+/* ---- a tunnel that says what it hears ---- */
+
+static void
+on_tunnel(void *arg)
+{
+	struct owner *o = arg;
+	ssize_t n = src_read(&o->x->io.in, &o->body, 4096);
+	int rc = WEIR_AGAIN;
+
+	if (n != WEIR_FAIL && o->body.len != 0 && sink_write(&o->x->io.out, &o->body) == WEIR_FAIL)
+		n = WEIR_FAIL;
+	if (n == WEIR_EOF && o->body.len == 0)
+		rc = sink_finish(&o->x->io.out);
+	if (n == WEIR_FAIL || rc == WEIR_FAIL)
+		sink_abort(&o->x->io.out);
+	else if (rc == WEIR_AGAIN) {
+		src_want(&o->x->io.in, n != WEIR_EOF);
+		sink_want(&o->x->io.out, o->body.len != 0 || n == WEIR_EOF);
+		return;
+	}
+	forget(o);
+}
+
+static void
+tunnel(struct owner *o)
+{
+	struct weir_msg m = { .status = 101 };
+	struct weir_xchg *x = o->x;
+	struct weir_pool *pool = x->pool;
+	struct owner *copy;
+
+	fields_add(&m.fields, pool, STR("Upgrade"), STR("x"));
+	(void)xchg_head(x, &m, HEAD_TUNNEL);
+	copy = calloc(1, sizeof *copy);
+	check(copy != NULL);
+	x->on_gone = NULL;
+	copy->tunnel = true;
+	copy->x = x->ops->raw(x);
+	copy->x->owner = copy;
+	copy->x->on_gone = on_gone;
+	copy->next = owners;
+	owners = copy;
+	alive++;
+	forget(o);
+	src_on_ready(&copy->x->io.in, on_tunnel, copy);
+	sink_on_ready(&copy->x->io.out, on_tunnel, copy);
+	on_tunnel(copy);
+}
+
 static void
 on_xchg(struct weir_xchg *x)
 {
 	struct owner *o = owner_new(x);
 
 	check_message(x);
+	if ((x->msg.flags & MSG_EXTENDED) && (behaviour & 8) == 0) {
+		tunnel(o);
+		return;
+	}
 	switch (behaviour >> 3 & 3) {
 	case 0:
 		bufq_put(&o->body, "some text", 9);

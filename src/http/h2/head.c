@@ -184,14 +184,14 @@ as_upgrade(struct h2_stream *e)
 	m->method = STR("GET");
 	m->method_id = M_GET;
 	m->flags |= MSG_UPGRADE | MSG_EXTENDED;
-	fields_add_known(fs, e->x.pool, H_UPGRADE, m->protocol)->hop = 1;
+	fields_add(fs, e->x.pool, STR("upgrade"), m->protocol)->hop = 1;
 	if (!str_ieq(m->protocol, STR("websocket")))
 		return;
 	random_bytes(raw, sizeof raw);
 	key = pool_bytes(e->x.pool, BASE64_PUT_ROOM(sizeof raw));
 	base64_put(key, str_of(raw, sizeof raw));
 	fields_remove(fs, STR("sec-websocket-key"));
-	fields_add(fs, e->x.pool, STR("Sec-WebSocket-Key"), str_of(key, BASE64_PUT_ROOM(sizeof raw)));
+	fields_add(fs, e->x.pool, STR("sec-websocket-key"), str_of(key, BASE64_PUT_ROOM(sizeof raw)));
 }
 
 static void
