@@ -101,19 +101,22 @@ subtest 'what is right' => sub {
 	}
 };
 
-subtest 'trailers of a request that was answered' => sub {
-	my $h = h2(2);
-	my $code;
-	for (1 .. 10) {		# after a second the rest is not wanted any more, whatever it is
-		my $sid = $h->request($h->head('POST', '/text'), body => 'test', more => 1);
-		is $h->response($sid)->{status}, 405;
-		$h->frame(1, 5, $sid, $h->block(':method' => 'POST'));
-		my ($rst) = grep { $_->{type} == 3 } $h->read_until(sub { $_[0]{type} == 3 });
-		$code = unpack 'N', $rst->{payload} // '';
-		last if $code != 0;
-	}
-	is $code, PROTOCOL_ERROR, 'malformed';
-	is $h->response($h->get('/text'))->{body}, "text\n", 'others go on';
-};
+for (['malformed', [], 5, ':method' => 'POST'], ['not the end', [], 4, a => 1], ['too early', ['content-length' => 5], 5, a => 1]) {
+	my ($what, $head, $flags, @trailer) = @$_;
+	subtest "S-60 trailers of a request that was answered: $what" => sub {
+		my $h = h2(2);
+		my $code;
+		for (1 .. 10) {		# after a second the rest is not wanted any more, whatever it is
+			my $sid = $h->request($h->head('POST', '/text', @$head), body => 'test', more => 1);
+			is $h->response($sid)->{status}, 405;
+			$h->frame(1, $flags, $sid, $h->block(@trailer));
+			my ($rst) = grep { $_->{type} == 3 } $h->read_until(sub { $_[0]{type} == 3 });
+			$code = unpack 'N', $rst->{payload} // '';
+			last if $code != 0;
+		}
+		is $code, PROTOCOL_ERROR, 'a reset that says so';
+		is $h->response($h->get('/text'))->{body}, "text\n", 'others go on';
+	};
+}
 
 done_testing;

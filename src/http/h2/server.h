@@ -198,6 +198,8 @@ void	h2_tail_begin(struct h2_stream *);
 bool	h2_tail_data(struct h2_server *, int32_t id, size_t n);
 /* Its request has come to its end / nghttp2 closes it; it may be none. */
 void	h2_tail_end(struct h2_server *, int32_t id);
+/* Trailers came for it; `end`: and its end. */
+void	h2_tail_headers(struct h2_server *, int32_t id, bool end);
 /* A field behind the body.  WEIR_FAIL: it is malformed; the stream is reset. */
 int	h2_tail_trailer(struct h2_server *, int32_t id, struct weir_str name, struct weir_str value) WEIR_MUST_USE;
 void	h2_tail_closed(struct h2_server *, int32_t id);

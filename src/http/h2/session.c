@@ -137,8 +137,10 @@ on_headers_frame(struct h2_server *s, struct h2_stream *e, const nghttp2_frame *
 	bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
 	s->head_open = false;
-	if (e == NULL)
+	if (e == NULL) {
+		h2_tail_headers(s, frame->hd.stream_id, end);
 		return;
+	}
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
 		e->in_end = end;
 		h2_head_end(e, end);

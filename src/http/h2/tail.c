@@ -101,6 +101,18 @@ h2_tail_end(struct h2_server *s, int32_t id)
 		reset(t, NGHTTP2_PROTOCOL_ERROR);
 }
 
+/* RFC 9113, 8.1: trailers are the end, or malformed. */
+void
+h2_tail_headers(struct h2_server *s, int32_t id, bool end)
+{
+	struct tail *t = tail_of(s, id);
+
+	if (t != NULL && !end)
+		reset(t, NGHTTP2_PROTOCOL_ERROR);
+	else if (t != NULL)
+		h2_tail_end(s, id);
+}
+
 int
 h2_tail_trailer(struct h2_server *s, int32_t id, struct weir_str name, struct weir_str value)
 {
