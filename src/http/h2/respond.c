@@ -1,7 +1,7 @@
 /*
  * respond.c - heads of responses, as nghttp2 wants them.
  *
- * It copies names and values, and writes names in lower case.
+ * It copies values and unknown names, and writes these in lower case.
  */
 #include "core/base/num.h"
 #include "http/h2/field.h"
@@ -27,14 +27,29 @@ is_left_out(const struct weir_field *f)
 	}
 }
 
+/* Its name lasts, and is in lower case. */
+static nghttp2_nv
+known_pair(struct weir_str name, struct weir_str value)
+{
+	nghttp2_nv v = h2_pair(name, value);
+
+	v.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+	return v;
+}
+
 static size_t
 put_fields(nghttp2_nv *to, const struct weir_fields *fs)
 {
 	size_t n = 0;
 
-	for (unsigned i = 0; i < fs->n; i++)
-		if (!is_left_out(&fs->v[i]))
-			to[n++] = h2_pair(fs->v[i].name, fs->v[i].value);
+	for (unsigned i = 0; i < fs->n; i++) {
+		const struct weir_field *f = &fs->v[i];
+
+		if (is_left_out(f))
+			continue;
+		to[n++] = f->known != H_UNKNOWN ? known_pair(name_lower(f->known), f->value) :
+		    h2_pair(f->name, f->value);
+	}
 	return n;
 }
 
@@ -54,14 +69,14 @@ h2_put_head(struct h2_stream *e, const struct weir_msg *m, const nghttp2_data_pr
 	size_t n = 0;
 	int rc;
 
-	v[n++] = h2_pair(STR(":status"), str_of(status, 3));
+	v[n++] = known_pair(STR(":status"), str_of(status, 3));
 	n += put_fields(v + n, &m->fields);
 	if (m->status < 200) {
 		rc = nghttp2_submit_headers(e->s->ng, NGHTTP2_FLAG_NONE, e->id, NULL, v, n, NULL);
 		return rc == 0 ? WEIR_OK : WEIR_FAIL;
 	}
 	if (m->length >= 0 && m->status != 204 && (m->length > 0 || m->status != 304))
-		v[n++] = h2_pair(STR("content-length"), str_of(length, (size_t)(num_put(length,
+		v[n++] = known_pair(STR("content-length"), str_of(length, (size_t)(num_put(length,
 		    (uint64_t)m->length) - length)));
 	rc = nghttp2_submit_response2(e->s->ng, e->id, v, n, body);
 	return rc == 0 ? WEIR_OK : WEIR_FAIL;

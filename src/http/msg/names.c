@@ -172,6 +172,12 @@ name_text(enum weir_known k)
 	return names[k].text;
 }
 
+struct weir_str
+name_lower(enum weir_known k)
+{
+	return str_of((const char *)shapes[k].lower, names[k].text.n);
+}
+
 bool
 name_is_hop(enum weir_known k)
 {

@@ -82,6 +82,7 @@ enum weir_known {
 
 enum weir_known name_find(struct weir_str);		/* ASCII case does not matter */
 struct weir_str name_text(enum weir_known);
+struct weir_str name_lower(enum weir_known);		/* for HTTP/2; both last as long as the process */
 bool	name_is_hop(enum weir_known);
 
 #endif
