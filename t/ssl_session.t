@@ -71,6 +71,8 @@ for my $v ('-tls1_3', '-tls1_2') {
 }
 like $w->s_client('cache', '-tls1_2'), qr/X-Tls: \. [0-9a-f]{64}\r/, '$ssl_session_id';
 unlike $w->s_client('nothing', '-tls1_2'), qr/TLS session ticket:/, 'ssl_session_tickets off';
+like $w->s_client('tickets', '-tls1_3'), qr/New Session Ticket arrived/, 'TLSv1.3 has its own';
+unlike $w->s_client('nothing', '-tls1_3'), qr/New Session Ticket arrived/, '... and none that nobody remembers';
 like $w->s_client('tickets', '-tls1_2'), qr/TLS session ticket lifetime hint: 300 /, 'ssl_session_timeout is told: 5m';
 
 # ---- reloads ----
