@@ -365,7 +365,11 @@ new_link(struct weir_conn *c)
 	list_init(&k->calls);
 	list_init(&k->todo);
 	task_init(&k->task, on_task);
-	if (h2c_session_new(k) != WEIR_OK) {
+	k->fresh = true;
+	/* nghttp2 has put its preface into the room that all sessions share: out with it, before another one is asked */
+	if (h2c_session_new(k) != WEIR_OK || h2c_pack(k) != WEIR_OK) {
+		nghttp2_session_del(k->ng);	/* NULL is fine */
+		bufq_clear(&k->out);
 		slab_give(&slab, k);
 		conn_close(c);
 		return NULL;

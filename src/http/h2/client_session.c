@@ -440,6 +440,5 @@ h2c_session_new(struct h2_link *k)
 	    nghttp2_session_set_local_window_size(k->ng, NGHTTP2_FLAG_NONE, 0, H2C_CONN_WINDOW) == 0 &&
 	    nghttp2_submit_ping(k->ng, NGHTTP2_FLAG_NONE, word) == 0)
 		return WEIR_OK;
-	nghttp2_session_del(k->ng);
 	return WEIR_FAIL;
 }

@@ -16,7 +16,8 @@ nghttp2_mem *h2_memory(void);
 /*
  * A session begins with 16k in which it puts frames together.  Those that are made meanwhile have the same 16k: for
  * sessions whose frames are copied elsewhere at once, and whose send_data() puts none off, so that nothing
- * is in it while another session is asked for frames.
+ * is in it while another session is asked for frames.  A client's session has its preface in it from the beginning on:
+ * ask it for frames at once.
  */
 void	h2_share_room(bool on);
 /*

@@ -35,6 +35,7 @@ use strict;
 use warnings;
 
 use Time::HiRes qw(time);
+use Weir ();
 
 use constant PREFACE => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -292,7 +293,7 @@ sub fill
 sub read_frame
 {
 	my ($self, $seconds) = @_;
-	my $end = time + ($seconds // 10);
+	my $end = time + ($seconds // $Weir::TIMEOUT);
 	$self->fill(9, $end) or return;
 	my ($high, $low, $type, $flags, $sid) = unpack 'CnCCN', $self->{buf};
 	my $n = $high << 16 | $low;
@@ -323,7 +324,7 @@ sub read_until
 {
 	my ($self, $code, $seconds) = @_;
 	my @all;
-	my $end = time + ($seconds // 10);
+	my $end = time + ($seconds // $Weir::TIMEOUT);
 	while (time < $end && (my $f = $self->read_frame($end - time))) {
 		push @all, $f;
 		last if $code->($f);
@@ -335,7 +336,7 @@ sub read_until
 sub response
 {
 	my ($self, $sid, $seconds) = @_;
-	my $end = time + ($seconds // 10);
+	my $end = time + ($seconds // $Weir::TIMEOUT);
 	my $r = $self->{r}{$sid} //= { body => '', headers => {}, list => [], sizes => [] };
 	until ($r->{end} || defined $r->{rst} || $self->{ended}) {
 		my $f = time < $end ? $self->read_frame($end - time) : undef;
@@ -405,7 +406,7 @@ sub take
 sub next_with
 {
 	my ($self, $what, $seconds) = @_;
-	my $end = time + ($seconds // 10);
+	my $end = time + ($seconds // $Weir::TIMEOUT);
 	for (;;) {
 		my ($q) = sort { $a->{sid} <=> $b->{sid} } grep { $_->{$what} && !$_->{given} } values %{ $self->{q} };
 		if ($q) {
