@@ -24,7 +24,7 @@ $w->write('www/text', "a text\n");
 # Says who is there, then everything in capitals, and goodbye when the other side has ended.
 $w->origin(9, sub {
 	my ($c) = @_;
-	$c->send('from ' . $c->socket->peerhost . "\n");
+	$c->send('from ' . ($c->socket->peerhost // '-') . "\n");
 	while (length(my $data = $c->read_until(qr/\n/) // '')) {
 		$c->send(uc $data);
 	}

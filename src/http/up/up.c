@@ -12,41 +12,11 @@
 #include "core/base/num.h"
 #include "core/io/qsrc.h"
 #include "core/io/rate.h"
-#include "core/peer/tls_conf.h"
-#include "http/h1/h1.h"
-#include "http/h2/h2.h"
 #include "http/up/up.h"
 
 enum { LEAVE_GRACE_MS = 500 };	/* a client that only half-closed gets its answer if it comes soon */
 
 static void next_peer(struct weir_up *);	/* the cycle: next_peer -> ... -> up_failed -> next_peer */
-static void on_waited(struct weir_dials_wait *);	/* and connect_peer -> on_waited -> connect_peer */
-
-static struct weir_up_attempt *
-attempt(struct weir_up *u)
-{
-	return &u->attempts.v[u->attempts.n - 1];
-}
-
-/* Does the upstream see a certificate that was chosen for this request? */
-static bool
-shows(const struct weir_up *u)
-{
-	return u->secure && u->tls.shown != NULL;
-}
-
-/* May others use the connections of this request, and this request theirs? */
-static bool
-shares(const struct weir_up *u)
-{
-	return u->dial_opts.bind == NULL && !shows(u);
-}
-
-const struct weir_codec *
-up_codec(const struct weir_up_params *p)
-{
-	return p->http_version >= 0x200 ? &h2_client_codec : &h1_codec;
-}
 
 /* ---- letting go ---- */
 
@@ -85,7 +55,7 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 		u->r->body = NULL;
 	}
 	if (u->attempts.n != 0 && peer != NULL) {
-		struct weir_up_attempt *a = attempt(u);
+		struct weir_up_attempt *a = up_attempt(u);
 
 		a->response_ms = u->pick.response_ms = weir_now_ms - u->attempt_ms;
 		if (u->x != NULL) {
@@ -108,7 +78,7 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 			xchg_release(x);
 		}
 		/* what is bound to an address or a certificate of its own must not serve those who asked for another */
-		links_return(link, u->pick.group, peer, shares(u));
+		links_return(link, u->pick.group, peer, up_shares(u));
 	}
 	pick_done(&u->pick, outcome);
 }
@@ -193,8 +163,8 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 	untouched = untouched && up_may_repeat(u) && u->tries <= pick_most(&u->pick);
 	if (why != NULL)
 		log_at(&u->r->s.log, untouched ? LOG_INFO_ : LOG_ERROR_, 0, "%s", why);
-	if (u->attempts.n != 0 && attempt(u)->status == 0)
-		attempt(u)->status = status_of(how);	/* as nginx has it in $upstream_status */
+	if (u->attempts.n != 0 && up_attempt(u)->status == 0)
+		up_attempt(u)->status = status_of(how);	/* as nginx has it in $upstream_status */
 	if (u->joint != NULL)
 		dials_end(&u->joint->making, how == UP_TIMEOUT ? DIALS_TIMEOUT : DIALS_FAILED, why);
 	up_let_go(u, stale || untouched ? WENT_NOWHERE : WENT_BADLY);
@@ -355,9 +325,9 @@ on_revive(struct weir_req *r, const void *keep, size_t size)
 	u->ended = u->responded = true;
 	u->attempts.v = pool_dup(r->s.pool, k->attempts, k->n * sizeof *k->attempts);
 	u->attempts.n = u->attempts.room = k->n;
-	attempt(u)->response_ms = weir_now_ms - k->attempt_ms;
-	attempt(u)->length = r->body_sent;
-	attempt(u)->received += r->body_sent;
+	up_attempt(u)->response_ms = weir_now_ms - k->attempt_ms;
+	up_attempt(u)->length = r->body_sent;
+	up_attempt(u)->received += r->body_sent;
 	r->up = u;
 }
 
@@ -379,7 +349,7 @@ join(struct weir_up *u, struct weir_conn *bare)
 	up_let_go(u, WENT_WELL);
 	up_over(u);
 	k->n = u->attempts.n;
-	attempt(u)->received -= from_other.len;		/* counted when the tunnel hands it on */
+	up_attempt(u)->received -= from_other.len;		/* counted when the tunnel hands it on */
 	memcpy(k->attempts, u->attempts.v, k->n * sizeof *k->attempts);
 	req_tunnel(u->r, &to);
 }
@@ -469,10 +439,10 @@ on_head(struct weir_xchg *x)
 		early_hints(u);
 		return;
 	}
-	attempt(u)->header_ms = weir_now_ms - u->attempt_ms;
-	pick_heard(&u->pick, attempt(u)->header_ms);
-	attempt(u)->status = status;
-	count_response(u->pick.group, status, attempt(u)->header_ms);
+	up_attempt(u)->header_ms = weir_now_ms - u->attempt_ms;
+	pick_heard(&u->pick, up_attempt(u)->header_ms);
+	up_attempt(u)->status = status;
+	count_response(u->pick.group, status, up_attempt(u)->header_ms);
 	u->rsp = &x->msg;
 	if (status == 101 && !u->request_sent) {
 		up_failed(u, UP_INVALID, "upstream switched protocols before it had the request");
@@ -520,186 +490,34 @@ on_gone(struct weir_xchg *x, const char *why)
 		up_failed(u, x->gone ? UP_ERROR : UP_INVALID, why);
 }
 
-/* ---- connecting ---- */
+/* ---- connected ---- */
 
 /* CONNECT: what was dialled is all that the client wants. */
-static void
-join_bare(struct weir_up *u, struct weir_conn *c)
+void
+up_join_bare(struct weir_up *u, struct weir_conn *c)
 {
 	struct weir_req *r = u->r;
 
-	attempt(u)->connect_ms = weir_now_ms - u->attempt_ms;
-	attempt(u)->status = r->rsp.status = 200;
+	up_attempt(u)->connect_ms = weir_now_ms - u->attempt_ms;
+	up_attempt(u)->status = r->rsp.status = 200;
 	u->responded = true;
 	timer_off(&u->timer);
 	join(u, c);
 }
 
-static void
-use_link(struct weir_up *u, struct weir_link *link)
+void
+up_use_link(struct weir_up *u, struct weir_link *link)
 {
 	u->link = link;
 	u->x = link->codec->open(link, u->r->s.pool);
 	u->got_before = link->conn->tcp.got;
 	u->put_before = link->conn->tcp.put;
 	assert(u->x != NULL);
-	attempt(u)->connect_ms = weir_now_ms - u->attempt_ms;
+	up_attempt(u)->connect_ms = weir_now_ms - u->attempt_ms;
 	u->x->owner = u;
 	u->x->on_head = on_head;
 	u->x->on_gone = on_gone;
 	up_send(u);
-}
-
-static void
-make_link(struct weir_up *u, struct weir_conn *c, uint64_t kind)
-{
-	const struct weir_codec *codec = up_codec(u->p);
-	struct weir_link *link = codec->link(c);
-
-	if (link == NULL) {
-		up_failed(u, UP_ERROR, "no memory for a connection to the upstream");
-		return;
-	}
-	link->kind = kind;
-	if (codec->many && shares(u))
-		links_share(link, u->pick.group);
-	if (u->joint != NULL)
-		dials_end(&u->joint->making, DIALS_DONE, NULL);
-	use_link(u, link);
-}
-
-/* What TLS with this peer is like.  False: it cannot be, and that was logged. */
-static bool
-secure_how(struct weir_up *u)
-{
-	u->tls = (struct weir_tls_connect){ .alpn = up_codec(u->p)->alpn, .log = &u->r->s.log,
-	    .timeout_ms = u->p->connect_ms };
-	if (!peer_tls(&u->r->s, u->p->tls, u->pick.peer, u->host, &u->tls))
-		return false;
-	if (u->pick.group->brief)
-		u->tls.sessions = NULL;
-	return true;
-}
-
-/* Our own certificate is not there: no other peer would be better off. */
-static void
-no_key(struct weir_up *u)
-{
-	up_let_go(u, WENT_NOWHERE);
-	up_give_up(u, 500);
-}
-
-static void
-on_secured(struct weir_conn *c, enum weir_tls_end how)
-{
-	struct weir_up *u = c->owner;
-
-	u->securing = NULL;
-	if (how != TLS_OK) {
-		conn_abort(c);
-		if (how == TLS_NO_KEY)
-			no_key(u);
-		else if (how == TLS_TIMEOUT)
-			up_failed(u, UP_TIMEOUT, "upstream timed out (110: Connection timed out)");
-		else
-			up_failed(u, UP_ERROR, NULL);	/* why was said */
-		return;
-	}
-	if (up_codec(u->p) == &h2_client_codec && !str_eq(tls_alpn(c), STR("h2"))) {
-		conn_abort(c);
-		up_failed(u, UP_ERROR, "upstream does not speak HTTP/2: it did not choose \"h2\" by ALPN");
-		return;
-	}
-	make_link(u, c, peer_tls_kind(&u->tls));
-}
-
-static void
-secure(struct weir_up *u, struct weir_conn *c)
-{
-	req_doing(u->r, "SSL handshaking to upstream");
-	u->tls.done = on_secured;
-	c->owner = u;
-	u->securing = c;
-	tls_connect(c, &u->tls);
-}
-
-static void
-on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
-{
-	struct weir_up *u = WEIR_OF(d, struct weir_up, dial);
-
-	u->dialling = false;
-	if (c == NULL) {
-		errno = err;
-		if (err == ETIMEDOUT)
-			up_failed(u, UP_TIMEOUT, "upstream timed out (110: Connection timed out)");
-		else
-			up_failed(u, UP_ERROR, pool_cstr(u->r->s.pool, pool_printf(u->r->s.pool,
-			    "connect() failed (%d: %s)", err, strerror(err))));
-		return;
-	}
-	if (u->p->tunnel)
-		join_bare(u, c);
-	else if (u->secure)
-		secure(u, c);
-	else
-		make_link(u, c, 0);
-}
-
-/* A link that others made; or, of a codec with many, one that is being made, for which this waits then. */
-static bool
-finds_link(struct weir_up *u)
-{
-	struct weir_links_want want = { .codec = up_codec(u->p), .most = (unsigned)u->p->http2_streams,
-		.kind = u->secure ? peer_tls_kind(&u->tls) : 0, .fresh_ms = u->fresh_ms };
-	struct weir_link *link = shares(u) ? links_take(u->pick.group, u->pick.peer, &want) : NULL;
-
-	u->reused = link != NULL;
-	if (link != NULL) {
-		use_link(u, link);
-		return true;
-	}
-	if (!want.codec->many || !shares(u) || u->pick.group->brief || u->pick.group->keepalive == 0)
-		return false;
-	if (u->joint == NULL)
-		u->joint = POOL_NEW(u->r->s.pool, weir_up_joint);
-	u->joint->up = u;
-	u->joint->wait.done = on_waited;
-	if (dials_wait(&u->joint->wait, u->pick.group, u->pick.peer, &want)) {
-		timer_set(&u->timer, u->p->connect_ms);
-		return true;
-	}
-	dials_begin(&u->joint->making, u->pick.group, u->pick.peer, &want);
-	return false;
-}
-
-static void
-connect_peer(struct weir_up *u)
-{
-	if (!u->p->tunnel && finds_link(u))
-		return;
-	u->dialling = true;
-	u->dial.done = on_dialled;
-	dial_start(&u->dial, &u->pick.peer->addr, &u->dial_opts);
-}
-
-/* The link that another request was making is there, or not. */
-static void
-on_waited(struct weir_dials_wait *w)
-{
-	struct weir_up *u = WEIR_OF(w, struct weir_up_joint, wait)->up;
-
-	timer_off(&u->timer);
-	switch (w->how) {
-	case DIALS_TIMEOUT:
-		up_failed(u, UP_TIMEOUT, w->why[0] != '\0' ? w->why : NULL);
-		break;
-	case DIALS_FAILED:
-		up_failed(u, UP_ERROR, w->why[0] != '\0' ? w->why : NULL);
-		break;
-	default:
-		connect_peer(u);
-	}
 }
 
 static void
@@ -738,11 +556,7 @@ up_with_peer(struct weir_up *u, struct weir_peer *peer)
 	r->upstream_peer = a->addr;
 	r->upstream_target = u->target;
 	req_doing(r, "connecting to upstream");
-	if (u->secure && !secure_how(u)) {
-		no_key(u);
-		return;
-	}
-	connect_peer(u);
+	up_connect(u);
 }
 
 /* ---- the beginning ---- */
@@ -780,31 +594,6 @@ on_kept(struct weir_req *r, int status)
 	go(u);
 }
 
-static int
-choose_bind(struct weir_up *u)
-{
-	struct weir_str text, host;
-	struct weir_addr *a;
-	unsigned port = 0;
-
-	if (!u->p->bind.set || u->p->bind_off)
-		return 0;
-	text = expr_eval(&u->r->s, &u->p->bind);
-	if (text.n == 0)
-		return 0;
-	a = POOL_NEW(u->r->s.pool, weir_addr);
-	if (addr_parse_ip(text, a) != WEIR_OK) {
-		if (addr_parse(u->r->s.pool, text, 0, a, &host, &port) != WEIR_OK) {
-			log_errorx(&u->r->s.log, "invalid local address \"%.*s\"", STR_ARG(text));
-			return 0;
-		}
-		u->dial_opts.bind_port = addr_port(a) != 0;
-	}
-	u->dial_opts.bind = a;
-	u->dial_opts.transparent = u->p->bind_transparent;
-	return 0;
-}
-
 enum weir_next
 up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *g,
     struct weir_str target, struct weir_str host, bool secure)
@@ -823,13 +612,9 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	r->upstream_scheme = p->schemes[secure];
 	timer_init(&u->timer, on_timer);
 	timer_init(&u->leave, on_leave_timer);
-	u->dial_opts.timeout_ms = p->connect_ms;
-	u->dial_opts.keepalive = p->socket_keepalive;
-	u->dial_opts.rcvbuf = (int)p->rcvbuf;
-	u->dial_opts.sndbuf = (int)p->sndbuf;
 	pick_init(&u->pick, g, r->s.pool, &r->s);
 	up_sticky_want(u);
-	choose_bind(u);
+	up_connect_how(u);
 	if (p->body.set)
 		u->body = expr_eval(&r->s, &p->body);
 	if (r->x->ops->want_body != NULL && (r->msg->flags & MSG_EXPECT))

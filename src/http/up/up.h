@@ -7,6 +7,7 @@
  * gives up with req_error().
  *
  *	up.c      the course of it
+ *	connect.c a connection to the upstream
  *	send.c    the request goes to the upstream
  *	retry.c   may the request be tried again, and what is a failure
  *	target.c  where to, when only the request tells
@@ -248,8 +249,21 @@ bool	up_may_repeat(const struct weir_up *);	/* when the upstream certainly did n
 void	up_send(struct weir_up *);
 /* upgrade.c: is the upstream's 101 an answer to what was asked? */
 bool	up_upgrade_ok(const struct weir_up *);
-/* up.c: who speaks the version that the params want. */
+/* up.c: the try that is being made. */
+static inline struct weir_up_attempt *
+up_attempt(struct weir_up *u)
+{
+	return &u->attempts.v[u->attempts.n - 1];
+}
+/* connect.c: once, how to; for each peer.  Who speaks the version that the params want. */
+void	up_connect_how(struct weir_up *);
+void	up_connect(struct weir_up *);
 const struct weir_codec *up_codec(const struct weir_up_params *);
+/* May others use the connections of this request, and this request theirs? */
+bool	up_shares(const struct weir_up *);
+/* up.c: what up_connect() comes to. */
+void	up_use_link(struct weir_up *, struct weir_link *);
+void	up_join_bare(struct weir_up *, struct weir_conn *);
 /* `why` NULL: it was logged already. */
 void	up_failed(struct weir_up *, enum up_failure, const char *why);
 /* The exchange is over; the outcome is about the peer.  The link goes back to the others if it is fit for them. */
