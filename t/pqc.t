@@ -21,6 +21,8 @@ my $conf = "worker_processes 1;\nhttp {\n" .
     "ssl_certificate %DIR%/s.crt; ssl_certificate_key %DIR%/s.key;\nadd_header X-Group \$ssl_curve always;\n" .
     server('default', 'return 200 "$ssl_curve $ssl_protocol";') .
     server('hybrids', 'ssl_ecdh_curve SecP384r1MLKEM1024:SecP256r1MLKEM768; return 200 x;') .
+    server('dflt', 'ssl_ecdh_curve DEFAULT; return 200 x;') .
+    server('first', 'ssl_ecdh_curve X25519MLKEM768:DEFAULT; return 200 x;') .
     server('pure', 'ssl_ecdh_curve MLKEM1024:mlkem768:MLKEM512; return 200 x;') .
     server('require', 'pqc_policy require; return 200 secret;') .
     server('status', 'pqc_policy require status=421; return 200 secret;') .
@@ -51,6 +53,10 @@ is $r->{group}, 'X25519MLKEM768', 'the default, of a client that offers it (Q-38
 is $r->{body}, 'X25519MLKEM768 TLSv1.3', '... as the variable says (Q-43, Q-44)';
 cmp_ok $r->{hello}, '>', 1216, "... with a ClientHello of $r->{hello} bytes (Q-45)";
 is group('default', 'X25519:X25519MLKEM768'), 'X25519MLKEM768', 'also when the client guessed another (S-121)';
+for my $name ('dflt', 'first') {
+	is group($name, 'X25519MLKEM768:X25519'), 'X25519MLKEM768', "DEFAULT in the list: $name (S-121)";
+	is group($name, 'X25519:X25519MLKEM768'), 'X25519MLKEM768', '... also when the client guessed another';
+}
 is group('default', 'X25519:P-256'), 'x25519', 'a classical client gets in (Q-42)';
 is $pq->get('default', max => '1.2')->{body}, 'X25519 TLSv1.2', '... and one of TLSv1.2';
 is group('hybrids', 'SecP256r1MLKEM768:X25519'), 'SecP256r1MLKEM768', 'SecP256r1MLKEM768 (Q-39)';

@@ -54,6 +54,7 @@ my %does = (
 	hpack => sub { my ($h, $sid) = @_; $h->frame(1, 5, $sid, "\xff\xff\xff\xff\xff\xff\xff\xff") },
 	window => sub { my ($h, $sid) = @_; $h->window(0x7fffffff) for 1 .. 2 },
 	window0 => sub { my ($h, $sid) = @_; $h->window(0) },
+	streamwindow0 => sub { my ($h, $sid) = @_; $h->window(0, $sid) },
 	idle => sub { my ($h, $sid) = @_; $h->data($sid + 100, 'x', 0) },
 	pings => sub { my ($h, $sid) = @_; $h->frame(6, 0, 0, 'ABCDEFGH' x 1) for 1 .. 3000 },
 	settings => sub { my ($h, $sid) = @_; $h->settings(3 => 100) for 1 .. 3000 },
@@ -124,6 +125,7 @@ refuses('early', 'upstream broke the rules of HTTP\/2');
 refuses($_, 'upstream sent too big header') for qw(big many);
 refuses('interims', 'upstream sent too many interim responses');
 refuses('refused', 'upstream rejected request with error 2');
+refuses('streamwindow0', 'upstream broke the rules of HTTP\/2: WINDOW_UPDATE');
 
 # Whatever its version, a body that is not whole must not look whole.
 sub cuts

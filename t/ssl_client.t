@@ -30,6 +30,7 @@ $w->write('deep-chain.crt', join '', map { $w->read("$_.crt") } qw(deep mid2 mid
 
 my $conf = <<'E';
 http {
+	http2 on;
 	ssl_certificate %DIR%/s.crt;
 	ssl_certificate_key %DIR%/s.key;
 	access_log %DIR%/access.log;
@@ -232,6 +233,39 @@ for my $v ('-tls1_3', '-tls1_2') {
 	like $r, qr/\A(?=.*New, TLS)(?=.*No required SSL certificate)/s, "$v: ... is worth nothing where one is needed";
 }
 
+# What was resumed for one name gets at no other server by Host (S-124, S-125).
+sub as_host
+{
+	my ($sni, $host, @args) = @_;
+	$w->write('asked', "GET / HTTP/1.1\r\nHost: $host\r\nConnection: close\r\n\r\n");
+	return scalar `timeout 60 openssl s_client -ign_eof -connect 127.0.0.1:@{[ $w->port(1) ]} -servername $sni @args < $dir/asked 2>&1`;
+}
+for my $v ('-tls1_3', '-tls1_2') {
+	my @me = ('-cert', "$dir/good.crt", '-key', "$dir/good.key");
+	like $w->s_client('localhost', $v, '-sess_out', "$dir/open"), qr/open\|NONE/, "$v: a session of who is nobody";
+	like as_host('localhost', 'localhost', $v, '-sess_in', "$dir/open"), qr/\A(?=.*Reused, TLS)(?=.*open\|NONE)/s, "$v: resumed: the same server";
+	like as_host('localhost', 'on.example', $v, '-sess_in', "$dir/open"), qr/\A(?=.*Reused, TLS)(?=.*HTTP\/1\.1 421 )/s, "$v: resumed: another by Host";
+	like $w->s_client('on.example', $v, @me, '-sess_out', "$dir/known"), qr/on\|SUCCESS/, "$v: a session of who is known";
+	like as_host('on.example', 'other.example', $v, '-sess_in', "$dir/known"), qr/\A(?=.*Reused, TLS)(?=.*HTTP\/1\.1 421 )/s,
+	    "$v: resumed: one with other authorities by Host";
+	like as_host('localhost', 'localhost', $v, '-sess_in', "$dir/known"), qr/open\|NONE\|/, "$v: where nobody asks, nobody is known";
+	unlike as_host('localhost', 'on.example', $v, '-sess_in', "$dir/known"), qr/SUCCESS/, "$v: ... by Host neither";
+}
+
+# The same of HTTP/2.
+SKIP: {
+	skip 'no curl with HTTP/2', 4 if `curl --version 2>&1` !~ /HTTP2/;
+	my $port = $w->port(1);
+	my $ask = sub {
+		my ($sni, $host) = @_;
+		return `curl -sk --http2 --cert $dir/good.crt --key $dir/good.key --resolve $sni:$port:127.0.0.1 -H 'Host: $host' -o /dev/null -w '%{http_version} %{http_code}' https://$sni:$port/ 2>&1`;
+	};
+	is $ask->('on.example', 'on.example'), '2 200', 'HTTP/2: a good certificate';
+	is $ask->('localhost', 'on.example'), '2 421', '... :authority of another server (S-125)';
+	is $ask->('on.example', 'other.example'), '2 421', '... with other authorities';
+	is $ask->('on.example', 'localhost'), '2 421', '... the other way round';
+}
+
 # New rules hold for old sessions: the list of revocations has grown.
 {
 	my @me = ('-cert', "$dir/good.crt", '-key', "$dir/good.key");
@@ -248,10 +282,16 @@ my $t = Weir->new;
 $t->expect_alert(qr/\[emerg\]/);
 $t->cert('s');
 $t->write('empty', '');
+$t->write('cut', substr $t->read('s.crt'), 0, 300);
+$t->write('half', $t->read('s.crt') . "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
 for (['nothing to verify with', 'ssl_verify_client on;', qr/6:\d+: ssl_verify_client: no ssl_client_certificate or ssl_trusted_certificate/],
     ['no such file', "ssl_verify_client on;\nssl_client_certificate %DIR%/none;", qr/7:\d+: ssl_client_certificate: cannot load certificates of authorities from ".*No such file/],
     ['an empty file', "ssl_verify_client on;\nssl_client_certificate %DIR%/empty;", qr/7:\d+: ssl_client_certificate: cannot load certificates of authorities/],
     ['an empty file that is trusted', "ssl_verify_client optional;\nssl_trusted_certificate %DIR%/empty;", qr/7:\d+: ssl_trusted_certificate: cannot load/],
+    ['a folder', "ssl_verify_client on;\nssl_client_certificate %DIR%;", qr/7:\d+: ssl_client_certificate: cannot load/],
+    ['a key', "ssl_verify_client on;\nssl_client_certificate %DIR%/s.key;", qr/7:\d+: ssl_client_certificate: cannot load/],
+    ['a certificate that is cut', "ssl_verify_client on;\nssl_client_certificate %DIR%/cut;", qr/7:\d+: ssl_client_certificate: cannot load/],
+    ['junk behind a certificate', "ssl_verify_client optional;\nssl_trusted_certificate %DIR%/half;", qr/7:\d+: ssl_trusted_certificate: cannot load/],
     ['a list of nothing', "ssl_crl %DIR%/empty;", qr/6:\d+: ssl_crl: cannot load revocations/],
     ['a word', 'ssl_verify_client maybe;', qr/6:\d+: ssl_verify_client: /]) {
 	my ($what, $text, $re) = @$_;
@@ -259,5 +299,35 @@ for (['nothing to verify with', 'ssl_verify_client on;', qr/6:\d+: ssl_verify_cl
 	    "ssl_certificate %DIR%/s.crt;\nssl_certificate_key %DIR%/s.key;\n$text\n}\n}\n");
 	is $code, 1, "$what is refused";
 	like $err, $re, '... at its place';
+}
+
+# A file that became empty is no reason to let everybody in.
+{
+	my $e = Weir->new;
+	$e->expect_alert(qr/\[emerg\]/);
+	$e->cert('s');
+	$e->write('cas', $e->read('s.crt'));
+	$e->start(<<'E');
+http {
+	server {
+		listen 127.0.0.1:%PORT1% ssl;
+		ssl_certificate %DIR%/s.crt;
+		ssl_certificate_key %DIR%/s.key;
+		ssl_verify_client on;
+		ssl_client_certificate %DIR%/cas;
+		return 200 in;
+	}
+}
+E
+	my $status = sub {
+		my $c = $e->connect(tls => {});
+		$c->send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+		return $c->response->status;
+	};
+	is $status->(), 400, 'a certificate is asked for';
+	$e->write('cas', '');
+	ok !$e->reload, 'the file is empty: no reload';
+	is $status->(), 400, '... and still one is asked for';
+	$e->stop;
 }
 done_testing;

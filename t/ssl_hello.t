@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
 # ClientHellos as no library writes them: what is old or nonsense is refused by an alert, and nobody else notices
-# (S-120, S-122, S-126, S-127, S-133).
+# (S-120, S-122, S-126, S-127, S-132, S-133).
 
 use strict;
 use warnings;
@@ -10,6 +10,7 @@ use lib 't/lib';
 use MIME::Base64;
 use Pq;
 use Test::More;
+use Time::HiRes qw(time);
 use Weir;
 
 srand 7;
@@ -192,6 +193,27 @@ for my $n (1 .. 200) {
 	fail "mutant $n: " . unpack 'H*', $bytes if $c->timed_out;
 }
 is alive(), 'localhost', 'others do not notice';
+
+# ---- begun and left alone (S-132) ----
+{
+	my ($pid) = $w->worker_pids;
+	my $kb = sub { return $w->read("/proc/$pid/status") =~ /^VmRSS:\s+(\d+)/m ? $1 : 0 };
+	my $room = join('', $w->run('-V')) =~ /--with-sanitizers/ ? 20 : 1;
+	my $before = $kb->();
+	my $other = $w->connect(tls => { sni => 'one.example' });
+	for my $round (1 .. 4) {
+		my @left = grep { defined } map { $w->connect } 1 .. 250;
+		$_->send(record(22, hello(ext => name('localhost')))) for @left;
+		is scalar(grep { length $_->read_n(5) == 5 } @left), 250, 'handshakes that wait for the client';
+		my $began = time;
+		$other->send("GET / HTTP/1.1\r\nHost: one.example\r\n\r\n");
+		is $other->response->body, 'one.example', '... while who was here before is served';
+		cmp_ok time - $began, '<', slack(1), '... at once';
+		cmp_ok $kb->() - $before, '<', $room * 32_000, '... and memory is bounded';
+		$_->close for @left;
+	}
+	cmp_ok $kb->() - $before, '<', $room * 32_000, 'a thousand of them: it comes back';
+}
 is scalar(@{[ $w->worker_pids ]}), 1, 'the worker lives';
 unlike $w->log_text('debug.log'), qr/exited on signal|worker process \d+ exited/, '... and always did';
 
