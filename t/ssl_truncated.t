@@ -26,9 +26,15 @@ my %head = (
 );
 $w->origin(2, sub {
 	my ($c) = @_;
+	$c->socket->blocking(1);
 	my $s = IO::Socket::SSL->start_SSL($c->socket, SSL_server => 1, SSL_cert_file => "$dir/s.crt", SSL_key_file => "$dir/s.key") or return;
 	my $q = '';
-	while ($q !~ /\r\n\r\n/) { sysread $s, $q, 4096, length $q or return }
+	while ($q !~ /\r\n\r\n/) {
+		vec(my $in = '', fileno $s, 1) = 1;
+		select $in, undef, undef, 30 or return unless $s->pending;
+		my $n = sysread $s, $q, 4096, length $q;
+		return unless $n || !defined $n && $IO::Socket::SSL::SSL_ERROR == IO::Socket::SSL::SSL_WANT_READ();
+	}
 	my ($what, $end) = $q =~ m{/(\w+)/(\w+) HTTP} or return;
 	syswrite $s, "$head{$what}body";
 	$s->stop_SSL(SSL_no_shutdown => $end eq 'cut' ? 1 : 0);
