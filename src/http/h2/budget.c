@@ -4,7 +4,7 @@
  * Frames that move nothing (RST_STREAM, SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty DATA, unknown ones), and
  * resets that the client provokes, cost a point each.  Points are forgotten with time, and against bytes of
  * bodies and requests that were answered, so those who really load something never come near the limit:
- * clients open windows again every 4k at the worst, by two frames.
+ * clients open windows again every 4k at the worst, by two frames, or after each small message that a stream consists of.
  *
  * CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2025-8671.  CONTINUATION and the size of heads are
  * bounded by nghttp2 and head.c.
@@ -18,6 +18,7 @@ enum {
 	BYTES_EARN	= 1024,		/* so many bytes earn one */
 	FRAME_HEAD	= 9,
 	DONE_EARNS	= 4,
+	SENT_EARNS	= 3,		/* two windows and a PING are what gRPC's libraries answer DATA with */
 	UNKNOWN_MOST	= 1 << 15
 };
 
@@ -161,6 +162,15 @@ h2_budget_bytes(struct h2_server *s, size_t n)
 		return;
 	earn(s, s->earned / BYTES_EARN);
 	s->earned %= BYTES_EARN;
+}
+
+/* Only windows that leave nothing behind earn: small messages do, windows of a byte do not. */
+void
+h2_budget_sent(struct h2_server *s, size_t n, bool all)
+{
+	if (all)
+		earn(s, SENT_EARNS);
+	h2_budget_bytes(s, n);
 }
 
 void

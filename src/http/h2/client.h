@@ -149,6 +149,8 @@ void	h2c_budget_judge(struct h2_link *);
 void	h2c_budget_cancel(struct h2_link *);
 /* Bytes of a body were moved / a response was there: that earns something. */
 void	h2c_budget_bytes(struct h2_link *, size_t n);
+/* A frame DATA was sent; `all`: with all that there was, and more is to come. */
+void	h2c_budget_sent(struct h2_link *, size_t n, bool all);
 void	h2c_budget_done(struct h2_link *);
 
 /* ---- client_call.c ---- */

@@ -14,6 +14,7 @@ enum {
 	FRAME_HEAD	= 9,
 	FRAME_MOST	= 16384,	/* our SETTINGS_MAX_FRAME_SIZE */
 	DONE_EARNS	= 4,
+	SENT_EARNS	= 3,		/* windows of stream and connection, and a PING, are what some answer DATA with */
 	UNKNOWN_MOST	= 1 << 15,
 	STRAY_MOST	= 1 << 20,	/* of bodies that nobody waits for, */
 	STRAY_EACH	= H2C_STREAM_WINDOW + H2C_FIRST_WINDOW	/* and so much more for each stream that we reset */
@@ -124,6 +125,14 @@ h2c_budget_bytes(struct h2_link *k, size_t n)
 		return;
 	earn(k, k->earned / BYTES_EARN);
 	k->earned %= BYTES_EARN;
+}
+
+void
+h2c_budget_sent(struct h2_link *k, size_t n, bool all)
+{
+	if (all)
+		earn(k, SENT_EARNS);
+	h2c_budget_bytes(k, n);
 }
 
 void

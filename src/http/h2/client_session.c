@@ -347,7 +347,7 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
 	bufq_put(&k->out, head, FRAME_HEAD);
 	h2_move_out(&k->out, &e->out, n);
 	e->x.sent += FRAME_HEAD + n;
-	h2c_budget_bytes(k, n);
+	h2c_budget_sent(k, n, e->out.len == 0 && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM));
 	if (e->want_out && e->out.len < H2C_QUEUE_MOST)
 		h2c_note(e, CALL_WRITE);
 	return 0;

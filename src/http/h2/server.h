@@ -256,6 +256,8 @@ void	h2_budget_reset(struct h2_server *);
 void	h2_budget_stray(struct h2_server *, size_t n);
 /* Bytes of a body were moved / a request was answered: that earns something. */
 void	h2_budget_bytes(struct h2_server *, size_t n);
+/* A frame DATA was sent; `all`: with all that there was, and more is to come. */
+void	h2_budget_sent(struct h2_server *, size_t n, bool all);
 void	h2_budget_done(struct h2_server *);
 /* End the connection with ENHANCE_YOUR_CALM. */
 void	h2_calm(struct h2_server *, enum h2_abuse);

@@ -328,7 +328,7 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
 	bufq_put(&s->out, head, FRAME_HEAD);
 	h2_move_out(&s->out, &e->out, n);
 	e->x.sent += FRAME_HEAD + n;
-	h2_budget_bytes(s, n);
+	h2_budget_sent(s, n, e->out.len == 0 && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM));
 	if (e->wtimer.at != 0 && e->out.len == 0 && !e->finishing)
 		timer_off(&e->wtimer);
 	else if (e->wtimer.at != 0)
