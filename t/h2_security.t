@@ -19,7 +19,7 @@ $w->write('www/text', "text\n");
 $w->origin(9, sub {
 	my ($c) = @_;
 	while (my $q = $c->read_request) {
-		return $c->note("cut: $q->{uri}") unless $q->{complete};
+		return $c->note('cut') unless $q->{complete};
 		$c->note("$q->{method} $q->{uri} body=" . length($q->{body}) . ' cookie=' . ($q->{headers}{cookie} // '-'));
 		if ($q->{uri} =~ m{/hang}) {
 			$c->eof;
