@@ -117,8 +117,8 @@ test_reuse(void **state)
 	unsigned most = n_usable;
 
 	(void)state;
-	if (WEIR_ASAN)
-		skip();
+	if (WEIR_ASAN)		/* all is malloc()'s there */
+		return;
 	for (unsigned size = 512; size <= SMALL_MOST; size += 512) {
 		for (unsigned i = 0; i < BLOCKS; i++)
 			memset(held[i].p = small_try(size), 1, size);
