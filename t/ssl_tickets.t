@@ -152,7 +152,7 @@ $w->origin(2, sub {
 });
 my $r = $pq->get('s', port => 2, groups => '*X25519MLKEM768:*X25519');
 like $r->{error} // '', qr/handshake/, 'a group that was taken out on the way: the client notices';
-ok wait_for(sub { grep /^changed 2$/, $w->origin_notes(2) }), '... as it was taken out';
+ok wait_for(sub { grep /^changed [2-9]$/, $w->origin_notes(2) }), '... as it was taken out';
 $r = $pq->get('s', groups => '*X25519MLKEM768:*X25519');
 is $r->{group}, 'X25519MLKEM768', '... else it is agreed on';
 
