@@ -2,25 +2,14 @@
  * budget.c - what a client may do that costs us more than it costs him.
  *
  * Frames that move nothing (RST_STREAM, SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty DATA, unknown ones), and
- * resets that the client provokes, cost a point each.  Points are forgotten with time, and against bytes of
- * bodies and requests that were answered, so those who really load something never come near the limit:
- * clients open windows again every 4k at the worst, by two frames, or after each small message that a stream consists of.
+ * resets that the client provokes, cost a point each (points.h).
  *
  * CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2025-8671.  CONTINUATION and the size of heads are
  * bounded by nghttp2 and head.c.
  */
-#include "core/base/clock.h"
 #include "http/h2/server.h"
 
-enum {
-	POINTS_MOST	= 1000,
-	POINT_MS	= 10,		/* a point is forgotten after */
-	BYTES_EARN	= 1024,		/* so many bytes earn one */
-	FRAME_HEAD	= 9,
-	DONE_EARNS	= 4,
-	SENT_EARNS	= 3,		/* two windows and a PING are what gRPC's libraries answer DATA with */
-	UNKNOWN_MOST	= 1 << 15
-};
+enum { FRAME_HEAD = 9, UNKNOWN_MOST = 1 << 15 };
 
 static const char *const kinds[] = {
 	[ABUSE_EMPTY] = "empty_frames", [ABUSE_SETTINGS] = "settings", [ABUSE_PING] = "ping",
@@ -65,16 +54,6 @@ h2_calm(struct h2_server *s, enum h2_abuse what)
 	h2_post(s);
 }
 
-static void
-earn(struct h2_server *s, uint64_t n)
-{
-	if (s->points == 0)
-		return;
-	s->points = n >= (uint64_t)s->points ? 0 : s->points - (int32_t)n;
-	if (s->points == 0)
-		memset(s->charged, 0, sizeof s->charged);
-}
-
 /* It is most of the points that tells what a client does, not the last. */
 static enum h2_abuse
 worst(const struct h2_server *s)
@@ -90,14 +69,12 @@ worst(const struct h2_server *s)
 static void
 charge(struct h2_server *s, enum h2_abuse what)
 {
-	uint64_t forgotten = (weir_now_ms - s->points_ms) / POINT_MS;
+	bool many = h2_points_charge(&s->points);
 
-	if (forgotten != 0) {
-		earn(s, forgotten);
-		s->points_ms = weir_now_ms;
-	}
+	if (s->points.n == 1)
+		memset(s->charged, 0, sizeof s->charged);
 	s->charged[what] += s->charged[what] < UINT16_MAX;
-	if (++s->points > POINTS_MOST)
+	if (many)
 		h2_calm(s, worst(s));
 }
 
@@ -152,29 +129,4 @@ h2_budget_stray(struct h2_server *s, size_t n)
 {
 	s->known += FRAME_HEAD + n;
 	charge(s, ABUSE_CLOSED);
-}
-
-void
-h2_budget_bytes(struct h2_server *s, size_t n)
-{
-	s->earned += (uint32_t)n;
-	if (s->earned < BYTES_EARN)
-		return;
-	earn(s, s->earned / BYTES_EARN);
-	s->earned %= BYTES_EARN;
-}
-
-/* Only windows that leave nothing behind earn: small messages do, windows of a byte do not. */
-void
-h2_budget_sent(struct h2_server *s, size_t n, bool all)
-{
-	if (all)
-		earn(s, SENT_EARNS);
-	h2_budget_bytes(s, n);
-}
-
-void
-h2_budget_done(struct h2_server *s)
-{
-	earn(s, DONE_EARNS);
 }

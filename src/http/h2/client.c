@@ -375,7 +375,7 @@ new_link(struct weir_conn *c)
 		return NULL;
 	}
 	k->fresh = true;
-	k->points_ms = weir_now_ms;
+	h2_points_begin(&k->points);
 	c->owner = k;
 	c->tcp.on_gone = NULL;
 	src_on_ready(&c->io->in, on_readable, k);

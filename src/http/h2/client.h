@@ -17,6 +17,7 @@
 
 #include "core/ev/loop.h"
 #include "http/h2/h2.h"
+#include "http/h2/points.h"
 
 enum {
 	H2C_OUT_MOST	= 1 << 16,	/* frames that wait for the socket: no more are made then */
@@ -106,13 +107,11 @@ struct h2_link {
 	uint64_t	 held, owed;	/* bytes of unread bodies; credit of the connection not given back */
 	unsigned	 wide;		/* calls whose windows were opened */
 	uint64_t	 came_ms;	/* when something came last */
-	int32_t		 points;	/* client_budget.c */
-	uint32_t	 earned;
+	struct h2_points points;
 	uint64_t	 came, unknown;	/* bytes; of frames of unknown types */
 	int64_t		 stray;		/* of bodies that nobody waits for, less what was allowed */
 	uint8_t		 head[9], n_head;	/* where in the frames we are */
 	uint32_t	 payload;	/* still to come */
-	uint64_t	 points_ms;
 	char		 why[160];	/* what the peer did wrong, when it did */
 	struct weir_task task;
 };
@@ -147,11 +146,6 @@ void	h2c_budget_came(struct h2_link *, const uint8_t *, size_t n);
 void	h2c_budget_judge(struct h2_link *);
 /* We reset a stream: some of it may still be on its way. */
 void	h2c_budget_cancel(struct h2_link *);
-/* Bytes of a body were moved / a response was there: that earns something. */
-void	h2c_budget_bytes(struct h2_link *, size_t n);
-/* A frame DATA was sent; `all`: with all that there was, and more is to come. */
-void	h2c_budget_sent(struct h2_link *, size_t n, bool all);
-void	h2c_budget_done(struct h2_link *);
 
 /* ---- client_call.c ---- */
 

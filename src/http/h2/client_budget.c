@@ -2,19 +2,13 @@
  * client_budget.c - what an upstream may do that costs us more than it costs it.
  *
  * The same measure as for clients (budget.c): frames that move nothing cost a point each; points are forgotten with
- * time, and against bytes of bodies and responses that came.
+ * time, and against bytes of bodies and responses that came (points.h).
  */
-#include "core/base/clock.h"
 #include "http/h2/client.h"
 
 enum {
-	POINTS_MOST	= 1000,
-	POINT_MS	= 10,		/* a point is forgotten after */
-	BYTES_EARN	= 1024,		/* so many bytes earn one */
 	FRAME_HEAD	= 9,
 	FRAME_MOST	= 16384,	/* our SETTINGS_MAX_FRAME_SIZE */
-	DONE_EARNS	= 4,
-	SENT_EARNS	= 3,		/* windows of stream and connection, and a PING, are what some answer DATA with */
 	UNKNOWN_MOST	= 1 << 15,
 	STRAY_MOST	= 1 << 20,	/* of bodies that nobody waits for, */
 	STRAY_EACH	= H2C_STREAM_WINDOW + H2C_FIRST_WINDOW	/* and so much more for each stream that we reset */
@@ -31,21 +25,9 @@ calm(struct h2_link *k, const char *why)
 }
 
 static void
-earn(struct h2_link *k, uint64_t n)
-{
-	k->points = n >= (uint64_t)k->points ? 0 : k->points - (int32_t)n;
-}
-
-static void
 charge(struct h2_link *k, const char *why)
 {
-	uint64_t forgotten = (weir_now_ms - k->points_ms) / POINT_MS;
-
-	if (forgotten != 0) {
-		earn(k, forgotten);
-		k->points_ms = weir_now_ms;
-	}
-	if (++k->points > POINTS_MOST)
+	if (h2_points_charge(&k->points))
 		calm(k, why);
 }
 
@@ -115,28 +97,4 @@ h2c_budget_judge(struct h2_link *k)
 		calm(k, "upstream flooded the connection with unknown frames");
 	else if (k->stray > STRAY_MOST)
 		calm(k, "upstream went on sending on closed streams");
-}
-
-void
-h2c_budget_bytes(struct h2_link *k, size_t n)
-{
-	k->earned += (uint32_t)n;
-	if (k->earned < BYTES_EARN)
-		return;
-	earn(k, k->earned / BYTES_EARN);
-	k->earned %= BYTES_EARN;
-}
-
-void
-h2c_budget_sent(struct h2_link *k, size_t n, bool all)
-{
-	if (all)
-		earn(k, SENT_EARNS);
-	h2c_budget_bytes(k, n);
-}
-
-void
-h2c_budget_done(struct h2_link *k)
-{
-	earn(k, DONE_EARNS);
 }

@@ -116,7 +116,7 @@ body_end(struct h2_call *e)
 		return;
 	}
 	e->in_end = true;
-	h2c_budget_done(e->k);
+	h2_points_done(&e->k->points);
 	if (e->in.len == 0 && e->behind.n == 0)
 		e->x.in_eof = 1;
 	h2c_note(e, CALL_READ);
@@ -214,7 +214,7 @@ on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, siz
 	struct h2_call *e = call_of(ng, id);
 
 	(void)flags;
-	h2c_budget_bytes(k, n);
+	h2_points_bytes(&k->points, n);
 	if (e == NULL || is_refused(e) || !e->final) {
 		(void)nghttp2_session_consume(ng, id, n);
 		return 0;
@@ -347,7 +347,7 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
 	bufq_put(&k->out, head, FRAME_HEAD);
 	h2_move_out(&k->out, &e->out, n);
 	e->x.sent += FRAME_HEAD + n;
-	h2c_budget_sent(k, n, e->out.len == 0 && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM));
+	h2_points_sent(&k->points, n, e->out.len == 0 && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM));
 	if (e->want_out && e->out.len < H2C_QUEUE_MOST)
 		h2c_note(e, CALL_WRITE);
 	return 0;

@@ -606,7 +606,7 @@ serve(struct weir_conn *c, const struct weir_serve *opts)
 	s->after.linger = 1;
 	s->after.linger_ms = 30000;
 	s->after.linger_each_ms = 5000;
-	s->points_ms = weir_now_ms;
+	h2_points_begin(&s->points);
 	list_init(&s->streams);
 	list_init(&s->todo);
 	list_init(&s->tails);

@@ -12,6 +12,7 @@
 #include "core/ev/loop.h"
 #include "core/metric/metric.h"
 #include "http/h2/conf.h"
+#include "http/h2/points.h"
 
 enum {
 	H2_PREFACE	= 24,
@@ -130,11 +131,9 @@ struct h2_server {
 	uint64_t	 held, owed;	/* bytes of unread bodies; credit of the connection not given back */
 	uint64_t	 send_ms;
 	struct weir_after after;	/* of the latest exchange */
-	int32_t		 points;	/* budget.c */
+	struct h2_points points;
 	uint16_t	 charged[ABUSE_CHARGED];	/* what they were for, since there were none */
-	uint32_t	 earned;
 	uint64_t	 came, known;	/* bytes; of frames that nghttp2 knows */
-	uint64_t	 points_ms;
 	uint64_t	 linger_until;
 	struct h2_closed closed;
 	struct h2_hints	*hints;		/* priority.c; NULL: none came */
@@ -254,11 +253,6 @@ void	h2_budget_came(struct h2_server *, size_t n);
 void	h2_budget_reset(struct h2_server *);
 /* A frame DATA came for a stream that is closed. */
 void	h2_budget_stray(struct h2_server *, size_t n);
-/* Bytes of a body were moved / a request was answered: that earns something. */
-void	h2_budget_bytes(struct h2_server *, size_t n);
-/* A frame DATA was sent; `all`: with all that there was, and more is to come. */
-void	h2_budget_sent(struct h2_server *, size_t n, bool all);
-void	h2_budget_done(struct h2_server *);
 /* End the connection with ENHANCE_YOUR_CALM. */
 void	h2_calm(struct h2_server *, enum h2_abuse);
 extern const struct weir_metric_row h2_rows[];

@@ -209,7 +209,7 @@ on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, siz
 	struct h2_stream *e = stream_of(arg, id);
 
 	(void)flags;
-	h2_budget_bytes(s, n);
+	h2_points_bytes(&s->points, n);
 	if (e == NULL && h2_tail_data(s, id, n))
 		return 0;
 	if (e == NULL || e->in_failed) {
@@ -328,7 +328,7 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
 	bufq_put(&s->out, head, FRAME_HEAD);
 	h2_move_out(&s->out, &e->out, n);
 	e->x.sent += FRAME_HEAD + n;
-	h2_budget_sent(s, n, e->out.len == 0 && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM));
+	h2_points_sent(&s->points, n, e->out.len == 0 && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM));
 	if (e->wtimer.at != 0 && e->out.len == 0 && !e->finishing)
 		timer_off(&e->wtimer);
 	else if (e->wtimer.at != 0)
@@ -384,7 +384,7 @@ on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	e->ended = true;
 	timer_off(&e->wtimer);
 	if (e->head.status == 0 && !e->in_failed)
-		h2_budget_done(s);
+		h2_points_done(&s->points);
 	if (e->want_out)
 		h2_note(e, TELL_WRITE);
 	return 0;
