@@ -14,6 +14,7 @@
  *	request.c the head that the upstream gets
  *	forwarded.c its field Forwarded
  *	upgrade.c  is a 101 what was asked for
+ *	join.c    the client and the upstream become a tunnel
  *	response.c the head that the client gets
  *	trailers.c fields behind bodies
  *	cookie.c  Set-Cookie is changed
@@ -247,6 +248,11 @@ bool	up_may_retry(const struct weir_up *, unsigned bit);		/* and is there anybod
 bool	up_may_repeat(const struct weir_up *);	/* when the upstream certainly did nothing of it */
 /* send.c: head and body, over u->x; how that goes is heard by way of up_failed() and the exchange's notices. */
 void	up_send(struct weir_up *);
+/*
+ * join.c: the client is joined with the connection of the exchange, after 101; or with one that never had any (CONNECT).
+ */
+void	up_join(struct weir_up *);
+void	up_join_bare(struct weir_up *, struct weir_conn *);
 /* upgrade.c: is the upstream's 101 an answer to what was asked? */
 bool	up_upgrade_ok(const struct weir_up *);
 /* up.c: the try that is being made. */
@@ -263,7 +269,6 @@ const struct weir_codec *up_codec(const struct weir_up_params *);
 bool	up_shares(const struct weir_up *);
 /* up.c: what up_connect() comes to. */
 void	up_use_link(struct weir_up *, struct weir_link *);
-void	up_join_bare(struct weir_up *, struct weir_conn *);
 /* `why` NULL: it was logged already. */
 void	up_failed(struct weir_up *, enum up_failure, const char *why);
 /* The exchange is over; the outcome is about the peer.  The link goes back to the others if it is fit for them. */
