@@ -16,6 +16,7 @@ use Socket ();
 use Test::More;
 use Weir;
 use Weir::H2;
+use Weir::Metrics;
 
 my $w = Weir->new;
 $w->write('passwords', "me:{PLAIN}secret\n");
@@ -51,7 +52,9 @@ $w->start(<<'E');
 worker_processes 1;
 http {
 	log_format l '$request|$status|$uri|$host|$request_port|$upstream_addr|$upstream_status|$remote_user|$body_bytes_sent';
+	log_format times '$upstream_addr|$upstream_connect_time|$upstream_header_time|$upstream_response_time';
 	access_log %DIR%/access.log l;
+	access_log %DIR%/times.log times;
 	http2 on;
 	map $request_port $known { default 0; %PORT8% 1; %PORT9% 1; }
 	upstream first_is_dead { server 127.0.0.1:%PORT7%; server 127.0.0.1:%PORT9%; }
@@ -93,6 +96,7 @@ http {
 		tunnel_pass;
 	}
 	server { listen 127.0.0.1:%PORT14%; tunnel_pass slow_dead; tunnel_connect_timeout 300ms; tunnel_next_upstream_timeout 1ms; }
+	server { listen 127.0.0.1:%PORT17%; access_log off; metrics; }
 	server { listen 127.0.0.1:%PORT15%; tunnel_pass; location / { return 200 "here"; } }
 }
 E
@@ -197,6 +201,15 @@ subtest 'what is refused' => sub {
 subtest 'servers' => sub {
 	is status(3, 'ignored.example:1'), 200, 'the first is dead: the second';
 	like logged(), qr/\|127\.0\.0\.1:\d+, \Q$to\E\|502, 200\|/, 'both are in the log';
+	my $time = qr/\d+\.\d{3}/;
+	like +($w->access('times.log', $lines))[$lines - 1], qr/^[^|]*, \Q$to\E\|-, $time\|-, $time\|$time, $time$/, 'with its times';
+	my $m;
+	my %of = (upstream => 'first_is_dead');
+	ok wait_for(sub {
+		$m = Weir::Metrics->parse($w->request('GET', '/', [], undef, port => 17)->body);
+		$m->value('weir_upstream_responses_total', %of, class => '2xx');
+	}), 'metrics know of it';
+	is $m->value('weir_upstream_response_seconds_count', %of), 1;
 	is status(4, 'x.example:1'), 502, 'tunnel_next_upstream off';
 	logged();
 	is status(5, 'x.example:1'), 502, 'all are dead';

@@ -110,8 +110,12 @@ up_join(struct weir_up *u)
 void
 up_join_bare(struct weir_up *u, struct weir_conn *c)
 {
-	up_attempt(u)->connect_ms = weir_now_ms - u->attempt_ms;
-	up_attempt(u)->status = u->r->rsp.status = 200;
+	struct weir_up_attempt *a = up_attempt(u);
+
+	a->connect_ms = a->header_ms = weir_now_ms - u->attempt_ms;
+	a->status = u->r->rsp.status = 200;
+	pick_heard(&u->pick, a->header_ms);
+	count_response(u->pick.group, 200, a->header_ms);
 	u->responded = true;
 	timer_off(&u->timer);
 	join(u, c);
