@@ -128,7 +128,7 @@ drain_handshake(struct weir_conn *c, enum weir_drain how)
 static void
 serve(struct weir_conn *c)
 {
-	const struct weir_tls_ctx *ctx = route_tls(c->from);
+	const struct weir_tls_ctx *ctx = site_tls(c->from);
 	struct weir_http_server *server = route_default(c->from);
 
 	if (ctx == NULL) {

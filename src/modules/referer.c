@@ -5,7 +5,6 @@
  * site, and keeps nobody out.
  */
 #include "core/base/hash.h"
-#include "http/req/names.h"
 #include "http/req/req.h"
 
 #define HOST_MAX	256
@@ -253,8 +252,8 @@ add_server_names(struct weir_conf *cf, struct referers *v, const struct weir_htt
 {
 	unsigned i;
 
-	for (i = 0; i < server->n_names; i++) {
-		const struct weir_server_name *n = &server->names[i];
+	for (i = 0; i < server->site.n_names; i++) {
+		const struct weir_server_name *n = &server->site.names[i];
 
 		if (n->regex != NULL)
 			*POOL_PUSH(cf->pool, &v->names) = n->regex;

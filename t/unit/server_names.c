@@ -1,4 +1,4 @@
-/* unit: src/http/req/names.c */
+/* unit: src/core/site/names.c */
 /*
  * Server names, with 1, 100, 101 and 10,000 of them: the result must not depend on how many there
  * are, nor on the case, a trailing dot or a port of the Host.
@@ -8,7 +8,8 @@
 
 #include "unit.h"
 
-#include "http/req/names.c"
+#include "core/site/names.c"
+#include "core/site/site.h"
 #include "http/msg/msg.h"
 
 static const struct weir_var vars[] = { { .name = NULL } };
@@ -59,7 +60,7 @@ parse(const char *text, struct weir_server_name *to)
 static int
 add(const char *text)
 {
-	struct weir_http_server	*server = POOL_NEW(cf.pool, weir_http_server);
+	struct weir_site	*server = POOL_NEW(cf.pool, weir_site);
 	struct weir_server_name	 name;
 
 	assert_int_equal(parse(text, &name), WEIR_OK);
@@ -71,13 +72,15 @@ add(const char *text)
 static const char *
 find(const char *field)
 {
-	struct weir_http_server	*server;
+	struct weir_site	*server;
+	void			*found;
 	struct weir_str		 host, port;
 
 	if (!host_parse(s.pool, str_c(field), &host, &port))
 		return "?";
-	if (names_find(&names, &s, host, &server) != WEIR_OK)
+	if (names_find(&names, &s, host, &found) != WEIR_OK)
 		return "-";
+	server = found;
 	return pool_cstr(s.pool, server->name);
 }
 
@@ -176,14 +179,16 @@ conflicts(void **state)
 static void
 no_host(void **state)
 {
-	struct weir_http_server	*server;
+	struct weir_site	*server;
+	void			*found;
 
 	(void)state;
 	assert_int_equal(add("~."), WEIR_OK);
 	assert_int_equal(add("~^$"), WEIR_OK);
-	assert_int_equal(names_find(&names, &s, STR(""), &server), WEIR_AGAIN);
+	assert_int_equal(names_find(&names, &s, STR(""), &found), WEIR_AGAIN);
 	assert_int_equal(add(""), WEIR_OK);
-	assert_int_equal(names_find(&names, &s, STR(""), &server), WEIR_OK);
+	assert_int_equal(names_find(&names, &s, STR(""), &found), WEIR_OK);
+	server = found;
 	assert_str(server->name, "");
 }
 
@@ -223,7 +228,7 @@ many_dots(void **state)
 	char		 host[8001];
 	struct timespec	 a, b;
 	unsigned	 i;
-	struct weir_http_server *server;
+	void *found;
 
 	(void)state;
 	assert_int_equal(add("*.example.com"), WEIR_OK);
@@ -232,7 +237,7 @@ many_dots(void **state)
 		host[i] = i % 2 ? '.' : 'a';
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
 	for (i = 0; i < 100; i++)
-		assert_int_equal(names_find(&names, &s, str_of(host, 7999), &server), WEIR_AGAIN);
+		assert_int_equal(names_find(&names, &s, str_of(host, 7999), &found), WEIR_AGAIN);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
 	/* Hashing every tail of it would take a second and more. */
 	assert_true((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < 500);

@@ -10,6 +10,7 @@
 #include "core/proc/cycle.h"
 #include "core/sess/expr.h"
 #include "core/sess/regex.h"
+#include "core/site/site.h"
 #include "core/tls/tls.h"
 
 extern const struct weir_module http_module;	/* core.c */
@@ -36,24 +37,15 @@ struct weir_location {
 };
 
 struct weir_http_server {
+	struct weir_site	 site;		/* its name is for $server_name and redirects */
 	struct weir_scope	*scope;
 	void *const		*conf;
 	const struct weir_node	*node;
 	struct weir_loc_index	*locations;
 	struct weir_hash	 named;		/* @name -> struct weir_location */
-	struct weir_str		 name;		/* the first server_name, for $server_name and redirects */
-	struct weir_server_name	*names;
-	unsigned		 n_names, names_room;
-	struct weir_http_listen	*listens, **listens_tail;
 	struct weir_serve	*serve;		/* worker: what the assembly tells codecs */
 	bool			 connects;	/* a place of it has a use for CONNECT */
 };
-
-/* One address of one server block, as `listen` said it. */
-struct weir_http_listen;
-
-/* All servers of one listening address: weir_listen.owner. */
-struct weir_http_addr;
 
 struct weir_http_main;		/* the http block: core.h */
 
@@ -135,12 +127,7 @@ struct weir_limit_except {
  */
 extern bool (*http_trusts)(void *const *conf, const struct weir_addr *);
 
-/*
- * TLS (route.c): the context that a connection to this address begins with, NULL: it is clear; the
- * server which is meant by a name; and the context by which a server is reached: its own, or, as in nginx, the
- * default server's.
- */
-const struct weir_tls_ctx *route_tls(const struct weir_listen *);
+/* TLS (route.c): as site_tls_name() and site_tls_of(). */
 struct weir_http_server *route_tls_name(const struct weir_listen *, struct weir_str name);
 const struct weir_tls_ctx *route_tls_of(const struct weir_listen *, const struct weir_http_server *);
 /*

@@ -4,7 +4,10 @@
  * The blocks of locations, the addresses and names of servers, error pages and types have
  * files of their own, *_conf.c.
  */
+#include <unistd.h>
+
 #include "core/base/num.h"
+#include "core/tls/server_conf.h"
 #include "http/req/core.h"
 #include "http/req/filecache.h"
 #include "http/req/locations.h"
@@ -15,31 +18,13 @@ static unsigned index_;
 
 /* ---- blocks ---- */
 
-/*
- * A dual-stack [::]:80 takes what comes to *:80 as well, so the kernel would deal connections out to
- * both at random.
- */
-static int
-check_dual_stack(struct weir_conf *cf)
+static void
+on_conn(struct weir_conn *c)
 {
-	const struct weir_listeners	*all = &cycle_of(cf)->listeners;
-	const struct weir_listen	*six, *four;
-	int				 rc = WEIR_OK;
-
-	for (six = all->first; six != NULL; six = six->next) {
-		if (six->addr.sa.sa_family != AF_INET6 || six->opts.ipv6only ||
-		    !addr_is_wild(&six->addr))
-			continue;
-		for (four = all->first; four != NULL; four = four->next)
-			if (four->addr.sa.sa_family == AF_INET && addr_is_wild(&four->addr) &&
-			    addr_port(&four->addr) == addr_port(&six->addr) &&
-			    four->type == six->type)
-				rc = conf_error(cf, NULL, 0, "listen %s with ipv6only=off takes "
-				    "IPv4, too, so it cannot stand beside listen %s", six->text,
-				    four->text);
-	}
-	return rc;
+	http_on_conn(c);
 }
+
+static const struct weir_site_kind kind = { .other = "a stream server", .port = 80, .on_conn = on_conn };
 
 /* What clients can be sent to by https. */
 static void
@@ -47,11 +32,11 @@ add_tls_names(struct weir_conf *cf, struct weir_http_main *h)
 {
 	names_init(&h->tls_names, cf->pool);
 	for (unsigned i = 0; i < h->n; i++)
-		for (const struct weir_http_listen *l = h->v[i]->listens; l != NULL; l = l->next) {
+		for (const struct weir_site_listen *l = h->v[i]->site.listens; l != NULL; l = l->next) {
 			if (!(l->protocols & LISTEN_SSL))
 				continue;
-			for (unsigned k = 0; k < h->v[i]->n_names; k++)
-				if (h->v[i]->names[k].name.n != 0 && names_add(&h->tls_names, &h->v[i]->names[k], h->v[i]) != WEIR_OK)
+			for (unsigned k = 0; k < h->v[i]->site.n_names; k++)
+				if (h->v[i]->site.names[k].name.n != 0 && names_add(&h->tls_names, &h->v[i]->site.names[k], h->v[i]) != WEIR_OK)
 					continue;	/* another server has it, too */
 			break;
 		}
@@ -70,12 +55,28 @@ set_http(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node,
 	h->scope = conf_block(cf, scope, node, IN_HTTP, h);
 	rc = vars_check(h->vars, cf);
 	vars_now = NULL;
-	if (h->scope == NULL || rc != WEIR_OK || listen_check(cf) != WEIR_OK)
+	if (h->scope == NULL || rc != WEIR_OK || site_check(cf, &kind) != WEIR_OK)
 		return WEIR_FAIL;
 	if (h->want_tls_names)
 		add_tls_names(cf, h);
 	cycle_temp_dir(cf, ((struct weir_http_conf *)conf_of(h->scope, &http_module))->body_temp_path);
-	return check_dual_stack(cf);
+	return WEIR_OK;
+}
+
+/* nginx's choice for a server without listen: 8000 for those who may not have port 80. */
+static int
+serve_at(struct weir_conf *cf, struct weir_http_server *server)
+{
+	const struct weir_http_conf	*c = conf_of(server->scope, &http_module);
+	int				 rc = tls_server_conf(cf, server->scope);
+
+	if (rc == WEIR_OK)
+		rc = tls_names_conf(cf, server);
+	if (server->site.listens == NULL)
+		site_listen_port(cf, &server->site, geteuid() == 0 ? 80 : 8000);
+	if (site_done(cf, &server->site, &kind, (unsigned)(c->client_header_ms / 1000)) != WEIR_OK)
+		rc = WEIR_FAIL;
+	return rc;
 }
 
 static int
@@ -85,7 +86,7 @@ set_server(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *nod
 	struct weir_http_server	*server = POOL_NEW(cf->pool, weir_http_server);
 
 	(void)conf;
-	server->node = node;
+	server->node = server->site.node = node;
 	hash_init(&server->named, cf->pool, false);
 	server->scope = conf_block(cf, scope, node, IN_SERVER, server);
 	if (server->scope == NULL)
@@ -93,11 +94,26 @@ set_server(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *nod
 	server->conf = server->scope->conf;
 	if (server->locations != NULL)
 		locations_done(server->locations);
+	server->site.scope = server->scope;
 	*POOL_PUSH(cf->pool, h) = server;
-	return listen_server(cf, server);
+	return serve_at(cf, server);
 }
 
 /* ---- directives ---- */
+
+static int
+set_listen(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)conf;
+	return site_listen(cf, scope, node, &kind, &((struct weir_http_server *)scope->owner)->site);
+}
+
+static int
+set_server_name(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)conf;
+	return site_server_name(cf, node, &((struct weir_http_server *)scope->owner)->site);
+}
 
 /* `large_client_header_buffers 4 8k` */
 static int
@@ -335,7 +351,7 @@ static const struct weir_cmd cmds[] = {
 	{ "limit_except", IN_LOCATION, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY,
 	  .set = conf_limit_except, .flags = CONF_BLOCK, .args = "method ...",
 	  .doc = "What holds for all other methods than these.  GET stands for HEAD, too." },
-	{ "listen", IN_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = conf_listen,
+	{ "listen", IN_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_listen,
 	  .flags = CONF_MULTI, .args = "address[:port] | port | unix:path [default_server] "
 	  "[backlog=number] [rcvbuf=size] [sndbuf=size] [fastopen=number] [ipv6only=on | off] "
 	  "[so_keepalive=on | off | idle:interval:count] [deferred] [bind] [reuseport] [ssl] "
@@ -349,7 +365,7 @@ static const struct weir_cmd cmds[] = {
 	  "real_ip_header and set_real_ip_from.  With proxy_protocol=trusted connections of all whom "
 	  "set_real_ip_from of the default server does not name are closed." },
 	{ "server_name", IN_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY,
-	  .set = conf_server_name, .flags = CONF_MULTI, .args = "name ...",
+	  .set = set_server_name, .flags = CONF_MULTI, .args = "name ...",
 	  .doc = "The names of the server: whole ones, with a star for the first or the last part, "
 	  ".example.com for *.example.com and example.com, and ~ with a regular expression.  The first "
 	  "is the one that is used in redirects when server_name_in_redirect is on." },

@@ -65,7 +65,7 @@ absolute_location(struct weir_req *r, const struct weir_http_conf *c)
 	conn_local(r->s.conn, &local);
 	port = addr_port(&local);
 	if (c->server_name_in_redirect)
-		host = r->server->name;
+		host = r->server->site.name;
 	if (host.n == 0)
 		host = pool_str(r->s.pool, str_of(addr, addr_put_ip(addr, &local)));
 	v6 = host.p[0] != '[' && str_chr(host, ':') >= 0;

@@ -323,7 +323,7 @@ who(void *arg, struct weir_log_line *l)
 	struct weir_req	*r = arg;
 	char		 addr[ADDR_TEXT_MAX];
 	struct weir_str	 client = str_of(addr, addr_put_ip(addr, r->s.peer));
-	struct weir_str	 server = r->server != NULL ? r->server->name : STR("");
+	struct weir_str	 server = r->server != NULL ? r->server->site.name : STR("");
 	struct weir_str	 up[] = { str_c(r->upstream_scheme), r->upstream_peer, r->upstream_target };
 
 	if (log_is_json(l))

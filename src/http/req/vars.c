@@ -215,7 +215,7 @@ get_host(struct weir_sess *s, struct weir_str *to, const void *data)
 	(void)data;
 	if (r->host.n != 0)
 		return give(to, r->host);
-	return give(to, r->server != NULL ? r->server->name : STR(""));
+	return give(to, r->server != NULL ? r->server->site.name : STR(""));
 }
 
 static int
@@ -231,7 +231,7 @@ get_server_name(struct weir_sess *s, struct weir_str *to, const void *data)
 	struct weir_req *r = req_of(s);
 
 	(void)data;
-	return give(to, r->server != NULL ? r->server->name : STR(""));
+	return give(to, r->server != NULL ? r->server->site.name : STR(""));
 }
 
 static int

@@ -7,12 +7,11 @@
  */
 #include <unistd.h>
 
-#include "http/req/conf.h"
-#include "http/req/names.h"
+#include "core/site/names.h"
 
 struct name_head {
-	struct weir_http_server *below;		/* *.a.b: any name that ends in .a.b */
-	struct weir_http_server *itself;	/* .a.b: a.b, too */
+	void	*below;		/* *.a.b: any name that ends in .a.b */
+	void	*itself;	/* .a.b: a.b, too */
 };
 
 /* ---- configuration ---- */
@@ -108,7 +107,7 @@ names_init(struct weir_names *t, struct weir_pool *pool)
 }
 
 static int
-add_once(struct weir_hash *h, struct weir_str key, struct weir_http_server *server)
+add_once(struct weir_hash *h, struct weir_str key, void *server)
 {
 	if (hash_get(h, key) != NULL)
 		return WEIR_AGAIN;
@@ -117,7 +116,7 @@ add_once(struct weir_hash *h, struct weir_str key, struct weir_http_server *serv
 }
 
 static int
-add_head(struct weir_names *t, struct weir_str key, bool itself, struct weir_http_server *server)
+add_head(struct weir_names *t, struct weir_str key, bool itself, void *server)
 {
 	struct name_head	*head = hash_get(&t->heads, key);
 
@@ -138,7 +137,7 @@ add_head(struct weir_names *t, struct weir_str key, bool itself, struct weir_htt
 
 int
 names_add(struct weir_names *t, const struct weir_server_name *name,
-    struct weir_http_server *server)
+    void *server)
 {
 	struct weir_str		s = name->name;
 	struct name_head	*head;
@@ -163,7 +162,7 @@ names_add(struct weir_names *t, const struct weir_server_name *name,
 
 /* ---- finding ---- */
 
-static struct weir_http_server *
+static void *
 find_head(const struct weir_names *t, struct weir_str host)
 {
 	struct name_head	*head;
@@ -182,10 +181,10 @@ find_head(const struct weir_names *t, struct weir_str host)
 	return NULL;
 }
 
-static struct weir_http_server *
+static void *
 find_tail(const struct weir_names *t, struct weir_str host)
 {
-	struct weir_http_server	*server;
+	void		*server;
 	const char		*dot;
 
 	if (host.n > t->longest_tail + 1)
@@ -202,7 +201,7 @@ find_tail(const struct weir_names *t, struct weir_str host)
 
 static int
 find_regex(const struct weir_names *t, struct weir_sess *s, struct weir_str host,
-    struct weir_http_server **found)
+    void **found)
 {
 	unsigned	i;
 	int		rc;
@@ -219,7 +218,7 @@ find_regex(const struct weir_names *t, struct weir_sess *s, struct weir_str host
 
 int
 names_find(const struct weir_names *t, struct weir_sess *s, struct weir_str host,
-    struct weir_http_server **found)
+    void **found)
 {
 	if ((*found = hash_get(&t->exact, host)) != NULL)
 		return WEIR_OK;

@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include "core/base/num.h"
+#include "core/proc/cycle.h"
+#include "core/site/site.h"
 #include "core/tls/server_conf.h"
-#include "http/req/core.h"
 
 /* What listen_get() begins with, as nginx has it. */
 static const struct weir_listen_opts plain = { .backlog = 511, .ipv6only = 1, .keepalive = -1 };
@@ -17,7 +18,10 @@ static const struct weir_listen_opts plain = { .backlog = 511, .ipv6only = 1, .k
 struct line {
 	struct weir_conf *cf;
 	const struct weir_node *node;
-	struct weir_http_listen *to;
+	struct weir_site *site;
+	struct weir_site_listen *to;
+	unsigned	 in;		/* the place */
+	unsigned	 port;		/* where none is said; 0: it must be */
 	unsigned	 w;		/* the word */
 	struct weir_str	 value;		/* of name=value */
 };
@@ -212,114 +216,130 @@ set_http2(struct line *l)
 	    "directive instead");
 }
 
+#define BOTH	(IN_SERVER | IN_STREAM_SERVER)
+
 static const struct listen_param {
-	const char	*name;
-	bool		 value;		/* name=value */
+	const char	*name;		/* of a value: with "=" */
+	unsigned	 in;
 	int		(*set)(struct line *);
 } params[] = {
-	{ "default_server", false, set_default },
-	{ "default", false, set_default },
-	{ "bind", false, set_given },
-	{ "reuseport", false, set_given },
-	{ "deferred", false, set_deferred },
-	{ "backlog", true, set_backlog },
-	{ "rcvbuf", true, set_rcvbuf },
-	{ "sndbuf", true, set_sndbuf },
-	{ "fastopen", true, set_fastopen },
-	{ "ipv6only", true, set_ipv6only },
-	{ "so_keepalive", true, set_keepalive },
-	{ "ssl", false, set_ssl },
-	{ "http2", false, set_http2 },
-	{ "proxy_protocol", false, set_proxied },
-	{ "proxy_protocol", true, set_proxied_by },
-	{ "setfib", true, not_here },
-	{ "accept_filter", true, not_here },
+	{ "default_server", BOTH, set_default },
+	{ "bind", BOTH, set_given },
+	{ "reuseport", BOTH, set_given },
+	{ "deferred", BOTH, set_deferred },
+	{ "backlog=", BOTH, set_backlog },
+	{ "rcvbuf=", BOTH, set_rcvbuf },
+	{ "sndbuf=", BOTH, set_sndbuf },
+	{ "fastopen=", BOTH, set_fastopen },
+	{ "ipv6only=", BOTH, set_ipv6only },
+	{ "so_keepalive=", BOTH, set_keepalive },
+	{ "ssl", BOTH, set_ssl },
+	{ "http2", IN_SERVER, set_http2 },
+	{ "proxy_protocol", BOTH, set_proxied },
+	/* not proposed to who mistypes: */
+	{ "default", IN_SERVER, set_default },
+	{ "proxy_protocol=", BOTH, set_proxied_by },
+	{ "setfib=", BOTH, not_here },
+	{ "accept_filter=", BOTH, not_here },
 };
 
-static const char *const param_names[] = {
-	"default_server", "bind", "reuseport", "deferred", "backlog=", "rcvbuf=", "sndbuf=",
-	"fastopen=", "ipv6only=", "so_keepalive=", "ssl", "http2", "proxy_protocol", NULL
-};
+enum { PROPOSED = 13 };
+
+static bool
+fits(struct line *l, const struct listen_param *p)
+{
+	struct weir_str	word = l->node->w[l->w].s, name = str_c(p->name);
+
+	if (!(p->in & l->in))
+		return false;
+	if (name.p[name.n - 1] != '=')
+		return str_eq(word, name);
+	l->value = str_begins(word, name) ? str_from(word, name.n) : STR_NONE;
+	return str_begins(word, name);
+}
 
 static int
 read_param(struct line *l)
 {
-	unsigned	i;
+	const char	*names[PROPOSED + 1];
+	unsigned	 i, n = 0;
 
-	for (i = 0; i < WEIR_COUNT(params); i++) {
-		if (params[i].value ? conf_param(l->node, l->w, params[i].name, &l->value)
-		    : str_eq(l->node->w[l->w].s, str_c(params[i].name)))
+	for (i = 0; i < WEIR_COUNT(params); i++)
+		if (fits(l, &params[i]))
 			return params[i].set(l);
-	}
-	return conf_bad_param(l->cf, l->node, l->w, param_names);
+	for (i = 0; i < PROPOSED; i++)
+		if (params[i].in & l->in)
+			names[n++] = params[i].name;
+	names[n] = NULL;
+	return conf_bad_param(l->cf, l->node, l->w, names);
 }
 
 /* ---- the address of listen ---- */
 
 static int
-add_listen(struct weir_conf *cf, struct weir_http_server *server,
-    const struct weir_http_listen *like, const struct weir_addr *addr)
+add_listen(struct weir_conf *cf, struct weir_site *site,
+    const struct weir_site_listen *like, const struct weir_addr *addr)
 {
-	struct weir_http_listen	*l;
+	struct weir_site_listen	*l;
 	char			 text[ADDR_TEXT_MAX];
 
 	if (like->v6only_given && addr->sa.sa_family != AF_INET6)
 		return conf_error(cf, like->node, 1, "ipv6only is not supported on addr \"%.*s\"",
 		    (int)addr_put(text, addr), text);
-	for (l = server->listens; l != NULL; l = l->next)
+	for (l = site->listens; l != NULL; l = l->next)
 		if (addr_eq(&l->addr, addr))
 			return conf_error(cf, like->node, 1, "a duplicate listen %.*s",
 			    (int)addr_put(text, addr), text);
 	l = pool_dup(cf->pool, like, sizeof(*l));
 	l->addr = *addr;
-	if (server->listens_tail == NULL)
-		server->listens_tail = &server->listens;
-	*server->listens_tail = l;
-	server->listens_tail = &l->next;
+	if (site->listens_tail == NULL)
+		site->listens_tail = &site->listens;
+	*site->listens_tail = l;
+	site->listens_tail = &l->next;
 	return WEIR_OK;
 }
 
 /* All addresses of a name. */
 static int
-add_named(struct weir_conf *cf, struct weir_http_server *server,
-    const struct weir_http_listen *like, struct weir_str host, unsigned port)
+add_named(const struct line *l, struct weir_str host, unsigned port)
 {
 	struct weir_addr	*v;
 	const char		*err = "host not found";
 	unsigned		 i, n;
 
-	v = addr_lookup(cf->pool, host, port, &n, &err);
+	v = addr_lookup(l->cf->pool, host, port, &n, &err);
 	if (v == NULL)
-		return conf_error(cf, like->node, 1, "%s in \"%.*s\" of the \"listen\" directive",
+		return conf_error(l->cf, l->node, 1, "%s in \"%.*s\" of the \"listen\" directive",
 		    err, STR_ARG(host));
 	for (i = 0; i < n; i++)
-		if (add_listen(cf, server, like, &v[i]) != WEIR_OK)
+		if (add_listen(l->cf, l->site, l->to, &v[i]) != WEIR_OK)
 			return WEIR_FAIL;
 	return WEIR_OK;
 }
 
 static int
-add_text(struct weir_conf *cf, struct weir_http_server *server,
-    const struct weir_http_listen *like, struct weir_str text)
+add_text(const struct line *l, struct weir_str text)
 {
 	struct weir_addr	 addr;
 	struct weir_str		 host;
 	unsigned		 port;
 	uint64_t		 n;
+	int			 rc;
 
 	/* getaddrinfo() would take it for an address */
 	if (num_u64(text, &n) == WEIR_OK && (n == 0 || n > 65535))
-		return conf_error(cf, like->node, 1, "invalid port in \"%.*s\" of the \"listen\" "
+		return conf_error(l->cf, l->node, 1, "invalid port in \"%.*s\" of the \"listen\" "
 		    "directive", STR_ARG(text));
-	switch (addr_parse(cf->pool, text, 80, &addr, &host, &port)) {
-	case WEIR_OK:
-		return add_listen(cf, server, like, &addr);
-	case WEIR_AGAIN:
-		return add_named(cf, server, like, host, port);
-	default:
-		return conf_error(cf, like->node, 1, "invalid address or port in \"%.*s\" of the "
+	rc = addr_parse(l->cf->pool, text, l->port, &addr, &host, &port);
+	if (rc == WEIR_FAIL)
+		return conf_error(l->cf, l->node, 1, "invalid address or port in \"%.*s\" of the "
 		    "\"listen\" directive", STR_ARG(text));
-	}
+	if (rc == WEIR_OK && addr.sa.sa_family != AF_UNIX)
+		port = addr_port(&addr);
+	if (port == 0 && !(rc == WEIR_OK && addr.sa.sa_family == AF_UNIX))
+		return conf_error(l->cf, l->node, 1, "no port in \"%.*s\" of the \"listen\" directive",
+		    STR_ARG(text));
+	return rc == WEIR_OK ? add_listen(l->cf, l->site, l->to, &addr) : add_named(l, host, port);
 }
 
 /* "127.0.0.1:8080-8090": where its first port begins, and both ports; false: it is no range. */
@@ -336,26 +356,25 @@ port_range(struct weir_str s, size_t *at, uint64_t *first, uint64_t *last)
 }
 
 int
-conf_listen(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+site_listen(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, const struct weir_site_kind *kind,
+    struct weir_site *site)
 {
-	struct weir_http_server	*server = scope->owner;
-	struct weir_http_listen	 like = { .node = node, .opts = plain };
-	struct line		 line = { .cf = cf, .node = node, .to = &like };
+	struct weir_site_listen	 like = { .node = node, .opts = plain };
+	struct line		 line = { .cf = cf, .node = node, .site = site, .to = &like, .in = scope->in,
+				    .port = kind->port };
 	struct weir_str		 text = node->w[1].s;
 	uint64_t		 first, last;
 	size_t			 at;
 
-	(void)conf;
 	for (line.w = 2; line.w < node->n; line.w++)
 		if (read_param(&line) != WEIR_OK)
 			return WEIR_FAIL;
 	if (!port_range(text, &at, &first, &last))
-		return add_text(cf, server, &like, text);
+		return add_text(&line, text);
 	if (first == 0 || last < first || last > 65535)
 		return conf_error(cf, node, 1, "invalid port range in \"%.*s\"", STR_ARG(text));
 	for (; first <= last; first++)
-		if (add_text(cf, server, &like, pool_printf(cf->pool, "%.*s%u", (int)at, text.p,
-		    (unsigned)first)) != WEIR_OK)
+		if (add_text(&line, pool_printf(cf->pool, "%.*s%u", (int)at, text.p, (unsigned)first)) != WEIR_OK)
 			return WEIR_FAIL;
 	return WEIR_OK;
 }
@@ -363,66 +382,56 @@ conf_listen(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *no
 /* ---- server_name ---- */
 
 int
-conf_server_name(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node,
-    void *conf)
+site_server_name(struct weir_conf *cf, struct weir_node *node, struct weir_site *site)
 {
-	struct weir_http_server	*server = scope->owner;
 	struct { struct weir_server_name *v; unsigned n, room; } names = {
-		server->names, server->n_names, server->names_room
+		site->names, site->n_names, site->names_room
 	};
 	struct weir_server_name	*name;
 	unsigned		 w;
 
-	(void)conf;
 	for (w = 1; w < node->n; w++) {
 		name = POOL_PUSH(cf->pool, &names);
 		if (names_parse(cf, node, w, name) != WEIR_OK)
 			return WEIR_FAIL;
 	}
-	server->names = names.v;
-	server->n_names = names.n;
-	server->names_room = names.room;
-	server->name = server->names[0].name;
-	if (server->name.n > 1 && server->name.p[0] == '.')
-		server->name = str_from(server->name, 1);
+	site->names = names.v;
+	site->n_names = names.n;
+	site->names_room = names.room;
+	site->name = site->names[0].name;
+	if (site->name.n > 1 && site->name.p[0] == '.')
+		site->name = str_from(site->name, 1);
 	return WEIR_OK;
 }
 
 /* ---- both together ---- */
 
-static void
-on_conn(struct weir_conn *c)
+void
+site_listen_port(struct weir_conf *cf, struct weir_site *site, unsigned port)
 {
-	http_on_conn(c);
-}
-
-/* nginx's choice for a server without listen: 8000 for those who may not have port 80. */
-static void
-listen_default(struct weir_conf *cf, struct weir_http_server *server)
-{
-	struct weir_http_listen	like = { .node = server->node, .opts = plain };
+	struct weir_site_listen	like = { .node = site->node, .opts = plain };
 	struct weir_addr	addr = { .in.sin_family = AF_INET };
 	int			rc;
 
-	addr_set_port(&addr, geteuid() == 0 ? 80 : 8000);
-	rc = add_listen(cf, server, &like, &addr);
+	addr_set_port(&addr, port);
+	rc = add_listen(cf, site, &like, &addr);
 	assert(rc == WEIR_OK);
 }
 
-static struct weir_http_addr *
-addr_new(struct weir_conf *cf, struct weir_listen *l)
+static struct weir_site_addr *
+addr_new(struct weir_conf *cf, struct weir_listen *l, const struct weir_site_kind *kind)
 {
-	struct weir_http_addr	*a = POOL_NEW(cf->pool, weir_http_addr);
+	struct weir_site_addr	*a = POOL_NEW(cf->pool, weir_site_addr);
 
 	a->listen = l;
 	names_init(&a->names, cf->pool);
 	l->owner = a;
-	l->on_conn = on_conn;
+	l->on_conn = kind->on_conn;
 	return a;
 }
 
 static int
-take_options(struct weir_conf *cf, struct weir_http_addr *a, const struct weir_http_listen *by)
+take_options(struct weir_conf *cf, struct weir_site_addr *a, const struct weir_site_listen *by)
 {
 	if (!by->given)
 		return WEIR_OK;
@@ -441,10 +450,10 @@ take_options(struct weir_conf *cf, struct weir_http_addr *a, const struct weir_h
  * to say it; and when who sets the socket's options says less than the others.
  */
 static void
-take_protocols(struct weir_conf *cf, struct weir_http_addr *a, const struct weir_http_listen *by)
+take_protocols(struct weir_conf *cf, struct weir_site_addr *a, const struct weir_site_listen *by)
 {
 	unsigned	now = by->protocols, before = a->protocols;
-	bool		first = a->n_servers == 1, other = a->protocols_set && now != a->protocols_last;
+	bool		first = a->n_sites == 1, other = a->protocols_set && now != a->protocols_last;
 	bool		warn = false;
 
 	a->protocols |= now;
@@ -469,94 +478,114 @@ take_protocols(struct weir_conf *cf, struct weir_http_addr *a, const struct weir
 }
 
 static int
-take_default(struct weir_conf *cf, struct weir_http_addr *a, const struct weir_http_listen *by,
-    struct weir_http_server *server)
+take_default(struct weir_conf *cf, struct weir_site_addr *a, const struct weir_site_listen *by,
+    struct weir_site *site)
 {
 	if (by->dflt && a->dflt_given)
 		return conf_error(cf, by->node, 1, "a duplicate default server for %s",
 		    a->listen->text);
 	if (by->dflt || a->dflt == NULL)
-		a->dflt = server;
+		a->dflt = site;
 	a->dflt_given |= by->dflt;
 	return WEIR_OK;
 }
 
 static void
-take_names(struct weir_conf *cf, struct weir_http_addr *a, struct weir_http_server *server)
+take_names(struct weir_conf *cf, struct weir_site_addr *a, struct weir_site *site)
 {
 	unsigned	i;
 
-	for (i = 0; i < server->n_names; i++)
-		if (names_add(&a->names, &server->names[i], server) != WEIR_OK)
-			conf_warn(cf, server->names[i].node, server->names[i].word,
+	for (i = 0; i < site->n_names; i++)
+		if (names_add(&a->names, &site->names[i], site) != WEIR_OK)
+			conf_warn(cf, site->names[i].node, site->names[i].word,
 			    "conflicting server name \"%.*s\" on %s, ignored",
-			    STR_ARG(server->names[i].name), a->listen->text);
+			    STR_ARG(site->names[i].name), a->listen->text);
 }
 
 static int
-take(struct weir_conf *cf, struct weir_http_listen *by, struct weir_http_server *server)
+take(struct weir_conf *cf, struct weir_site_listen *by, struct weir_site *site, const struct weir_site_kind *kind)
 {
 	struct weir_listen	*l = listen_get(&cycle_of(cf)->listeners, cf->pool, &by->addr,
 				    SOCK_STREAM);
-	struct weir_http_addr	*a = l->owner;
+	struct weir_site_addr	*a = l->owner;
 
-	if (l->on_conn != NULL && l->on_conn != on_conn)
-		return conf_error(cf, by->node, 1, "%s is listened on by a stream server already",
-		    l->text);
+	if (l->on_conn != NULL && l->on_conn != kind->on_conn)
+		return conf_error(cf, by->node, 1, "%s is listened on by %s already", l->text, kind->other);
 	if (a == NULL)
-		a = addr_new(cf, l);
-	a->n_servers++;
+		a = addr_new(cf, l, kind);
+	a->n_sites++;
 	if ((by->protocols & LISTEN_SSL) && a->ssl == NULL)
 		a->ssl = by->node;
-	if (a->bare == NULL && tls_ctx_of(server->scope) == NULL)
-		a->bare = server;
+	if (a->bare == NULL && tls_ctx_of(site->scope) == NULL)
+		a->bare = site;
 	take_protocols(cf, a, by);
-	if (take_options(cf, a, by) != WEIR_OK || take_default(cf, a, by, server) != WEIR_OK)
+	if (take_options(cf, a, by) != WEIR_OK || take_default(cf, a, by, site) != WEIR_OK)
 		return WEIR_FAIL;
-	take_names(cf, a, server);
+	take_names(cf, a, site);
 	return WEIR_OK;
 }
 
-/* A server that says no name has the empty one, which a request without Host means. */
+/* A server that says no name has the empty one, which who asks for none means. */
 static void
-name_default(struct weir_conf *cf, struct weir_http_server *server)
+name_default(struct weir_conf *cf, struct weir_site *site)
 {
-	server->names = POOL_NEW(cf->pool, weir_server_name);
-	server->names->node = server->node;
-	server->n_names = 1;
+	site->names = POOL_NEW(cf->pool, weir_server_name);
+	site->names->node = site->node;
+	site->n_names = 1;
 }
 
 int
-listen_server(struct weir_conf *cf, struct weir_http_server *server)
+site_done(struct weir_conf *cf, struct weir_site *site, const struct weir_site_kind *kind, unsigned deferred_s)
 {
-	struct weir_http_listen		*l;
-	const struct weir_http_conf	*c = conf_of(server->scope, &http_module);
-	int				 rc = WEIR_OK;
+	struct weir_site_listen	*l;
+	int			 rc = WEIR_OK;
 
-	if (tls_server_conf(cf, server->scope) != WEIR_OK || tls_names_conf(cf, server) != WEIR_OK)
-		rc = WEIR_FAIL;
-	if (server->listens == NULL)
-		listen_default(cf, server);
-	if (server->n_names == 0)
-		name_default(cf, server);
-	for (l = server->listens; l != NULL; l = l->next) {
+	if (site->n_names == 0)
+		name_default(cf, site);
+	for (l = site->listens; l != NULL; l = l->next) {
 		if (l->deferred)
-			l->opts.defer_accept = (int)WEIR_MAX(c->client_header_ms / 1000, 1u);
-		if (take(cf, l, server) != WEIR_OK)
+			l->opts.defer_accept = (int)WEIR_MAX(deferred_s, 1u);
+		if (take(cf, l, site, kind) != WEIR_OK)
 			rc = WEIR_FAIL;
 	}
 	return rc;
 }
 
-int
-listen_check(struct weir_conf *cf)
+/*
+ * A dual-stack [::]:80 takes what comes to *:80 as well, so the kernel would deal connections out to
+ * both at random.
+ */
+static int
+check_dual_stack(struct weir_conf *cf)
 {
-	int	rc = WEIR_OK;
+	const struct weir_listeners	*all = &cycle_of(cf)->listeners;
+	const struct weir_listen	*six, *four;
+	int				 rc = WEIR_OK;
+
+	for (six = all->first; six != NULL; six = six->next) {
+		if (six->addr.sa.sa_family != AF_INET6 || six->opts.ipv6only ||
+		    !addr_is_wild(&six->addr))
+			continue;
+		for (four = all->first; four != NULL; four = four->next)
+			if (four->addr.sa.sa_family == AF_INET && addr_is_wild(&four->addr) &&
+			    addr_port(&four->addr) == addr_port(&six->addr) &&
+			    four->type == six->type)
+				rc = conf_error(cf, NULL, 0, "listen %s with ipv6only=off takes "
+				    "IPv4, too, so it cannot stand beside listen %s", six->text,
+				    four->text);
+	}
+	return rc;
+}
+
+int
+site_check(struct weir_conf *cf, const struct weir_site_kind *kind)
+{
+	int	rc = check_dual_stack(cf);
 
 	for (struct weir_listen *l = cycle_of(cf)->listeners.first; l != NULL; l = l->next) {
-		const struct weir_http_addr *a = l->owner;
+		const struct weir_site_addr *a = l->owner;
 
-		if (l->on_conn != on_conn || a->ssl == NULL)
+		if (l->on_conn != kind->on_conn || a->ssl == NULL)
 			continue;
 		if (tls_ctx_of(a->dflt->scope) == NULL)
 			rc = conf_error(cf, a->ssl, 1, "no \"ssl_certificate\" is defined for the "

@@ -1,19 +1,17 @@
 /*
  * names.h - which server does a Host mean?
  *
- * All names of the servers that share one listening address.  The order is nginx's: the exact name,
+ * All names of the servers that share one listening address; what a server is, is the caller's business.  The order is nginx's: the exact name,
  * the longest wildcard with the star in front, the longest with the star behind,
  * then regexes as they were written.  Without a session (a TLS handshake has none yet) no captures
  * are kept.  Nothing is allocated while finding, and the cost does not depend on the number of names
  * (regexes excepted).
  */
-#ifndef WEIR_HTTP_REQ_NAMES_H
-#define WEIR_HTTP_REQ_NAMES_H
+#ifndef WEIR_SITE_NAMES_H
+#define WEIR_SITE_NAMES_H
 
 #include "core/base/hash.h"
 #include "core/sess/regex.h"
-
-struct weir_http_server;
 
 struct weir_server_name {
 	struct weir_str	 name;		/* lower case: a.b, *.a.b, .a.b, a.b.*; or ~regex as written */
@@ -24,7 +22,7 @@ struct weir_server_name {
 
 struct weir_name_regex {
 	struct weir_regex *regex;
-	struct weir_http_server *server;
+	void *server;
 };
 
 struct weir_names {
@@ -43,13 +41,13 @@ int	names_parse(struct weir_conf *, const struct weir_node *, unsigned word,
 
 void	names_init(struct weir_names *, struct weir_pool *);
 /* WEIR_AGAIN: another server has that name already and keeps it. */
-int	names_add(struct weir_names *, const struct weir_server_name *, struct weir_http_server *)
+int	names_add(struct weir_names *, const struct weir_server_name *, void *)
 	    WEIR_MUST_USE;
 /*
  * `host` is what host_parse() makes of a Host: lower case, without port and trailing dot.
  * WEIR_OK and *found; WEIR_AGAIN: nobody has this name; WEIR_FAIL: a regex gave up.
  */
 int	names_find(const struct weir_names *, struct weir_sess *, struct weir_str host,
-	    struct weir_http_server **found) WEIR_MUST_USE;
+	    void **found) WEIR_MUST_USE;
 
 #endif
