@@ -37,8 +37,29 @@ for my $n (2, 3) {
 		$c->note("end $$");
 	});
 }
+# The first request of a connection gets its answer; with the second the connection ends, as its URI says.
+$w->origin(4, sub {
+	my ($c) = @_;
+	$c->timeout(20);
+	my $n = 0;
+	while (my $q = $c->read_request) {
+		$c->note("$q->{method} $q->{uri} " . length($q->{body}) . ' ' . ++$n);
+		if ($n > 1) {
+			return $c->reset if $q->{uri} =~ /reset/;
+			$c->send('HTTP/1.1 2') if $q->{uri} =~ /cut/;
+			return if $q->{uri} =~ /fin|cut/;
+		}
+		$c->send("HTTP/1.1 200 OK\r\nContent-Length: " . length($$) . "\r\n\r\n$$");
+		if ($q->{uri} =~ /leave/) {
+			wait_for(sub { defined $c->{weir}->read('leave') });
+			return $q->{uri} =~ /reset/ ? $c->reset : ();
+		}
+	}
+});
 my $conf = <<'E';
+worker_processes 1;
 http {
+	log_format stale '$request_method $uri $status $upstream_addr $upstream_status';
 	upstream plain { server 127.0.0.1:%PORT2%; }
 	upstream none { server 127.0.0.1:%PORT2%; keepalive 0; }
 	upstream two { server 127.0.0.1:%PORT2%; keepalive 2; }
@@ -46,6 +67,14 @@ http {
 	upstream short { server 127.0.0.1:%PORT2%; keepalive_timeout 400ms; }
 	upstream old { server 127.0.0.1:%PORT2%; keepalive_time 300ms; }
 	upstream both { server 127.0.0.1:%PORT2%; server 127.0.0.1:%PORT3%; }
+	upstream stale { server 127.0.0.1:%PORT4%; }
+	server {
+		listen 127.0.0.1:%PORT5%;
+		access_log %DIR%/stale.log stale;
+		proxy_next_upstream off;
+		location / { proxy_pass http://stale; }
+		location /local { return 200; }
+	}
 	server {
 		listen 127.0.0.1:%PORT1%;
 		location / { proxy_pass http://plain; }
@@ -128,6 +157,50 @@ subtest 'proxy_ignore_client_abort' => sub {
 	ok wait_for(sub { 2 == grep m{^then /(?:abort|ignore)/}, $w->origin_notes(2) });
 	is join(' ', sort grep m{^then /(?:abort|ignore)}, $w->origin_notes(2)),
 	    'then /abort/wait left then /ignore/wait there', 'the upstream of the other goes on';
+};
+
+subtest 'an upstream that closes what was kept' => sub {
+	my $lines = 0;
+	my $ask = sub { $w->request($_[0], $_[1], [], $_[2], port => 5) };
+	my $logged = sub { my @l = $w->access('stale.log', $lines += $_[0] // 1); return $l[$lines - 1] };
+	my $addr = '127.0.0.1:' . $w->port(4);
+	for my $how (qw(fin reset)) {
+		for my $t ([ GET => '' ], [ PUT => 'x' x 100000 ], [ DELETE => '' ]) {
+			my ($method, $body) = @$t;
+			my $id = $ask->(GET => '/first')->body;
+			$logged->();
+			my $r = $ask->($method, "/$how", $body);
+			is $r->status, 200, "$how when $method has come: once more, whatever proxy_next_upstream says";
+			isnt $r->body, $id, 'by another connection';
+			is $logged->(), "$method /$how 200 $addr 200", 'which is no further try';
+			$ask->(GET => '/fin');
+			$logged->();
+		}
+	}
+	is scalar(grep m{^PUT /fin 100000 }, $w->origin_notes(4)), 2, 'with all of the body';
+	$ask->(GET => '/first');
+	is $ask->(POST => '/fin', 'x')->status, 502, 'POST is not done twice';
+	is scalar(grep(m{^POST /fin }, $w->origin_notes(4))), 1;
+	$ask->(GET => '/first');
+	is $ask->(GET => '/cut')->status, 502, 'nor is what was begun to be answered';
+	$w->log_unlike(qr/temporarily disabled/);
+	$logged->(4);
+
+	# the end comes while the link is idle, or just before the request, in the same turn
+	for my $how (qw(leave leave-reset)) {
+		unlink $w->dir . '/leave';
+		my $id = $ask->(GET => "/$how")->body;
+		my ($worker) = $w->worker_pids;
+		my $c = $w->connect(port => 5);
+		$c->send("GET /local HTTP/1.1\r\nHost: a\r\n\r\n");
+		$c->response;
+		kill STOP => $worker;
+		$c->send("POST /$how HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx");
+		$w->write('leave', '');
+		ok wait_for(sub { !kill 0 => $id }), 'the upstream has left';
+		kill CONT => $worker;
+		is $c->response->status, 200, "$how: a link whose end has come does not get a POST";
+	}
 };
 
 subtest 'a reload ends what is idle' => sub {

@@ -87,6 +87,13 @@ conn_quiet(struct weir_conn *c)
 	return c->layer != NULL ? c->layer->ops->quiet(c->layer) : fdio_quiet(&c->tcp);
 }
 
+bool
+conn_quiet_now(struct weir_conn *c)
+{
+	c->tcp.ev.ready |= EV_READ;
+	return conn_quiet(c);
+}
+
 const struct weir_addr *
 conn_local(struct weir_conn *c, struct weir_addr *to)
 {

@@ -92,6 +92,8 @@ extern void (*accept_on_empty)(void);
  * (session tickets) is taken in.
  */
 bool	conn_quiet(struct weir_conn *);
+/* The same, and the kernel is asked in any case: a notice may be on its way. */
+bool	conn_quiet_now(struct weir_conn *);
 /* The local address of a connection (getsockname, once). */
 const struct weir_addr *conn_local(struct weir_conn *, struct weir_addr *to);
 

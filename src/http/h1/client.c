@@ -313,6 +313,7 @@ gone(struct exchange *e, const char *why, bool lost)
 	e->rx.failed = true;
 	e->x.io.in.err = why;
 	e->x.gone = lost ? 2 : 0;	/* else it is there, but nothing that it says can be used */
+	e->x.came += e->k->in.len;
 	src_want(&e->k->l.conn->io->in, false);
 	if (e->x.on_gone != NULL)
 		e->x.on_gone(&e->x, why);
@@ -357,6 +358,7 @@ on_head(struct exchange *e, size_t head)
 	}
 	text = pool_bytes(e->x.pool, head);
 	bufq_take(&k->in, text, head);
+	e->x.came += head;
 	k->scanned = 0;
 	memset(&e->x.msg, 0, sizeof e->x.msg);
 	v = h1_parse_response(e->x.pool, text, head, &l, e->head_request, &e->x.msg);

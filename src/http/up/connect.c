@@ -128,20 +128,38 @@ on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 		make_link(u, c, 0);
 }
 
+/*
+ * What cannot be repeated does not go by a link whose end has come already but is not known yet: the notice may
+ * wait behind the request in the same turn.
+ */
+static struct weir_link *
+take_link(struct weir_up *u, const struct weir_links_want *want)
+{
+	struct weir_link *link = links_take(u->pick.group, u->pick.peer, want);
+
+	if (want->codec->many || up_can_replay(u))
+		return link;
+	while (link != NULL && !conn_quiet_now(link->conn)) {
+		links_return(link, u->pick.group, u->pick.peer, false);
+		link = links_take(u->pick.group, u->pick.peer, want);
+	}
+	return link;
+}
+
 /* A link that others made; or, of a codec with many, one that is being made, for which this waits then. */
 static bool
 finds_link(struct weir_up *u)
 {
 	struct weir_links_want want = { .codec = up_codec(u->p), .most = (unsigned)u->p->http2_streams,
 		.kind = u->secure ? peer_tls_kind(&u->tls) : 0, .fresh_ms = u->fresh_ms };
-	struct weir_link *link = up_shares(u) ? links_take(u->pick.group, u->pick.peer, &want) : NULL;
+	struct weir_link *link = up_shares(u) && !u->own_link ? take_link(u, &want) : NULL;
 
 	u->reused = link != NULL;
 	if (link != NULL) {
 		up_use_link(u, link);
 		return true;
 	}
-	if (!want.codec->many || !up_shares(u) || u->pick.group->brief || u->pick.group->keepalive == 0)
+	if (!want.codec->many || !up_shares(u) || u->own_link || u->pick.group->brief || u->pick.group->keepalive == 0)
 		return false;
 	if (u->joint == NULL)
 		u->joint = POOL_NEW(u->r->s.pool, weir_up_joint);

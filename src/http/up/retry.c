@@ -36,14 +36,41 @@ up_may_repeat(const struct weir_up *u)
 	return !u->responded && !u->r->head_sent && !(u->streaming && u->body_begun);
 }
 
+static bool
+is_harmless(const struct weir_up *u)
+{
+	return is_idempotent(u->r->method_id) || (u->p->next & NEXT_NON_IDEMPOTENT);
+}
+
+bool
+up_can_replay(const struct weir_up *u)
+{
+	return is_harmless(u) && (u->kept || u->p->body.set || !u->p->pass_request_body || !req_has_body(u->r));
+}
+
+bool
+up_may_do_twice(const struct weir_up *u)
+{
+	return up_may_repeat(u) && (!u->sent_any || is_harmless(u));
+}
+
+/*
+ * A kept connection that ends before a byte of the answer has come says nothing about the peer, which may have closed
+ * it when the request was on its way.  Whoever may do the request twice repeats it, and that is no further try,
+ * so proxy_next_upstream has no say.
+ */
+bool
+up_is_stale(const struct weir_up *u)
+{
+	return u->reused && u->x != NULL && !u->responded && u->x->received == 0 && u->x->came == 0;
+}
+
 bool
 up_may_send_again(const struct weir_up *u, unsigned bit)
 {
 	const struct weir_up_params *p = u->p;
 
-	if ((p->next & NEXT_OFF) || !(p->next & bit) || !up_may_repeat(u))
-		return false;
-	if (u->sent_any && !is_idempotent(u->r->method_id) && !(p->next & NEXT_NON_IDEMPOTENT))
+	if ((p->next & NEXT_OFF) || !(p->next & bit) || !up_may_do_twice(u))
 		return false;
 	if (p->next_tries != 0 && u->tries >= p->next_tries)
 		return false;

@@ -20,18 +20,10 @@ static void next_peer(struct weir_up *);	/* the cycle: next_peer -> ... -> up_fa
 
 /* ---- letting go ---- */
 
-/*
- * The exchange is over; `outcome` is about the peer.  The link goes back to the others if it is
- * fit for them.
- */
-void
-up_let_go(struct weir_up *u, enum weir_outcome outcome)
+/* Nothing that goes on for it goes on any longer. */
+static void
+stop(struct weir_up *u)
 {
-	struct weir_link *link = u->link;
-	struct weir_peer *peer = u->pick.peer;
-
-	if (outcome == WENT_WELL && peer != NULL)
-		up_sticky_well(u);
 	up_queue_leave(u);
 	timer_off(&u->timer);
 	timer_off(&u->leave);
@@ -54,32 +46,60 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 		src_stop(u->r->body);
 		u->r->body = NULL;
 	}
-	if (u->attempts.n != 0 && peer != NULL) {
-		struct weir_up_attempt *a = up_attempt(u);
+}
 
-		a->response_ms = u->pick.response_ms = weir_now_ms - u->attempt_ms;
-		if (u->x != NULL) {
-			a->length = u->x->received;
-			a->received = link->codec->many ? u->x->came : u->x->conn->tcp.got - u->got_before;
-			a->sent = link->codec->many ? u->x->sent : u->x->conn->tcp.put - u->put_before;
-		}
-		count_attempt_end(u->pick.group, a->received, a->sent);
-	}
-	if (link != NULL) {
-		struct weir_xchg *x = u->x;
+static void
+count_end(struct weir_up *u)
+{
+	struct weir_up_attempt *a;
 
-		u->link = NULL;
-		u->x = NULL;
-		if (x != NULL) {
-			x->on_head = NULL;
-			x->on_gone = NULL;
-			src_on_ready(&x->io.in, NULL, NULL);
-			sink_on_ready(&x->io.out, NULL, NULL);
-			xchg_release(x);
-		}
-		/* what is bound to an address or a certificate of its own must not serve those who asked for another */
-		links_return(link, u->pick.group, peer, up_shares(u));
+	if (u->attempts.n == 0 || u->pick.peer == NULL)
+		return;
+	a = up_attempt(u);
+	a->response_ms = u->pick.response_ms = weir_now_ms - u->attempt_ms;
+	if (u->x != NULL) {
+		bool many = u->link->codec->many;
+
+		a->length = u->x->received;
+		a->received = many ? u->x->came : u->x->conn->tcp.got - u->got_before;
+		a->sent = many ? u->x->sent : u->x->conn->tcp.put - u->put_before;
 	}
+	count_attempt_end(u->pick.group, a->received, a->sent);
+}
+
+static void
+return_link(struct weir_up *u)
+{
+	struct weir_link *link = u->link;
+	struct weir_xchg *x = u->x;
+
+	if (link == NULL)
+		return;
+	u->link = NULL;
+	u->x = NULL;
+	if (x != NULL) {
+		x->on_head = NULL;
+		x->on_gone = NULL;
+		src_on_ready(&x->io.in, NULL, NULL);
+		sink_on_ready(&x->io.out, NULL, NULL);
+		xchg_release(x);
+	}
+	/* what is bound to an address or a certificate of its own must not serve those who asked for another */
+	links_return(link, u->pick.group, u->pick.peer, up_shares(u));
+}
+
+/*
+ * The exchange is over; `outcome` is about the peer.  The link goes back to the others if it is
+ * fit for them.
+ */
+void
+up_let_go(struct weir_up *u, enum weir_outcome outcome)
+{
+	if (outcome == WENT_WELL && u->pick.peer != NULL)
+		up_sticky_well(u);
+	stop(u);
+	count_end(u);
+	return_link(u);
 	pick_done(&u->pick, outcome);
 }
 
@@ -141,14 +161,40 @@ failure_of(enum up_failure how)
 	return how == UP_TIMEOUT ? GROUP_TIMEOUT : how == UP_INVALID ? GROUP_INVALID : GROUP_ERROR;
 }
 
+/*
+ * The same peer gets the same request by a younger connection, which for the log is the same attempt; the second
+ * time by one that nobody else has used.
+ */
+static void
+repeat(struct weir_up *u, const char *why)
+{
+	log_info(&u->r->s.log, "%s, on a connection that was kept: once more", why);
+	stop(u);
+	return_link(u);
+	u->own_link = u->fresh_ms != 0;
+	u->fresh_ms = weir_now_ms;
+	u->request_sent = u->sent_any = false;
+	req_doing(u->r, "connecting to upstream");
+	up_connect(u);
+}
+
 void
 up_failed(struct weir_up *u, enum up_failure how, const char *why)
 {
-	bool stale = u->reused && how == UP_ERROR && u->x != NULL && u->x->received == 0 && !u->responded;
-	bool untouched = u->x != NULL && u->x->untouched && !u->responded;
+	bool untouched = u->x != NULL && u->x->untouched && !u->responded, stale;
 
 	if (u->ended)
 		return;
+	/* what was not begun to be taken can be taken by another try */
+	if (u->request.src != NULL && u->request.moved == 0 && u->request.q.len == 0)
+		u->body_begun = false;
+	if (u->x != NULL && !u->link->codec->many && u->x->conn->tcp.put == u->put_before)
+		u->sent_any = false;
+	stale = how == UP_ERROR && up_is_stale(u);
+	if (stale && !untouched && up_may_do_twice(u)) {
+		repeat(u, why);
+		return;
+	}
 	if (!stale && !untouched)
 		count_failed(u->pick.group, failure_of(how));
 	if (u->responded) {
@@ -157,9 +203,6 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		req_abort(u->r, why);
 		return;
 	}
-	/* what was not begun to be taken can be taken by another try */
-	if (u->request.src != NULL && u->request.moved == 0 && u->request.q.len == 0)
-		u->body_begun = false;
 	untouched = untouched && up_may_repeat(u) && u->tries <= pick_most(&u->pick);
 	if (why != NULL)
 		log_at(&u->r->s.log, untouched ? LOG_INFO_ : LOG_ERROR_, 0, "%s", why);
@@ -172,11 +215,7 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		up_give_up(u, 413);
 		return;
 	}
-	/*
-	 * A kept connection that the upstream closed before it saw the request says nothing about the
-	 * upstream: the same request goes out again, if it may be sent twice (RFC 9110, 9.2.2).
-	 */
-	if (untouched || (stale && up_may_send_again(u, NEXT_ERROR) && u->tries <= pick_most(&u->pick))) {
+	if (untouched) {
 		pick_again(&u->pick);
 		/* it was no try: $upstream_addr does not have it, proxy_next_upstream_tries does not count it */
 		if (u->fresh_ms == 0) {

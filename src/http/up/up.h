@@ -175,6 +175,7 @@ struct weir_up {
 	struct weir_xchg *x;
 	struct weir_up_joint *joint;	/* of a codec with many, once it had to dial or to wait */
 	uint64_t	 fresh_ms;	/* kept links turned out to be dead: only those that are younger; 0: any */
+	bool		 own_link;	/* the second time: no kept link at all */
 	struct weir_dial dial;
 	struct weir_dial_opts dial_opts;
 	struct weir_timer timer;	/* send, read */
@@ -246,6 +247,9 @@ unsigned up_status_bit(int status);
 bool	up_may_send_again(const struct weir_up *, unsigned bit);	/* to whomever */
 bool	up_may_retry(const struct weir_up *, unsigned bit);		/* and is there anybody else? */
 bool	up_may_repeat(const struct weir_up *);	/* when the upstream certainly did nothing of it */
+bool	up_may_do_twice(const struct weir_up *);	/* when it may have done all of it */
+bool	up_can_replay(const struct weir_up *);	/* will it be so, at any time? */
+bool	up_is_stale(const struct weir_up *);	/* the link was kept, and ended before the peer said anything */
 /* send.c: head and body, over u->x; how that goes is heard by way of up_failed() and the exchange's notices. */
 void	up_send(struct weir_up *);
 /*
