@@ -49,6 +49,24 @@ check_parts(const char *p, size_t n, ssize_t whole)
 	}
 }
 
+/* What was read can be written, and says the same. */
+static void
+write_again(const struct weir_proxied *p)
+{
+	struct weir_proxy_say say = { .datagram = p->datagram, .src = &p->src, .dst = &p->dst };
+	struct weir_proxied again;
+	char		to[PROXY_V2_MAX];
+	const char	*why;
+
+	for (say.version = p->datagram ? 2 : 1; say.version <= 2; say.version++) {
+		ssize_t n = proxy_write(to, &say);
+
+		check(n > 0 && proxy_parse(to, (size_t)n, &again, &why) == n);
+		check(again.known && again.datagram == p->datagram);
+		check(addr_eq(&again.src, &p->src) && addr_eq(&again.dst, &p->dst));
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -68,6 +86,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	kept = proxied_keep(&to);
 	ask(kept, pool);
 	proxied_free(kept);
+	write_again(&to);
 	pool_free(pool);
 	return 0;
 }

@@ -171,13 +171,26 @@ test_v2_silent(void **state)
 	assert_false(p.known);
 	assert_int_equal(parse_buf(V2(0x21, 0x00, "whatever"), &p), 24);	/* UNSPEC */
 	assert_false(p.known);
-	assert_int_equal(parse_buf(V2(0x21, 0x12, INET), &p), 28);	/* UDP */
+	assert_int_equal(parse_buf(V2(0x21, 0x13, INET), &p), 28);	/* a transport of the future */
 	assert_false(p.known);
 	memset(buf + 1000, 0, 216);
 	assert_int_equal(parse_buf(v2(0x21, 0x31, buf + 1000, 216), &p), 232);	/* unix */
 	assert_false(p.known);
 	assert_int_equal(parse_buf(V2(0x21, 0x41, "abcd"), &p), 20);	/* not defined yet */
 	assert_false(p.known);
+}
+
+static void
+test_v2_datagram(void **state)
+{
+	struct weir_proxied p;
+	(void)state;
+
+	assert_int_equal(parse_buf(V2(0x21, 0x12, INET), &p), 28);
+	assert_true(p.known && p.datagram);
+	assert_int_equal(parse_buf(V2(0x21, 0x11, INET), &p), 28);
+	assert_true(p.known && !p.datagram);
+	assert_int_equal(parse_buf(V2(0x21, 0x12, "too short"), &p), WEIR_FAIL);
 }
 
 static void
@@ -306,10 +319,10 @@ test_sum(void **state)
 	size_t		 n, at;
 	(void)state;
 
-	assert_int_equal(~crc32c(UINT32_MAX, "123456789", 9), 0xe3069283u);
+	assert_int_equal(~proxy_crc32c(UINT32_MAX, "123456789", 9), 0xe3069283u);
 	n = V2(0x21, 0x11, INET "\x01\0\2h2" "\x03\0\4\0\0\0\0" "\x05\0\1i");
 	at = 28 + 5 + 3;
-	sum = ~crc32c(UINT32_MAX, buf, n);
+	sum = ~proxy_crc32c(UINT32_MAX, buf, n);
 	for (int i = 0; i < 4; i++)
 		buf[at + (size_t)i] = (char)(sum >> (24 - 8 * i));
 	assert_int_equal(parse_buf(n, &p), n);
@@ -322,6 +335,108 @@ test_sum(void **state)
 	assert_int_equal(parse_buf(V2(0x21, 0x11, INET "\x03\0\3\0\0\0"), &p), WEIR_FAIL);
 }
 
+/* ---- writing ---- */
+
+static struct weir_addr
+addr(const char *text)
+{
+	struct weir_addr a;
+	struct weir_str	 host;
+	unsigned	 port;
+
+	assert_int_equal(addr_parse(pool, str_c(text), 0, &a, &host, &port), WEIR_OK);
+	return a;
+}
+
+static void
+test_write(void **state)
+{
+	static const struct { const char *src, *dst, *v1, *again_src, *again_dst; } v[] = {
+		{ "1.2.3.4:5", "6.7.8.9:10", "PROXY TCP4 1.2.3.4 6.7.8.9 5 10\r\n", "1.2.3.4:5", "6.7.8.9:10" },
+		{ "[::1]:5", "[2001:db8::2]:65535", "PROXY TCP6 ::1 2001:db8::2 5 65535\r\n", "[::1]:5",
+		    "[2001:db8::2]:65535" },
+		{ "1.2.3.4:5", "[::1]:10", "PROXY TCP6 ::ffff:1.2.3.4 ::1 5 10\r\n", "[::ffff:1.2.3.4]:5", "[::1]:10" },
+		{ "[::1]:5", "1.2.3.4:10", "PROXY TCP6 ::1 ::ffff:1.2.3.4 5 10\r\n", "[::1]:5", "[::ffff:1.2.3.4]:10" },
+		{ "1.2.3.4:5", "unix:/x", "PROXY TCP4 1.2.3.4 0.0.0.0 5 0\r\n", "1.2.3.4:5", "0.0.0.0:0" },
+		{ "unix:/x", "[::1]:5", "PROXY TCP6 :: ::1 0 5\r\n", "[::]:0", "[::1]:5" },
+		{ "unix:/x", "unix:/y", "PROXY UNKNOWN\r\n", NULL, NULL },
+	};
+	(void)state;
+
+	for (unsigned i = 0; i < WEIR_COUNT(v); i++) {
+		struct weir_addr src = addr(v[i].src), dst = addr(v[i].dst);
+		struct weir_proxy_say say = { .version = 1, .src = &src, .dst = &dst };
+		struct weir_proxied p;
+		const char	*why;
+		ssize_t		 n = proxy_write(buf, &say);
+
+		assert_str(str_of(buf, (size_t)n), v[i].v1);
+		say.version = 2;
+		n = proxy_write(buf, &say);
+		assert_int_equal(proxy_parse(buf, (size_t)n, &p, &why), n);
+		assert_int_equal(p.known, v[i].again_src != NULL);
+		if (p.known) {
+			addr_is(&p.src, v[i].again_src);
+			addr_is(&p.dst, v[i].again_dst);
+		} else {
+			assert_int_equal(n, 232);
+			assert_int_equal((unsigned char)buf[13], 0x31);
+			assert_string_equal(buf + 16, "/x");
+			assert_string_equal(buf + 124, "/y");
+		}
+	}
+}
+
+/* For ourselves, with values and a sum, and as long as can be. */
+static void
+test_write_room(void **state)
+{
+	struct weir_proxy_tlv tlvs[] = { { 1, STR("h2") }, { 0xe0, { NULL, 0 } }, { 4, { buf + 10000, 0 } } };
+	struct weir_proxy_say say = { .version = 1 };
+	struct weir_proxied p;
+	const char	*why;
+	struct weir_addr a = addr("1.2.3.4:5");
+	(void)state;
+
+	assert_str(str_of(buf, (size_t)proxy_write(buf, &say)), "PROXY UNKNOWN\r\n");
+	say.version = 2;
+	assert_int_equal(proxy_write(buf, &say), 16);
+	assert_int_equal((unsigned char)buf[12], 0x20);
+	assert_int_equal(proxy_parse(buf, 16, &p, &why), 16);
+	assert_false(p.known);
+
+	say = (struct weir_proxy_say){ .version = 2, .src = &a, .dst = &a, .datagram = true, .crc32c = true,
+		.tlvs = tlvs, .n_tlvs = 3 };
+	tlvs[2].value.n = PROXY_V2_MAX - 28 - 5 - 3 - 3 - 7;
+	assert_int_equal(proxy_write(buf, &say), PROXY_V2_MAX);
+	assert_int_equal(proxy_parse(buf, PROXY_V2_MAX, &p, &why), PROXY_V2_MAX);
+	assert_true(p.known && p.datagram);
+	tlv_is(&p, "alpn", "h2");
+	tlv_is(&p, "0xe0", "");
+	buf[40] ^= 1;
+	assert_int_equal(proxy_parse(buf, PROXY_V2_MAX, &p, &why), WEIR_FAIL);
+	tlvs[2].value.n++;
+	assert_int_equal(proxy_write(buf, &say), WEIR_FAIL);
+	say.crc32c = false;
+	assert_int_equal(proxy_write(buf, &say), PROXY_V2_MAX - 6);
+	tlvs[2].value.n = UINT16_MAX + 1;
+	assert_int_equal(proxy_write(buf, &say), WEIR_FAIL);
+}
+
+static void
+test_names(void **state)
+{
+	(void)state;
+	assert_int_equal(proxy_tlv_type(STR("alpn")), 1);
+	assert_int_equal(proxy_tlv_type(STR("netns")), 0x30);
+	assert_int_equal(proxy_tlv_type(STR("0xEA")), 0xea);
+	assert_int_equal(proxy_tlv_type(STR("0x0")), WEIR_FAIL);
+	assert_int_equal(proxy_tlv_type(STR("0x100")), WEIR_FAIL);
+	assert_int_equal(proxy_tlv_type(STR("0x")), WEIR_FAIL);
+	assert_int_equal(proxy_tlv_type(STR("ssl_cn")), WEIR_FAIL);
+	assert_int_equal(proxy_tlv_type(STR("")), WEIR_FAIL);
+}
+
 int
 main(void)
 {
@@ -329,6 +444,8 @@ main(void)
 		cmocka_unit_test(test_v1), cmocka_unit_test(test_v1_bad),
 		cmocka_unit_test(test_v1_length), cmocka_unit_test(test_v2),
 		cmocka_unit_test(test_v2_silent), cmocka_unit_test(test_v2_bad),
+		cmocka_unit_test(test_v2_datagram), cmocka_unit_test(test_write),
+		cmocka_unit_test(test_write_room), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_v2_length), cmocka_unit_test(test_tlvs),
 		cmocka_unit_test(test_tlvs_bad), cmocka_unit_test(test_sum),
 	};

@@ -26,6 +26,8 @@ on_free(struct weir_task *t)
 		c->layer->ops->free(c->layer);
 	c->magic = 0;
 	proxied_free(c->proxied);
+	if (c->preface != NULL)
+		slab_sized_give(c->preface, sizeof *c->preface + c->preface->n);
 	slab_give(&slab, c);
 }
 
@@ -38,6 +40,7 @@ conn_new(int fd)
 	c->flags = 0;
 	c->from = NULL;
 	c->proxied = NULL;
+	c->preface = NULL;
 	c->on_drain = NULL;
 	c->owner = NULL;
 	c->layer = NULL;
@@ -92,6 +95,14 @@ conn_quiet_now(struct weir_conn *c)
 {
 	c->tcp.ev.ready |= EV_READ;
 	return conn_quiet(c);
+}
+
+bool
+conn_preface_is(const struct weir_conn *c, struct weir_str s)
+{
+	if (c->preface == NULL || s.n == 0)
+		return c->preface == NULL && s.n == 0;
+	return str_eq(str_of(c->preface->bytes, c->preface->n), s);
 }
 
 const struct weir_addr *

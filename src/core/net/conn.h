@@ -14,6 +14,12 @@
 
 struct weir_proxied;
 
+/* What was said on a connection that we dialled, before anything else. */
+struct weir_preface {
+	size_t	n;
+	char	bytes[];
+};
+
 #define WEIR_CONN_MAGIC 0x636f6e6eu
 
 /* How a worker wants its connections to go. */
@@ -56,6 +62,7 @@ struct weir_conn {
 	struct weir_addr	 peer;
 	struct weir_listen	*from;		/* NULL: we dialled */
 	struct weir_proxied	*proxied;	/* what a PROXY header said; NULL: there was none, or no address in it */
+	struct weir_preface	*preface;	/* of one that we dialled; NULL: there was none */
 	uint64_t		 id;		/* for logs: *id */
 	uint64_t		 began_ms;	/* weir_now_ms at accept or connect */
 	struct weir_list	 all;		/* on the worker's list of accepted connections */
@@ -110,12 +117,19 @@ struct weir_conn *conn_likeness(struct weir_conn *, struct weir_pool *);
 void	conn_close(struct weir_conn *);
 void	conn_abort(struct weir_conn *);
 
+/* Was exactly this said first? */
+bool	conn_preface_is(const struct weir_conn *, struct weir_str);
+
 /*
  * Connect to an address.  done() is called once, never from inside dial(), with the connection,
  * or with NULL and errno.  dial_cancel(): done will not be called.
+ *
+ * A preface (a PROXY header) is said before done(), and so before TLS, and is whole then: a connection that took
+ * only a part of it is closed, is counted, and is done() with ENOBUFS, so nobody mistakes the rest for payload.
  */
 struct weir_dial {
 	struct weir_conn *conn;
+	struct weir_str	 preface;
 	struct weir_timer timer;
 	struct weir_task task;
 	int		 err;
@@ -128,7 +142,9 @@ struct weir_dial_opts {
 	bool		 keepalive;	/* SO_KEEPALIVE */
 	int		 rcvbuf, sndbuf; /* SO_RCVBUF, SO_SNDBUF; 0: the kernel's */
 	uint64_t	 timeout_ms;
+	struct weir_str	 preface;	/* lives until done(); empty: none */
 };
+extern const struct weir_metric_row dial_rows[];
 void	dial_start(struct weir_dial *, const struct weir_addr *, const struct weir_dial_opts *);
 void	dial_cancel(struct weir_dial *);
 

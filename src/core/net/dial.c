@@ -9,7 +9,41 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/mem.h"
 #include "core/net/conn_new.h"
+
+enum { SAID, CUT_OFF };
+
+static const char *const results[] = { "sent", "failed", NULL };
+static struct weir_metric prefaces;
+
+const struct weir_metric_row dial_rows[] = {
+	{ "proxy_headers_total", METRIC_COUNTER, "PROXY headers to upstreams.  When one failed, the connection was "
+	  "closed before anything else was sent.",
+	  .labels = { { "result", results } }, .at = &prefaces },
+	{ .name = NULL }
+};
+
+/* 0, or errno.  A fresh connection has room for so little; if not, what it took is of no use to anybody. */
+static int
+say(struct weir_conn *c, struct weir_str what)
+{
+	ssize_t n;
+
+	do
+		n = send(c->tcp.ev.fd, what.p, what.n, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)what.n) {
+		metric_add(&prefaces, CUT_OFF, 1);
+		return n >= 0 || errno == EAGAIN ? ENOBUFS : errno;
+	}
+	metric_add(&prefaces, SAID, 1);
+	c->tcp.put += what.n;
+	c->preface = slab_sized_take(sizeof *c->preface + what.n);
+	c->preface->n = what.n;
+	memcpy(c->preface->bytes, what.p, what.n);
+	return 0;
+}
 
 static void
 finish(struct weir_dial *d, int err)
@@ -19,6 +53,8 @@ finish(struct weir_dial *d, int err)
 	timer_off(&d->timer);
 	task_off(&d->task);
 	d->conn = NULL;
+	if (c != NULL && err == 0 && d->preface.n != 0)
+		err = say(c, d->preface);
 	if (c != NULL && err != 0) {
 		conn_close(c);
 		c = NULL;
@@ -111,6 +147,7 @@ void
 dial_start(struct weir_dial *d, const struct weir_addr *to, const struct weir_dial_opts *o)
 {
 	d->conn = NULL;
+	d->preface = o->preface;
 	timer_init(&d->timer, on_timeout);
 	task_init(&d->task, on_task);
 	d->err = begin(d, to, o);

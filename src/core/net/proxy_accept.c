@@ -151,7 +151,7 @@ on_readable(void *arg)
 		refuse(r, buf, (size_t)n, why);
 		return;
 	}
-	if (p.known)
+	if (p.known && !p.datagram)
 		c->proxied = proxied_keep(&p);
 	if (!take(&c->tcp, buf, (size_t)head)) {
 		give_up(r, LOG_ERROR_, "the PROXY header could not be taken");

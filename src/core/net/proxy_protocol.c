@@ -7,8 +7,7 @@
  *	            length, 16 bits | addresses | TLVs: type, length (16 bits), value
  *
  * What is doubtful is refused.  As with nginx, a header without addresses that we could use
- * (LOCAL, UNKNOWN, datagrams, unix sockets, families that nobody has defined yet) is
- * fine, and says nothing.
+ * (LOCAL, UNKNOWN, unix sockets, families that nobody has defined yet) is fine, and says nothing.
  */
 #include "core/base/mem.h"
 #include "core/base/num.h"
@@ -18,8 +17,8 @@ enum {
 	V2_HEAD		= 16,
 	CMD_LOCAL	= 0,
 	CMD_PROXY	= 1,
-	TCP_INET	= 0x11,
-	TCP_INET6	= 0x21,
+	INET		= 0x1,		/* families; the transport is 1 for streams, 2 for datagrams */
+	INET6		= 0x2,
 	TLV_HEAD	= 3,
 	TLV_CRC32C	= 0x03,
 	TLV_SSL		= 0x20,
@@ -138,9 +137,9 @@ next_tlv(struct weir_str *rest, struct tlv *t)
 	return WEIR_OK;
 }
 
-/* CRC32c (RFC 3720, appendix B.4), four bits at a time: it is asked for once in a connection's life. */
-static uint32_t
-crc32c(uint32_t crc, const char *p, size_t n)
+/* Four bits at a time: it is asked for once in a connection's life. */
+uint32_t
+proxy_crc32c(uint32_t crc, const char *p, size_t n)
 {
 	static const uint32_t	table[16] = {
 		0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362,
@@ -165,9 +164,9 @@ sum_is_right(const char *p, size_t n, struct weir_str sum)
 
 	if (sum.n != 4)
 		return false;
-	crc = crc32c(UINT32_MAX, p, before);
-	crc = crc32c(crc, "\0\0\0", 4);
-	crc = crc32c(crc, p + before + 4, n - before - 4);
+	crc = proxy_crc32c(UINT32_MAX, p, before);
+	crc = proxy_crc32c(crc, "\0\0\0", 4);
+	crc = proxy_crc32c(crc, p + before + 4, n - before - 4);
 	return ~crc == u32(sum.p);
 }
 
@@ -234,17 +233,18 @@ take_inet6(const char *p, struct weir_proxied *to)
 static int
 take_v2(const char *p, size_t n, struct weir_proxied *to, const char **why)
 {
-	unsigned	kind = (unsigned char)p[13];
-	size_t		need = kind == TCP_INET ? 12 : 36;
+	unsigned	family = (unsigned char)p[13] >> 4, transport = p[13] & 15;
+	size_t		need = family == INET ? 12 : 36;
 
-	if ((p[12] & 15) == CMD_LOCAL || (kind != TCP_INET && kind != TCP_INET6))
+	if ((p[12] & 15) == CMD_LOCAL || (family != INET && family != INET6) || (transport != 1 && transport != 2))
 		return WEIR_OK;
 	if (n < V2_HEAD + need) {
 		*why = "the PROXY header is too short for its addresses";
 		return WEIR_FAIL;
 	}
-	(kind == TCP_INET ? take_inet : take_inet6)(p + V2_HEAD, to);
+	(family == INET ? take_inet : take_inet6)(p + V2_HEAD, to);
 	to->known = true;
+	to->datagram = transport == 2;
 	to->tlvs = str_of(p + V2_HEAD + need, n - V2_HEAD - need);
 	return check_tlvs(p, n, to->tlvs, why);
 }
@@ -367,6 +367,19 @@ find_named(struct weir_str tlvs, const struct tlv_name *known, struct weir_str n
 	for (; known->name != NULL; known++)
 		if (str_eq(name, str_c(known->name)))
 			return find_tlv(tlvs, known->type, value);
+	return WEIR_FAIL;
+}
+
+int
+proxy_tlv_type(struct weir_str name)
+{
+	uint64_t	n;
+
+	if (str_begins(name, STR("0x")))
+		return num_hex(str_from(name, 2), &n) != WEIR_OK || n == 0 || n > 0xff ? WEIR_FAIL : (int)n;
+	for (const struct tlv_name *known = names; known->name != NULL; known++)
+		if (str_eq(name, str_c(known->name)))
+			return (int)known->type;
 	return WEIR_FAIL;
 }
 

@@ -4,6 +4,7 @@
  *
  *	proxy_protocol.c  the header: bytes to addresses and TLVs
  *	proxy_accept.c    reading it from a new connection
+ *	proxy_write.c     the header that we say ourselves, to whom we dial (dial_opts.preface)
  *
  * It knows no HTTP.  What it says is the word of whoever connected: it stands beside
  * conn->peer and never takes its place.  Who believes it asks first who that was.
@@ -21,7 +22,8 @@ struct weir_conn;
 
 struct weir_proxied {
 	unsigned	 version;	/* 1, 2 */
-	bool		 known;		/* there are addresses: else LOCAL, UNKNOWN, UDP, a unix socket... */
+	bool		 known;		/* there are addresses: else LOCAL, UNKNOWN, a unix socket... */
+	bool		 datagram;	/* they are UDP's: nobody has them in front of a connection */
 	struct weir_addr src, dst;	/* with ports */
 	struct weir_str	 src_text, dst_text;	/* version 1: as they were written */
 	struct weir_str	 tlvs;		/* version 2: whole and well-formed */
@@ -35,6 +37,30 @@ struct weir_proxied {
  */
 ssize_t	proxy_parse(const char *p, size_t n, struct weir_proxied *to, const char **why)
 	    WEIR_MUST_USE;
+/*
+ * What a header is to say.  `src` NULL: nothing but that we speak for ourselves (LOCAL, UNKNOWN), which is for checks.
+ * IPv4 beside IPv6 is written as IPv6 (RFC 4291, 2.5.5.2).  A unix socket has no place beside an IP address: zeros stand
+ * there.
+ */
+struct weir_proxy_tlv {
+	unsigned	 type;
+	struct weir_str	 value;
+};
+struct weir_proxy_say {
+	unsigned	 version;	/* 1: no TLVs, no datagrams */
+	bool		 datagram, crc32c;
+	const struct weir_addr *src, *dst;
+	const struct weir_proxy_tlv *tlvs;
+	unsigned	 n_tlvs;
+};
+/* Its bytes, at most PROXY_V2_MAX.  WEIR_FAIL: it would be longer. */
+ssize_t	proxy_write(char *to, const struct weir_proxy_say *) WEIR_MUST_USE;
+/* One TLV behind another; *n of `room` bytes are used. */
+int	proxy_put_tlv(char *to, size_t *n, size_t room, const struct weir_proxy_tlv *) WEIR_MUST_USE;
+/* The number of a TLV's name, 0x01 ... 0xff or one of proxied_tlv()'s outside of ssl; WEIR_FAIL: there is none. */
+int	proxy_tlv_type(struct weir_str name) WEIR_MUST_USE;
+/* CRC32c (RFC 3720, appendix B.4) goes on from `crc`; begins with UINT32_MAX, and the sum is the complement. */
+uint32_t proxy_crc32c(uint32_t crc, const char *, size_t);
 /* A copy that owns its text; for proxied_free(), which takes NULL too. */
 struct weir_proxied *proxied_keep(const struct weir_proxied *);
 void	proxied_free(struct weir_proxied *);

@@ -81,6 +81,7 @@ stats_declare(struct weir_conf *cf)
 {
 	metrics_begin(cf);
 	metric_rows(cf, accept_rows);
+	metric_rows(cf, dial_rows);
 	metric_value(cf, &stats_rows[0], &STR(WEIR_VERSION), get_build, NULL);
 }
 
