@@ -49,6 +49,7 @@ static const struct weir_cmd cmds[] = {
 	  "name of an upstream group.  Bodies are passed on as they come, in both directions, and so are trailers.  May "
 	  "contain variables." },
 #define P "grpc_"
+#define PP "grpc_proxy_protocol"
 #include "http/up/pass_rows.h"
 #undef P
 	{ 0 }

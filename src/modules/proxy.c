@@ -328,6 +328,7 @@ static const struct weir_cmd cmds[] = {
 	{ "proxy_send_lowat", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1,
 	  .set = set_no_effect, .args = "size", .doc = "Has no effect, and is told: Linux has no such option." },
 #define P "proxy_"
+#define PP "proxy_protocol"
 #include "http/up/pass_rows.h"
 #undef P
 	{ 0 }

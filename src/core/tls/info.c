@@ -2,6 +2,7 @@
  * info.c - what was agreed on.
  */
 #include <openssl/objects.h>
+#include <openssl/x509.h>
 
 #include "core/tls/ctx_ssl.h"
 #include "core/tls/layer.h"
@@ -105,6 +106,36 @@ tls_client_fault(const struct weir_conn *c)
 		return NULL;
 	result = SSL_get_verify_result(t->ssl);
 	return result != X509_V_OK ? X509_verify_cert_error_string(result) : ocsp_fault(t->ocsp);
+}
+
+bool
+tls_client_certified(const struct weir_conn *c)
+{
+	SSL *ssl = ssl_of(c);
+
+	return ssl != NULL && SSL_get0_peer_certificate(ssl) != NULL;
+}
+
+struct weir_str
+tls_client_cn(const struct weir_conn *c, struct weir_pool *pool)
+{
+	X509_NAME *name;
+	unsigned char *text;
+	struct weir_str cn;
+	int at, n;
+
+	if (!tls_client_certified(c))
+		return STR_NONE;
+	name = X509_get_subject_name(SSL_get0_peer_certificate(ssl_of(c)));
+	at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+	if (at < 0)
+		return STR_NONE;
+	n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	if (n < 0)
+		return STR_NONE;
+	cn = pool_str(pool, str_of((const char *)text, (size_t)n));
+	OPENSSL_free(text);
+	return cn;
 }
 
 bool

@@ -105,6 +105,10 @@ const char	*tls_group_name(struct ssl_st *, int id);
 /* What is wrong with the certificate that the client showed; NULL: nothing, or it showed none. */
 const char	*tls_client_fault(const struct weir_conn *);
 bool	tls_resumed(const struct weir_conn *);
+/* Did the client show a certificate, in this connection or in the one that is resumed? */
+bool	tls_client_certified(const struct weir_conn *);
+/* The first common name in that certificate, as UTF-8, in the pool; empty: there is none. */
+struct weir_str tls_client_cn(const struct weir_conn *, struct weir_pool *);
 /* Before anybody uses OpenSSL: where it takes its memory (core/base/small.h). */
 void	tls_memory(void);
 /* The OpenSSL object itself, for info.c's callers in this rank; NULL without TLS. */

@@ -151,7 +151,8 @@ static bool
 finds_link(struct weir_up *u)
 {
 	struct weir_links_want want = { .codec = up_codec(u->p), .most = (unsigned)u->p->http2_streams,
-		.kind = u->secure ? peer_tls_kind(&u->tls) : 0, .fresh_ms = u->fresh_ms };
+		.kind = u->secure ? peer_tls_kind(&u->tls) : 0, .fresh_ms = u->fresh_ms,
+		.preface = u->dial_opts.preface };
 	struct weir_link *link = up_shares(u) && !u->own_link ? take_link(u, &want) : NULL;
 
 	u->reused = link != NULL;
@@ -235,7 +236,7 @@ choose_bind(struct weir_up *u)
 	u->dial_opts.transparent = u->p->bind_transparent;
 }
 
-void
+bool
 up_connect_how(struct weir_up *u)
 {
 	u->dial_opts.timeout_ms = u->p->connect_ms;
@@ -243,4 +244,5 @@ up_connect_how(struct weir_up *u)
 	u->dial_opts.rcvbuf = (int)u->p->rcvbuf;
 	u->dial_opts.sndbuf = (int)u->p->sndbuf;
 	choose_bind(u);
+	return preface_make(&u->r->s, &u->p->preface, false, &u->dial_opts.preface) == WEIR_OK;
 }

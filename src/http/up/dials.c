@@ -62,7 +62,7 @@ dials_wait(struct weir_dials_wait *w, struct weir_group *g, const struct weir_pe
 		struct weir_dials_making *m = WEIR_OF(at, struct weir_dials_making, node);
 
 		if (m->group != g || m->want.kind != want->kind || m->want.codec != want->codec ||
-		    !addr_eq(&m->addr, &p->addr) || m->waiting + 1 >= most)
+		    !str_eq(m->want.preface, want->preface) || !addr_eq(&m->addr, &p->addr) || m->waiting + 1 >= most)
 			continue;
 		m->waiting++;
 		w->at = m;

@@ -88,7 +88,7 @@ is_fit(const struct weir_link *l, const struct weir_group *g, const struct weir_
 {
 	if (l->kind != w->kind || l->codec != w->codec || (g->n > 1 && !addr_eq(&l->conn->peer, &p->addr)))
 		return false;
-	if (l->conn->began_ms < w->fresh_ms)
+	if (l->conn->began_ms < w->fresh_ms || !conn_preface_is(l->conn, w->preface))
 		return false;
 	return !w->codec->many || (l->room != 0 && l->open < w->most);
 }

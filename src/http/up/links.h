@@ -16,6 +16,7 @@ struct weir_links_want {
 	uint64_t	 kind;			/* 0: clear; else peer_tls_kind() */
 	unsigned	 most;			/* exchanges on a link, of a codec with many */
 	uint64_t	 fresh_ms;		/* made since then; 0: whenever */
+	struct weir_str	 preface;		/* what was said first: a link speaks for one client only */
 };
 
 /*

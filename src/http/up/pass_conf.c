@@ -128,6 +128,13 @@ up_conf_bind(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, vo
 	return expr_field(cf, n, 1, &p->bind);
 }
 
+int
+up_conf_tlv(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	(void)s;
+	return preface_conf_tlv(cf, n, &((struct weir_up_conf *)conf)->up.preface);
+}
+
 const struct weir_choice up_nexts[] = {
 	{ "error", NEXT_ERROR }, { "timeout", NEXT_TIMEOUT }, { "invalid_header", NEXT_INVALID },
 	{ "http_500", NEXT_500 }, { "http_502", NEXT_502 }, { "http_503", NEXT_503 },
@@ -190,6 +197,8 @@ up_conf_ready(struct weir_conf *cf, struct weir_scope *s, struct weir_up_conf *c
 	c->up.schemes[0] = k->clear;
 	c->up.schemes[1] = k->secure;
 	if (may_be_secure(c, k) && peer_tls_need(cf, s, k->tls) != WEIR_OK)
+		return WEIR_FAIL;
+	if (preface_conf_ready(cf, s->node, &c->up.preface) != WEIR_OK)
 		return WEIR_FAIL;
 	compile_headers(cf, c);
 	if (c->pass.group != NULL || !c->pass.given)

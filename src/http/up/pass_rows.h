@@ -1,9 +1,14 @@
 /*
  * pass_rows.h - the rows of a table of directives about passing requests on.
  *
- * Included inside the table of each such module, with P: the beginning of the names ("proxy_").
+ * Included inside the table of each such module, with P: the beginning of the names ("proxy_"), and PP: the name of
+ * proxy_protocol.
  */
 #include "http/up/conn_rows.h"
+#define PP_IN IN_HTTP_ANY
+#define PP_AT(field) UP_AT(up.preface.field)
+#define PP_TLV up_conf_tlv
+#include "core/peer/preface_rows.h"
 	{ P "send_timeout", IN_HTTP_ANY, CONF_MSEC, UP(send_ms), .def = "60s",
 	  .doc = "How long the upstream may take nothing of the request." },
 	{ P "intercept_errors", IN_HTTP_ANY, CONF_FLAG, UP(intercept_errors), .def = "off",

@@ -588,7 +588,10 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	timer_init(&u->leave, on_leave_timer);
 	pick_init(&u->pick, g, r->s.pool, &r->s);
 	up_sticky_want(u);
-	up_connect_how(u);
+	if (!up_connect_how(u)) {
+		up_over(u);
+		return req_error(r, 500);
+	}
 	if (p->body.set)
 		u->body = expr_eval(&r->s, &p->body);
 	if (r->x->ops->want_body != NULL && (r->msg->flags & MSG_EXPECT))

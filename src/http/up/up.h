@@ -32,6 +32,7 @@
 
 #include "core/io/ahead.h"
 #include "core/peer/peer.h"
+#include "core/peer/preface.h"
 #include "core/tls/tls.h"
 #include "http/req/req.h"
 #include "http/up/dials.h"
@@ -113,6 +114,7 @@ struct weir_up_params {
 	int		 http_version;		/* 0x100, 0x101, 0x200: which codec, see up_codec() */
 	bool		 tunnel;		/* none: CONNECT, the client is joined with the bare connection */
 	uint64_t	 http2_streams;		/* requests at a time on a connection of HTTP/2 */
+	struct weir_preface_conf preface;	/* proxy_protocol */
 	uint64_t	 buffer_size;		/* of a response head */
 	uint64_t	 buffers_n, buffers_size;
 	uint64_t	 max_temp_file;
@@ -265,8 +267,8 @@ up_attempt(struct weir_up *u)
 {
 	return &u->attempts.v[u->attempts.n - 1];
 }
-/* connect.c: once, how to; for each peer.  Who speaks the version that the params want. */
-void	up_connect_how(struct weir_up *);
+/* connect.c: once, how to (false: that cannot be, and was logged); for each peer.  Who speaks the version that the params want. */
+bool	up_connect_how(struct weir_up *) WEIR_MUST_USE;
 void	up_connect(struct weir_up *);
 const struct weir_codec *up_codec(const struct weir_up_params *);
 /* May others use the connections of this request, and this request theirs? */
