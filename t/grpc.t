@@ -4,6 +4,7 @@
 #
 # effect: grpc_pass grpc_bind grpc_socket_keepalive grpc_socket_rcvbuf grpc_socket_sndbuf grpc_connect_timeout
 # effect: grpc_send_timeout grpc_read_timeout grpc_intercept_errors grpc_buffer_size grpc_next_upstream
+# effect: grpc_next_upstream_delay grpc_retry_budget grpc_total_timeout
 # effect: grpc_next_upstream_tries grpc_next_upstream_timeout grpc_set_header grpc_hide_header grpc_pass_header
 # effect: grpc_ignore_headers grpc_http2_max_streams grpc_ssl_certificate grpc_ssl_certificate_key
 # effect: grpc_ssl_certificate_cache grpc_ssl_password_file grpc_ssl_ciphers grpc_ssl_ecdh_curve grpc_ssl_protocols
@@ -15,6 +16,7 @@ use warnings;
 
 use lib 't/lib';
 use Test::More;
+use Time::HiRes qw(time);
 use Weir;
 use Weir::H2;
 
@@ -111,6 +113,7 @@ http {
 	keepalive_requests 100000;
 	upstream group { server 127.0.0.1:%PORT2%; }
 	upstream pair { server 127.0.0.1:%PORT2% max_fails=0; server 127.0.0.1:%PORT3% max_fails=0; }
+	upstream spender { server 127.0.0.1:%PORT2% max_fails=0; server 127.0.0.1:%PORT3% max_fails=0; zone spender 256k; }
 	upstream rejects { server 127.0.0.1:%PORT12% max_fails=0; server 127.0.0.1:%PORT3% backup; }
 	upstream one { server 127.0.0.1:%PORT2%; keepalive 4; }
 	server {
@@ -145,6 +148,9 @@ http {
 		location /tries { grpc_next_upstream http_503 non_idempotent; grpc_next_upstream_tries 1; grpc_pass pair; }
 		location /timed { grpc_read_timeout 400ms; grpc_next_upstream timeout non_idempotent; grpc_next_upstream_timeout 200ms; grpc_pass pair; }
 		location /untimed { grpc_read_timeout 400ms; grpc_next_upstream timeout non_idempotent; grpc_pass pair; }
+		location /delay { grpc_next_upstream http_503 non_idempotent; grpc_next_upstream_delay 200ms; grpc_pass pair; }
+		location /budget { grpc_next_upstream http_503 non_idempotent; grpc_retry_budget 1% min=1; grpc_pass spender; }
+		location /total { grpc_total_timeout 300ms; grpc_read_timeout 5m; grpc_pass pair; }
 		location /most { grpc_http2_max_streams 1; grpc_pass 127.0.0.1:%PORT4%; }
 		location /stuck { grpc_pass 127.0.0.1:%PORT3%; }
 		location /shared { grpc_pass 127.0.0.1:%PORT4%; }
@@ -355,6 +361,16 @@ subtest 'other servers' => sub {
 	is $asked->('/timed/hang'), 1, 'grpc_next_upstream_timeout';
 	is $w->get('/untimed/hang')->status, 504;
 	is $asked->('/untimed/hang'), 2, 'no limit';
+	my $begin = time;
+	is $w->get('/delay/503')->status, 503;
+	is $asked->('/delay/503'), 2;
+	cmp_ok time - $begin, '>', 0.18, 'grpc_next_upstream_delay';
+	is $w->get('/budget/503')->status, 503;
+	is $asked->('/budget/503'), 2, 'there is one retry';
+	is $w->get('/budget/503?2')->status, 503 for 1 .. 3;
+	$w->log_like(qr/the retry budget of upstream "spender" is spent/, 'grpc_retry_budget');
+	is $w->get('/total/hang')->status, 504, 'grpc_total_timeout';
+	is $asked->('/total/hang'), 1;
 	is status('/refused'), 502, 'refused';
 	is $w->get('/invalid/x')->status, 200, 'a reset is invalid_header';
 	is $w->get('/noinvalid/x')->status, 502, 'and no error';

@@ -4,6 +4,7 @@
 #
 # effect: tunnel_pass tunnel_bind tunnel_socket_keepalive tunnel_socket_rcvbuf tunnel_socket_sndbuf
 # effect: tunnel_connect_timeout tunnel_read_timeout tunnel_next_upstream tunnel_next_upstream_tries
+# effect: tunnel_next_upstream_delay tunnel_retry_budget
 # effect: tunnel_next_upstream_timeout tunnel_send_timeout tunnel_buffer_size tunnel_send_lowat
 
 use strict;
@@ -14,6 +15,7 @@ use IO::Socket::INET;
 use MIME::Base64;
 use Socket ();
 use Test::More;
+use Time::HiRes qw(time);
 use Weir;
 use Weir::H2;
 use Weir::Metrics;
@@ -59,7 +61,8 @@ http {
 	map $request_port $known { default 0; %PORT8% 1; %PORT9% 1; }
 	upstream first_is_dead { server 127.0.0.1:%PORT7%; server 127.0.0.1:%PORT9%; }
 	upstream dead_too { server 127.0.0.1:%PORT7%; server 127.0.0.1:%PORT9%; }
-	upstream all_dead { server 127.0.0.1:%PORT7%; server 127.0.0.2:%PORT7%; server 127.0.0.3:%PORT7%; }
+	upstream all_dead { server 127.0.0.1:%PORT7% max_fails=0; server 127.0.0.2:%PORT7% max_fails=0; server 127.0.0.3:%PORT7% max_fails=0; }
+	upstream spender { server 127.0.0.1:%PORT7% max_fails=0; server 127.0.0.2:%PORT7% max_fails=0; }
 	upstream slow_dead { server 127.0.0.1:%PORT16%; server 127.0.0.1:%PORT9%; }
 	tunnel_read_timeout 5m;
 	tunnel_send_timeout 1s;
@@ -96,6 +99,8 @@ http {
 		tunnel_pass;
 	}
 	server { listen 127.0.0.1:%PORT14%; tunnel_pass slow_dead; tunnel_connect_timeout 300ms; tunnel_next_upstream_timeout 1ms; }
+	server { listen 127.0.0.1:%PORT18%; tunnel_pass all_dead; tunnel_next_upstream_delay 100ms; }
+	server { listen 127.0.0.1:%PORT19%; tunnel_pass spender; tunnel_retry_budget 1% min=1; }
 	server { listen 127.0.0.1:%PORT17%; access_log off; metrics; }
 	server { listen 127.0.0.1:%PORT15%; tunnel_pass; location / { return 200 "here"; } }
 }
@@ -216,6 +221,15 @@ subtest 'servers' => sub {
 	is scalar(my @tried = logged() =~ /127\.0\.0\.\d:\d+/g), 2, 'tunnel_next_upstream_tries';
 	is status(14, 'x.example:1'), 504, 'tunnel_next_upstream_timeout';
 	logged();
+	my $begin = time;
+	is status(18, 'x.example:1'), 502;
+	cmp_ok time - $begin, '>', 0.28, 'tunnel_next_upstream_delay';
+	is scalar(@tried = logged() =~ /127\.0\.0\.\d:\d+/g), 3;
+	is status(19, 'x.example:1'), 502;
+	is scalar(@tried = logged() =~ /127\.0\.0\.\d:\d+/g), 2, 'within the budget';
+	is status(19, 'x.example:1'), 502 for 1 .. 3;
+	logged(3);
+	$w->log_like(qr/the retry budget of upstream "spender" is spent/, 'tunnel_retry_budget');
 };
 
 subtest 'passwords' => sub {

@@ -368,6 +368,7 @@ block_inherit(struct weir_group *g, struct weir_block *b, struct weir_block *old
 {
 	struct finder f = finder_new(old);
 
+	b->budget = old->budget;
 	for (unsigned i = 0; i < b->n; i++) {
 		struct weir_state *st = block_state(b, i), *was = find(&f, old, st->key);
 

@@ -54,6 +54,14 @@ struct weir_state {
 	bool		 alone;		/* nobody else to ask: failures do not count */
 };
 
+/* budget.c's */
+struct weir_budget_sum { uint32_t asked, again; };
+
+struct weir_budget {
+	uint64_t	 since_ms;	/* when the window of `now` began */
+	struct weir_budget_sum now, before;
+};
+
 enum { STALE_RANKS = 1, STALE_COUNTS = 2 };
 
 struct weir_block {
@@ -66,6 +74,7 @@ struct weir_block {
 	uint32_t	 scale;		/* of weights: slow start needs finer steps */
 	/* Peers (requests) that are so; weak: in service with less than their weight. */
 	uint32_t	 failed, weak, warming, inflight;
+	struct weir_budget budget;
 	uint32_t	 stale;		/* STALE_ bits: to be made anew before use */
 	_Atomic uint32_t version;	/* rises when addresses change */
 	uint32_t	 leader;	/* slot, + 1, of the process that resolves names; 0: nobody does */
@@ -140,6 +149,8 @@ void	block_renew(struct weir_group *, unsigned i);
 /* For the time of one choice: as if it were out, and not any more. */
 void	block_hide(struct weir_block *, unsigned i);
 void	block_show(struct weir_group *, unsigned i);
+/* A request is sent to the group for the first time. */
+void	budget_asked(struct weir_group *);
 /* Its rank has changed. */
 void	block_rerank(struct weir_group *, unsigned i);
 

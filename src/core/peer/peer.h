@@ -12,6 +12,7 @@
  *	pick.c       a session picks, and tells how it went
  *	block.c      the state of a group's peers
  *	share.c      blocks in zones: found again by reloads, given back by the dead
+ *	budget.c     how many further tries there may be
  *	scan.c       the loops over many peers
  *	lb_*.c       the balancers
  *	count.c      metrics
@@ -107,6 +108,7 @@ struct weir_pick {
 	/* Of the attempt; PICK_NO_TIME: it did not get so far. */
 	uint64_t	 header_ms, response_ms;
 	bool		 inflight;	/* it counts as such */
+	bool		 budget;	/* the request counts for the budget of further tries */
 	/* The balancers' own: */
 	unsigned	 tier;		/* that the following is about; UINT_MAX: none yet */
 	unsigned	 spins, rehash;
@@ -151,6 +153,11 @@ struct weir_peer *pick_next(struct weir_pick *);
 struct weir_str pick_why(struct weir_pick *, struct weir_pool *);
 /* Begin anew: those that were tried may be tried again. */
 void	pick_again(struct weir_pick *);
+/*
+ * May the group be asked once more, when further tries may be so many per cent of the requests of the last ten seconds, and
+ * `min` in any case?  Yes means that it will be: it counts.  Only requests with pick->budget are known.
+ */
+bool	pick_may_again(struct weir_pick *, unsigned percent, unsigned min);
 /* A connection to the peer that outlives its request counts for max_conns until it is let go. */
 void	peer_hold(struct weir_peer *);
 void	peer_let_go(struct weir_peer *);

@@ -204,6 +204,8 @@ pick_next(struct weir_pick *p)
 		begin_inflight(p, (unsigned)i);
 		block_taken(g, (unsigned)i, slot);
 		share_tell_heirs(g, (unsigned)i, 1);
+		if (p->budget && p->n_tried == 0)
+			budget_asked(g);
 	}
 	share_unlock(g);
 	if (i < 0)

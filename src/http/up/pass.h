@@ -55,6 +55,7 @@ int	up_conf_hide(struct weir_conf *, struct weir_scope *, struct weir_node *, vo
 int	up_conf_pass_header(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
 int	up_conf_bind(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
 int	up_conf_tlv(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
+int	up_conf_budget(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
 int	up_conf_ignored(struct weir_conf *, struct weir_scope *, struct weir_node *, void *);
 extern const struct weir_choice up_nexts[], up_ignorable[];
 

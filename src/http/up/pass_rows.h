@@ -18,6 +18,9 @@
 	{ P "next_upstream", IN_HTTP_ANY, CONF_BITS, UP(next), .def = "error timeout", .choices = up_nexts,
 	  .doc = "When to try the next server. A request that must not be done twice is passed on only with "
 	  "non_idempotent, or when nothing of it was sent." },
+	{ P "total_timeout", IN_HTTP_ANY, CONF_MSEC, UP(total_ms), .def = "0",
+	  .doc = "How long all of it may take: waiting for a server, all tries, and reading the response. Then the client gets "
+	  "504, or a response that is cut short. 0: no limit." },
 	{ P "set_header", IN_HTTP_ANY, CONF_CUSTOM, UP_AT(set_headers), .args_min = 2, .args_max = 2, .set = up_conf_header,
 	  .flags = CONF_MULTI, .args = "field value",
 	  .doc = "Sets or, with an empty value, removes a field of the request to the upstream. Inherited only "

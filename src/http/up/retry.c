@@ -72,6 +72,8 @@ up_may_send_again(const struct weir_up *u, unsigned bit)
 
 	if ((p->next & NEXT_OFF) || !(p->next & bit) || !up_may_do_twice(u))
 		return false;
+	if (u->late)
+		return false;
 	if (p->next_tries != 0 && u->tries >= p->next_tries)
 		return false;
 	if (p->next_timeout_ms != 0 && weir_now_ms - u->began_ms >= p->next_timeout_ms)
@@ -79,8 +81,17 @@ up_may_send_again(const struct weir_up *u, unsigned bit)
 	return true;
 }
 
-bool
-up_may_retry(const struct weir_up *u, unsigned bit)
+static bool
+has_budget(struct weir_up *u)
 {
-	return u->tries < pick_most(&u->pick) && up_may_send_again(u, bit);
+	if (u->p->budget == 0 || pick_may_again(&u->pick, u->p->budget, u->p->budget_min))
+		return true;
+	log_warnx(&u->r->s.log, "the retry budget of upstream \"%.*s\" is spent", STR_ARG(u->pick.group->name));
+	return false;
+}
+
+bool
+up_may_retry(struct weir_up *u, unsigned bit)
+{
+	return u->tries < pick_most(&u->pick) && up_may_send_again(u, bit) && has_budget(u);
 }

@@ -15,6 +15,7 @@
 #include "http/up/up.h"
 
 enum { LEAVE_GRACE_MS = 500 };	/* a client that only half-closed gets its answer if it comes soon */
+enum { MOST_DOUBLED = 10 };	/* so often does the pause before a further try grow */
 
 static void next_peer(struct weir_up *);	/* the cycle: next_peer -> ... -> up_failed -> next_peer */
 
@@ -25,6 +26,7 @@ static void
 stop(struct weir_up *u)
 {
 	up_queue_leave(u);
+	u->pausing = false;
 	timer_off(&u->timer);
 	timer_off(&u->leave);
 	if (u->dialling) {
@@ -107,6 +109,8 @@ void
 up_over(struct weir_up *u)
 {
 	u->ended = true;
+	if (u->p->total_ms != 0)
+		timer_off(&u->total);
 	u->r->on_client_gone = NULL;
 }
 
@@ -159,6 +163,19 @@ static enum group_failure
 failure_of(enum up_failure how)
 {
 	return how == UP_TIMEOUT ? GROUP_TIMEOUT : how == UP_INVALID ? GROUP_INVALID : GROUP_ERROR;
+}
+
+/* Another server, perhaps after a moment, which doubles with each try. */
+static void
+try_next(struct weir_up *u)
+{
+	if (u->p->next_delay_ms == 0) {
+		next_peer(u);
+		return;
+	}
+	u->pausing = true;
+	req_doing(u->r, "waiting before a further try");
+	timer_set(&u->timer, u->p->next_delay_ms << WEIR_MIN(u->tries - 1, (unsigned)MOST_DOUBLED));
 }
 
 /*
@@ -227,7 +244,7 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		return;
 	}
 	if (up_may_retry(u, bit_of(how))) {
-		next_peer(u);
+		try_next(u);
 		return;
 	}
 	up_give_up(u, status_of(how));
@@ -250,6 +267,11 @@ on_timer(struct weir_timer *t)
 
 	if (u->ended)
 		return;
+	if (u->pausing) {
+		u->pausing = false;
+		next_peer(u);
+		return;
+	}
 	if (u->queued) {
 		up_queue_leave(u);
 		log_errorx(&u->r->s.log, "waited in vain for a server of upstream \"%.*s\"",
@@ -267,6 +289,17 @@ on_timer(struct weir_timer *t)
 		return;
 	}
 	up_failed(u, UP_TIMEOUT, "upstream timed out (110: Connection timed out)");
+}
+
+static void
+on_total(struct weir_timer *t)
+{
+	struct weir_up *u = WEIR_OF(t, struct weir_up, total);
+
+	if (u->ended)
+		return;
+	u->late = true;
+	up_failed(u, UP_TIMEOUT, "upstream timed out: all of it took too long");
 }
 
 /* ---- the client's side ---- */
@@ -437,7 +470,7 @@ on_head(struct weir_xchg *x)
 	}
 	if (status != 101 && up_status_bit(status) != 0 && up_may_retry(u, up_status_bit(status))) {
 		up_let_go(u, status == 403 || status == 404 ? WENT_ON : WENT_BADLY);
-		next_peer(u);
+		try_next(u);
 		return;
 	}
 	if (status == 101 && !up_upgrade_ok(u)) {
@@ -541,6 +574,10 @@ go(struct weir_up *u)
 	if (!u->p->tunnel)
 		up_make_head(u);
 	u->began_ms = weir_now_ms;
+	if (u->p->total_ms != 0) {
+		timer_init(&u->total, on_total);
+		timer_set(&u->total, u->p->total_ms);
+	}
 	u->r->on_client_gone = on_client_gone;
 	if (u->r->x->gone)
 		on_client_gone(u->r, "client closed connection", u->r->x->gone > 1);
@@ -587,6 +624,7 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	timer_init(&u->timer, on_timer);
 	timer_init(&u->leave, on_leave_timer);
 	pick_init(&u->pick, g, r->s.pool, &r->s);
+	u->pick.budget = p->budget != 0;
 	up_sticky_want(u);
 	if (!up_connect_how(u)) {
 		up_over(u);

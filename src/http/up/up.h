@@ -121,7 +121,9 @@ struct weir_up_params {
 	struct weir_str	 temp_path;
 	struct weir_expr limit_rate;
 	unsigned	 next;			/* NEXT_ bits */
-	uint64_t	 next_tries, next_timeout_ms;
+	uint64_t	 next_tries, next_timeout_ms, next_delay_ms;
+	unsigned	 budget, budget_min;	/* proxy_retry_budget: per cent, 0: none; and how many in any case */
+	uint64_t	 total_ms;		/* 0: no limit */
 	struct weir_expr method;
 	struct weir_expr body;			/* proxy_set_body */
 	struct weir_expr bind;
@@ -180,7 +182,8 @@ struct weir_up {
 	bool		 own_link;	/* the second time: no kept link at all */
 	struct weir_dial dial;
 	struct weir_dial_opts dial_opts;
-	struct weir_timer timer;	/* send, read */
+	struct weir_timer timer;	/* send, read; the pause before a further try */
+	struct weir_timer total;	/* proxy_total_timeout */
 	struct weir_timer leave;	/* the client ended its direction: a moment of grace */
 	uint64_t	 left_at;	/* what it had got then */
 	struct weir_ahead ahead;	/* the response's body, with proxy_buffering */
@@ -194,6 +197,8 @@ struct weir_up {
 	uint64_t	 began_ms, attempt_ms, got_before, put_before;
 	unsigned	 tries;
 	const struct weir_msg *rsp;	/* the response's head, also after the exchange; NULL: none came */
+	bool		 pausing;	/* before a further try */
+	bool		 late;		/* proxy_total_timeout is over */
 	bool		 dialling, reused, responded, ended, streaming;
 	bool		 sent_any;	/* this peer has been sent something */
 	bool		 request_sent;	/* all of it */
@@ -247,7 +252,7 @@ void	up_with_peer(struct weir_up *, struct weir_peer *);
 enum up_failure { UP_ERROR, UP_TIMEOUT, UP_INVALID, UP_STATUS };
 unsigned up_status_bit(int status);
 bool	up_may_send_again(const struct weir_up *, unsigned bit);	/* to whomever */
-bool	up_may_retry(const struct weir_up *, unsigned bit);		/* and is there anybody else? */
+bool	up_may_retry(struct weir_up *, unsigned bit);	/* and is there anybody else?  Yes counts for the budget */
 bool	up_may_repeat(const struct weir_up *);	/* when the upstream certainly did nothing of it */
 bool	up_may_do_twice(const struct weir_up *);	/* when it may have done all of it */
 bool	up_can_replay(const struct weir_up *);	/* will it be so, at any time? */
