@@ -1,29 +1,27 @@
 /*
- * resolver.c - names to addresses, by c-ares.
+ * resolver.c - names to addresses: the cache, and those who wait.
  *
- * c-ares speaks DNS: sockets, retries, TCP for long answers.  Here are the cache, those who wait, and
- * what an answer means.  Both kinds of addresses are asked for at once; when neither question gave any but a
- * CNAME, what it names is asked for in turn.
+ * Both kinds of addresses are asked for at once; when neither question gave any but an alias, what that stands for
+ * is asked for in turn.  How questions get out is resolver_ares.c's, what an answer says resolver_answer.c's.
  *
  *	NEW -> ASKING -> KNOWN -> (expires) -> ASKING ...
- *	          |
- *	          +-> forgotten, when the answer says nothing
+ *	          |                               |
+ *	          +-> forgotten, when the         +-> KNOWN for a moment longer, when the answer says nothing
+ *	              answer says nothing             and the old one may be served stale
  */
-#include <ares.h>
-
 #include "core/base/clock.h"
 #include "core/base/hash.h"
 #include "core/base/mem.h"
-#include "core/net/resolver.h"
+#include "core/net/resolver_in.h"
 
 enum {
 	BUCKETS = 1024,
-	TRY_MS = 2000, TRIES = 3,	/* each server, so often */
-	NOTHING_MS = 5000,		/* how long "there is none" is believed */
 	LEAST_MS = 1000,		/* a TTL of 0 is taken for this */
-	NAME_MOST = RESOLVER_NAME_MAX,
-	SRVS = 64,
-	FEW = 4				/* addresses of a name */
+	HALF_MS = 10000,		/* how long addresses of one kind do when the other kind could not be had */
+	HALF_WAIT_MS = 300,		/* how long those are kept back for the other kind (RFC 8305, 3) */
+	NOBODY_SAID_MS = 5000,		/* how long "there is none" is believed, when the answer has no SOA */
+	/* RFC 8767, 5: so long a client waits before it gets what is stale, and so long it does then */
+	STALE_WAIT_MS = 1800, STALE_AGAIN_MS = 5000
 };
 
 struct entry {
@@ -31,39 +29,22 @@ struct entry {
 	struct weir_resolver	*r;
 	char			*name;		/* lower case */
 	size_t			 n_name;
+	bool			 is_srv;
 	struct weir_list	 waiting;
 	struct weir_task	 tell;
+	bool			 telling;
+	/* what is known */
+	enum weir_resolved	 how;
+	struct resolver_found	 known;
+	uint64_t		 until_ms;	/* 0: nothing is */
+	uint64_t		 stale_ms;	/* until then it is better than nothing */
+	bool			 is_stale;
+	/* while it is asked for */
 	bool			 asking;
 	uint8_t			 asked;		/* questions without an answer so far */
-	uint8_t			 depth;		/* CNAMEs followed */
-	enum weir_resolved	 how;
-	uint64_t		 until_ms;
-	uint64_t		 ttl_ms;	/* the least, of this round */
-	char			*cname;		/* to follow; NULL: none */
-	struct weir_addr	*addrs;
-	struct weir_srv		*srvs;		/* of a service, instead */
-	bool			 is_srv;
-	unsigned		 n;
-};
-
-struct watch {				/* a socket of c-ares */
-	struct weir_fd	 ev;
-	struct weir_list node;
-	struct weir_resolver *r;
-	bool		 writes;
-	struct weir_task free;
-};
-
-struct weir_resolver {
-	const struct weir_addr	*servers;
-	unsigned		 n_servers;
-	uint64_t		 valid_ms;
-	bool			 v4, v6;
-	/* this worker's */
-	ares_channel_t		*channel;	/* NULL: nobody has asked yet */
-	struct weir_list	*buckets, used, watches;
-	struct weir_timer	 timer;
-	unsigned		 n;
+	enum weir_resolved	 failed;	/* RESOLVED: none did */
+	struct resolver_found	 now;
+	struct weir_timer	 hurry;		/* those who wait could have what is stale, or half of it */
 };
 
 const char *
@@ -78,82 +59,6 @@ resolve_error(enum weir_resolved how)
 	return texts[how];
 }
 
-/* ---- sockets ---- */
-
-static void
-set_timer(struct weir_resolver *r)
-{
-	struct timeval tv;
-
-	if (ares_timeout(r->channel, NULL, &tv) == NULL)
-		timer_off(&r->timer);
-	else
-		timer_set(&r->timer, (uint64_t)tv.tv_sec * 1000 + (uint64_t)tv.tv_usec / 1000 + 1);
-}
-
-static void
-on_timer(struct weir_timer *t)
-{
-	struct weir_resolver *r = WEIR_OF(t, struct weir_resolver, timer);
-
-	ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	set_timer(r);
-}
-
-static void
-on_socket(struct weir_fd *ev, unsigned what)
-{
-	struct watch *w = WEIR_OF(ev, struct watch, ev);
-	struct weir_resolver *r = w->r;
-	int fd = ev->fd;
-
-	ares_process_fd(r->channel, what & (EV_READ | EV_HUP | EV_ERR) ? fd : ARES_SOCKET_BAD,
-	    what & EV_WRITE && w->writes ? fd : ARES_SOCKET_BAD);
-	set_timer(r);
-}
-
-static void
-free_watch(struct weir_task *t)
-{
-	mem_free(WEIR_OF(t, struct watch, free));
-}
-
-static struct watch *
-watch_of(struct weir_resolver *r, int fd)
-{
-	struct weir_list *at;
-	struct watch *w;
-
-	list_each(at, &r->watches) {
-		w = WEIR_OF(at, struct watch, node);
-		if (w->ev.fd == fd)
-			return w;
-	}
-	w = mem_zalloc(sizeof *w);
-	w->r = r;
-	w->ev = (struct weir_fd){ .fd = fd, .on = on_socket };
-	task_init(&w->free, free_watch);
-	list_append(&r->watches, &w->node);
-	if (fd_watch(&w->ev) != WEIR_OK)
-		log_alert(weir_log, "a socket of the resolver cannot be watched");
-	return w;
-}
-
-/* c-ares is about to close it when it wants neither. */
-static void
-on_socket_state(void *arg, ares_socket_t fd, int reads, int writes)
-{
-	struct watch *w = watch_of(arg, fd);
-
-	w->writes = writes;
-	if (reads || writes)
-		return;
-	fd_unwatch(&w->ev);
-	w->ev.fd = -1;
-	list_remove(&w->node);
-	task_post(&w->free);
-}
-
 /* ---- entries ---- */
 
 static void
@@ -163,30 +68,45 @@ forget(struct entry *e)
 	list_remove(&e->bucket);
 	list_remove(&e->used);
 	task_off(&e->tell);
+	timer_off(&e->hurry);
 	e->r->n--;
+	found_end(&e->known);
+	found_end(&e->now);
 	mem_free(e->name);
-	mem_free(e->cname);
-	mem_free(e->addrs);
-	mem_free(e->srvs);
 	mem_free(e);
 }
 
 static void
+tell(struct entry *e, struct weir_lookup *l)
+{
+	bool found = e->how == RESOLVED;
+
+	lookup_cancel(l);
+	l->how = e->how;
+	l->addrs = e->known.addrs;
+	l->srvs = e->known.srvs;
+	l->n = found ? e->known.n : 0;
+	metric_add(&e->r->lookups, e->is_stale ? FROM_STALE : l->cached ? FROM_CACHE : FROM_ANSWER, 1);
+	l->done(l);
+}
+
+/* Those who wait now: who comes meanwhile is told in the next turn, or waits for the next answer. */
+static void
 on_tell(struct weir_task *t)
 {
 	struct entry *e = WEIR_OF(t, struct entry, tell);
+	struct weir_list now;
 
-	while (!list_empty(&e->waiting)) {
-		struct weir_lookup *l = list_first(&e->waiting, struct weir_lookup, node);
-
-		lookup_cancel(l);
-		l->how = e->how;
-		l->addrs = e->addrs;
-		l->srvs = e->srvs;
-		l->n = e->how == RESOLVED ? e->n : 0;
-		l->done(l);
+	if (!list_empty(&e->waiting)) {
+		now = e->waiting;
+		now.next->prev = now.prev->next = &now;
+		list_init(&e->waiting);
+		e->telling = true;
+		while (!list_empty(&now))
+			tell(e, list_first(&now, struct weir_lookup, node));
+		e->telling = false;
 	}
-	if (e->until_ms == 0 && !e->asking)
+	if (e->until_ms == 0 && !e->asking && list_empty(&e->waiting))
 		forget(e);
 }
 
@@ -221,13 +141,15 @@ make_room(struct weir_resolver *r)
 	for (at = r->used.prev; at != &r->used; at = at->prev) {
 		struct entry *e = WEIR_OF(at, struct entry, used);
 
-		if (e->asking || !list_empty(&e->waiting))
+		if (e->asking || e->telling || !list_empty(&e->waiting))
 			continue;
 		forget(e);
 		return true;
 	}
 	return false;
 }
+
+static void on_hurry(struct weir_timer *);
 
 static struct entry *
 entry_new(struct weir_resolver *r, struct weir_str name)
@@ -246,98 +168,124 @@ entry_new(struct weir_resolver *r, struct weir_str name)
 	list_push(bucket_of(r, name), &e->bucket);
 	list_push(&r->used, &e->used);
 	task_init(&e->tell, on_tell);
+	timer_init(&e->hurry, on_hurry);
 	r->n++;
 	return e;
 }
 
-/* ---- answers ---- */
+/* ---- better than nothing ---- */
 
-static void ask(struct entry *, const char *name);	/* the cycle: ask -> on_answer -> ask the CNAME */
+static bool
+may_be_stale(const struct entry *e)
+{
+	return e->known.n != 0 && weir_now_ms < e->stale_ms;
+}
 
 static void
-settle(struct entry *e, enum weir_resolved how)
+serve_stale(struct entry *e)
 {
-	e->asking = false;
-	e->how = how;
-	if (how == RESOLVED)
-		e->until_ms = weir_now_ms + (e->r->valid_ms != 0 ? e->r->valid_ms : WEIR_MAX(e->ttl_ms, (uint64_t)LEAST_MS));
-	else
-		e->until_ms = how == RESOLVE_NO_NAME ? weir_now_ms +
-		    (e->r->valid_ms != 0 ? WEIR_MIN(e->r->valid_ms, (uint64_t)NOTHING_MS) : NOTHING_MS) : 0;
+	e->until_ms = WEIR_MIN(weir_now_ms + STALE_AGAIN_MS, e->stale_ms);
+	e->is_stale = true;
+	task_post(&e->tell);
+}
+
+/* Addresses of one kind are there, and the other kind does not come. */
+static void
+serve_half(struct entry *e)
+{
+	found_end(&e->known);
+	e->known.n = e->now.n;
+	e->known.addrs = mem_alloc(e->now.n * sizeof *e->now.addrs);
+	memcpy(e->known.addrs, e->now.addrs, e->now.n * sizeof *e->now.addrs);
+	e->how = RESOLVED;
+	e->is_stale = false;
+	e->until_ms = weir_now_ms + HALF_MS;
+	e->stale_ms = e->until_ms + e->r->stale_ms;
 	task_post(&e->tell);
 }
 
 static void
-add(struct entry *e, const struct weir_addr *a)
+on_hurry(struct weir_timer *t)
 {
-	if (e->n >= RESOLVER_ADDRS)
-		return;
-	if (e->n == 0 || (e->n >= FEW && (e->n & (e->n - 1)) == 0))	/* doubles: most names have one or two */
-		e->addrs = mem_realloc(e->addrs, e->n * sizeof *a, WEIR_MAX(2 * e->n, (unsigned)FEW) * sizeof *a);
-	e->addrs[e->n++] = *a;
+	struct entry *e = WEIR_OF(t, struct entry, hurry);
+
+	if (e->now.n != 0)
+		serve_half(e);
+	else if (may_be_stale(e))
+		serve_stale(e);
+}
+
+/* ---- answers ---- */
+
+static void ask(struct entry *, const char *name);	/* the cycle: ask -> on_answer -> judge -> ask the alias */
+
+static uint64_t
+life_of_none(const struct entry *e)
+{
+	const struct weir_resolver *r = e->r;
+	uint64_t said = e->now.none_ms != UINT64_MAX ? e->now.none_ms : NOBODY_SAID_MS;
+
+	return WEIR_MIN(r->valid_ms != 0 ? r->valid_ms : said, r->none_ms);
+}
+
+static uint64_t
+life_of_found(const struct entry *e)
+{
+	uint64_t ms = e->r->valid_ms != 0 ? e->r->valid_ms : WEIR_MAX(e->now.ttl_ms, (uint64_t)LEAST_MS);
+
+	return e->failed == RESOLVED ? ms : WEIR_MIN(ms, (uint64_t)HALF_MS);
+}
+
+/* It says something: what was known before is of no interest any more. */
+static void
+learn(struct entry *e, enum weir_resolved how)
+{
+	uint64_t ms = how == RESOLVED ? life_of_found(e) : life_of_none(e);
+
+	found_end(&e->known);
+	e->known = e->now;
+	memset(&e->now, 0, sizeof e->now);
+	e->how = how;
+	e->is_stale = false;
+	e->until_ms = ms != 0 ? weir_now_ms + ms : 0;
+	e->stale_ms = e->until_ms + e->r->stale_ms;
+	if (e->known.full)
+		log_warnx(weir_log, "\"%s\" has more than %d %s: the others are not used", e->name,
+		    e->is_srv ? (int)RESOLVER_SRVS : RESOLVER_ADDRS, e->is_srv ? "servers" : "addresses");
 }
 
 static void
-add_srv(struct entry *e, const ares_dns_rr_t *rr)
+settle(struct entry *e, enum weir_resolved how)
 {
-	const char *name = ares_dns_rr_get_str(rr, ARES_RR_SRV_TARGET);
-	struct weir_srv *to;
+	static const uint8_t answered[] = {
+		[RESOLVED] = ANSWER_FOUND, [RESOLVE_NO_NAME] = ANSWER_NONE, [RESOLVE_FAIL] = ANSWER_FAILED,
+		[RESOLVE_TIMEOUT] = ANSWER_TIMEOUT, [RESOLVE_BUSY] = ANSWER_FAILED,
+	};
 
-	/* a single "." says that there is no such service */
-	if (e->n >= SRVS || name[0] == '\0' || strcmp(name, ".") == 0 || strlen(name) > NAME_MOST)
-		return;
-	if (e->srvs == NULL)
-		e->srvs = mem_zalloc(SRVS * sizeof *e->srvs);
-	to = &e->srvs[e->n++];
-	to->priority = ares_dns_rr_get_u16(rr, ARES_RR_SRV_PRIORITY);
-	to->weight = ares_dns_rr_get_u16(rr, ARES_RR_SRV_WEIGHT);
-	to->port = ares_dns_rr_get_u16(rr, ARES_RR_SRV_PORT);
-	strcpy(to->name, name);
-}
-
-static void
-take_record(struct entry *e, const ares_dns_rr_t *rr)
-{
-	struct weir_addr a = { .in.sin_family = AF_INET };
-	const char *name;
-
-	if (e->is_srv) {
-		if (ares_dns_rr_get_type(rr) != ARES_REC_TYPE_SRV)
-			return;
-		e->ttl_ms = WEIR_MIN(e->ttl_ms, (uint64_t)ares_dns_rr_get_ttl(rr) * 1000);
-		add_srv(e, rr);
-		return;
+	e->asking = false;
+	timer_off(&e->hurry);
+	metric_add(&e->r->answers, answered[how], 1);
+	if (how == RESOLVED || how == RESOLVE_NO_NAME) {
+		learn(e, how);
+	} else if (may_be_stale(e)) {
+		found_end(&e->now);
+		serve_stale(e);
+	} else {
+		found_end(&e->now);
+		found_end(&e->known);
+		e->how = how;
+		e->is_stale = false;
+		e->until_ms = 0;
 	}
-	switch (ares_dns_rr_get_type(rr)) {
-	case ARES_REC_TYPE_A:
-		a.in.sin_addr = *ares_dns_rr_get_addr(rr, ARES_RR_A_ADDR);
-		break;
-	case ARES_REC_TYPE_AAAA:
-		a.in6.sin6_family = AF_INET6;
-		memcpy(&a.in6.sin6_addr, ares_dns_rr_get_addr6(rr, ARES_RR_AAAA_ADDR), 16);
-		break;
-	case ARES_REC_TYPE_CNAME:
-		name = ares_dns_rr_get_str(rr, ARES_RR_CNAME_CNAME);
-		mem_free(e->cname);
-		e->cname = mem_alloc(strlen(name) + 1);
-		strcpy(e->cname, name);
-		e->ttl_ms = WEIR_MIN(e->ttl_ms, (uint64_t)ares_dns_rr_get_ttl(rr) * 1000);
-		return;
-	default:
-		return;
-	}
-	e->ttl_ms = WEIR_MIN(e->ttl_ms, (uint64_t)ares_dns_rr_get_ttl(rr) * 1000);
-	add(e, &a);
+	task_post(&e->tell);
 }
 
 static enum weir_resolved
 meaning(ares_status_t status)
 {
 	switch (status) {
-	case ARES_SUCCESS: case ARES_ENODATA:
+	case ARES_SUCCESS: case ARES_ENODATA: case ARES_ENOTFOUND: case ARES_EBADNAME:
 		return RESOLVED;
-	case ARES_ENOTFOUND: case ARES_EBADNAME:
-		return RESOLVE_NO_NAME;
 	case ARES_ETIMEOUT:
 		return RESOLVE_TIMEOUT;
 	default:
@@ -345,136 +293,97 @@ meaning(ares_status_t status)
 	}
 }
 
-/* All questions of a round are answered. */
+/* All questions of a round are answered.  What one has found counts, whatever became of the other. */
 static void
 judge(struct entry *e)
 {
-	char *next = e->cname;
+	char *next = e->now.next;
 
-	if (e->how != RESOLVED) {
-		settle(e, e->how);
-	} else if (e->n != 0) {
+	if (e->now.n != 0) {
 		settle(e, RESOLVED);
-	} else if (next == NULL) {
-		settle(e, RESOLVE_NO_NAME);
-	} else if (++e->depth > RESOLVER_CNAMES) {
+	} else if (e->now.deepest > RESOLVER_CNAMES) {
 		log_errorx(weir_log, "\"%s\" has more than %d names behind one another", e->name, RESOLVER_CNAMES);
 		settle(e, RESOLVE_FAIL);
+	} else if (e->failed != RESOLVED) {
+		settle(e, e->failed);
+	} else if (next == NULL) {
+		settle(e, RESOLVE_NO_NAME);
 	} else {
-		e->cname = NULL;
+		e->now.next = NULL;
+		e->now.depth = e->now.deepest;
 		ask(e, next);
 		mem_free(next);
 	}
 }
 
 static void
-on_answer(void *arg, ares_status_t status, size_t timeouts, const ares_dns_record_t *rec)
+on_answer(struct entry *e, ares_dns_rec_type_t type, ares_status_t status, const ares_dns_record_t *rec)
 {
-	struct entry *e = arg;
 	enum weir_resolved how = meaning(status);
 
-	(void)timeouts;
 	if (how != RESOLVED)
-		e->how = how;
-	for (size_t i = 0; rec != NULL && how == RESOLVED &&
-	    i < ares_dns_record_rr_cnt(rec, ARES_SECTION_ANSWER); i++)
-		take_record(e, ares_dns_record_rr_get_const(rec, ARES_SECTION_ANSWER, i));
+		e->failed = how;
+	else if (rec != NULL)
+		found_take(&e->now, type, rec);
 	if (--e->asked == 0)
 		judge(e);
+	else if (e->now.n != 0)
+		timer_set(&e->hurry, HALF_WAIT_MS);
 }
 
-/* c-ares may answer at once, so the questions are counted before the first is asked. */
+#define ON_ANSWER(name, type)									\
+static void											\
+on_##name(void *arg, ares_status_t status, size_t timeouts, const ares_dns_record_t *rec)	\
+{												\
+	(void)timeouts;										\
+	on_answer(arg, (type), status, rec);							\
+}
+
+ON_ANSWER(a, ARES_REC_TYPE_A)
+ON_ANSWER(aaaa, ARES_REC_TYPE_AAAA)
+ON_ANSWER(srv, ARES_REC_TYPE_SRV)
+
+/* The answer may come at once, so the questions are counted before the first is asked. */
 static void
 ask(struct entry *e, const char *name)
 {
 	struct weir_resolver *r = e->r;
-	bool v4 = r->v4, v6 = r->v6;
+	bool v4 = r->v4 && !e->is_srv, v6 = r->v6 && !e->is_srv;
 
-	e->how = RESOLVED;
-	if (e->is_srv) {
-		e->asked = 1;
-		ares_query_dnsrec(r->channel, name, ARES_CLASS_IN, ARES_REC_TYPE_SRV, on_answer, e, NULL);
-		set_timer(r);
-		return;
-	}
-	e->asked = (uint8_t)(v4 + v6);
+	e->failed = RESOLVED;
+	e->asked = (uint8_t)(v4 + v6 + e->is_srv);
+	metric_add(&r->questions, 0, e->asked);
+	if (e->is_srv)
+		r->way->ask(r, name, ARES_REC_TYPE_SRV, on_srv, e);
 	if (v4)
-		ares_query_dnsrec(r->channel, name, ARES_CLASS_IN, ARES_REC_TYPE_A, on_answer, e, NULL);
+		r->way->ask(r, name, ARES_REC_TYPE_A, on_a, e);
 	if (v6)
-		ares_query_dnsrec(r->channel, name, ARES_CLASS_IN, ARES_REC_TYPE_AAAA, on_answer, e, NULL);
-	set_timer(r);
+		r->way->ask(r, name, ARES_REC_TYPE_AAAA, on_aaaa, e);
 }
 
 static void
-refresh(struct entry *e)
+refresh(struct entry *e, uint64_t timeout_ms)
 {
 	e->asking = true;
-	e->n = e->depth = 0;
-	e->ttl_ms = UINT64_MAX;
-	e->until_ms = 0;
+	if (may_be_stale(e))
+		timer_set(&e->hurry, WEIR_MIN((uint64_t)STALE_WAIT_MS, timeout_ms / 2));
+	found_begin(&e->now);
 	ask(e, e->name);
 }
 
 /* ---- the resolver ---- */
 
-static void *
-ares_more(void *p, size_t n)
-{
-	return mem_realloc(p, 0, n);
-}
-
-/* c-ares 1.34 follows a null pointer where memory ran out (server_increment_failures()); ours does not. */
-static int
-ares_begin(void)
-{
-	return ares_library_init_mem(ARES_LIB_INIT_ALL, mem_alloc, mem_free, ares_more);
-}
-
 static int
 start(struct weir_resolver *r)
 {
-	struct ares_options o = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES, .timeout = TRY_MS, .tries = TRIES,
-		.sock_state_cb = on_socket_state, .sock_state_cb_data = r, .udp_max_queries = 1,
-		.qcache_max_ttl = 0,
-	};
-	char list[4096], *p = list;
-
-	if (ares_begin() != ARES_SUCCESS ||
-	    ares_init_options(&r->channel, &o, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-	    ARES_OPT_SOCK_STATE_CB | ARES_OPT_UDP_MAX_QUERIES | ARES_OPT_QUERY_CACHE) != ARES_SUCCESS) {
-		r->channel = NULL;
-		return WEIR_FAIL;
-	}
-	for (unsigned i = 0; i < r->n_servers && (size_t)(p - list) + ADDR_TEXT_MAX + 2 < sizeof list; i++) {
-		if (i != 0)
-			*p++ = ',';
-		p += addr_put(p, &r->servers[i]);
-	}
-	*p = '\0';
-	if (ares_set_servers_ports_csv(r->channel, list) != ARES_SUCCESS)
+	if (r->way->start(r) != WEIR_OK)
 		return WEIR_FAIL;
 	r->buckets = mem_alloc(BUCKETS * sizeof *r->buckets);
 	for (unsigned i = 0; i < BUCKETS; i++)
 		list_init(&r->buckets[i]);
 	list_init(&r->used);
-	list_init(&r->watches);
-	timer_init(&r->timer, on_timer);
+	r->started = true;
 	return WEIR_OK;
-}
-
-struct weir_resolver *
-resolver_new(struct weir_pool *pool, const struct weir_addr *servers, unsigned n, uint64_t valid_ms,
-    bool v4, bool v6)
-{
-	struct weir_resolver *r = POOL_NEW(pool, weir_resolver);
-
-	r->servers = servers;
-	r->n_servers = n;
-	r->valid_ms = valid_ms;
-	r->v4 = v4;
-	r->v6 = v6;
-	return r;
 }
 
 /* ---- those who ask ---- */
@@ -504,19 +413,20 @@ refuse(struct weir_lookup *l, enum weir_resolved how)
 static void
 begin(struct weir_lookup *l, struct weir_resolver *r, struct weir_str name, uint64_t timeout_ms, bool is_srv)
 {
-	char lower[NAME_MOST + 1];
+	char lower[RESOLVER_NAME_MAX + 1];
 	struct entry *e;
 
 	list_init(&l->node);
 	timer_init(&l->timer, on_timeout);
 	l->how = RESOLVED;
+	l->cached = false;
 	if (name.n != 0 && name.p[name.n - 1] == '.')
 		name.n--;
-	if (name.n == 0 || name.n > NAME_MOST) {
+	if (name.n == 0 || name.n > RESOLVER_NAME_MAX) {
 		refuse(l, RESOLVE_NO_NAME);
 		return;
 	}
-	if (r->channel == NULL && start(r) != WEIR_OK) {
+	if (!r->started && start(r) != WEIR_OK) {
 		log_alertx(weir_log, "the resolver cannot begin");
 		refuse(l, RESOLVE_FAIL);
 		return;
@@ -533,12 +443,13 @@ begin(struct weir_lookup *l, struct weir_resolver *r, struct weir_str name, uint
 	list_push(&r->used, &e->used);
 	list_append(&e->waiting, &l->node);
 	timer_set(&l->timer, timeout_ms);
-	if (e->asking)
-		return;
-	if (e->until_ms > weir_now_ms)
+	if (e->asking && e->is_stale && e->until_ms <= weir_now_ms && may_be_stale(e))
+		serve_stale(e);
+	l->cached = e->until_ms > weir_now_ms;
+	if (l->cached)
 		task_post(&e->tell);
-	else
-		refresh(e);
+	else if (!e->asking)
+		refresh(e, timeout_ms);
 }
 
 void

@@ -3,8 +3,9 @@
  *
  * Each `resolver` directive is a resolver of its own, with servers of its own and, in each worker, a cache.
  * A name is asked for once, however many wait for it; its addresses are kept as long as their TTL says, or as long as
- * `valid=` says.  An answer that names nothing (no such name, no addresses) is kept for a few seconds; one
- * that says nothing (failure, silence) is not kept.
+ * `valid=` says.  An answer that names nothing (no such name, no addresses) is kept for as long as its zone says, and
+ * resolver_negative_ttl at most; one that says nothing (failure, silence) is not kept: then who asks gets the
+ * addresses that were known last, when they are not older than `stale=` lets them be.
  *
  * What strangers decide is bounded: RESOLVER_NAMES names in the cache, of which the one not used for longest
  * goes first; RESOLVER_ADDRS addresses of a name; RESOLVER_CNAMES names behind one another.
@@ -44,6 +45,7 @@ struct weir_lookup {
 	struct weir_list node;
 	struct weir_timer timer;
 	enum weir_resolved how;
+	bool		 cached;	/* resolver.c's: it was known when the question came */
 	const struct weir_addr *addrs;	/* without ports; only while done() runs */
 	const struct weir_srv *srvs;	/* instead of addrs, of lookup_start_srv(); the same */
 	unsigned	 n;
@@ -64,9 +66,5 @@ void	lookup_start_srv(struct weir_lookup *, struct weir_resolver *, struct weir_
 void	lookup_cancel(struct weir_lookup *);
 
 extern const struct weir_module resolver_module;
-
-/* For resolver_conf.c. */
-struct weir_resolver *resolver_new(struct weir_pool *, const struct weir_addr *servers, unsigned n,
-	    uint64_t valid_ms, bool v4, bool v6);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * resolver_conf.c - resolver and resolver_timeout.
+ * resolver_conf.c - resolver, resolver_timeout and resolver_negative_ttl; and what is counted.
  */
-#include "core/net/resolver.h"
+#include "core/net/resolver_in.h"
 
 struct resolver_conf {
 	struct weir_resolver *r;
-	uint64_t	 timeout_ms;
+	uint64_t	 timeout_ms, none_ms;
 };
 
 enum { DNS_PORT = 53 };
@@ -51,56 +51,141 @@ add_server(struct weir_conf *cf, const struct weir_node *node, unsigned w, struc
 	return conf_error(cf, node, w, "invalid address of a name server \"%.*s\"", STR_ARG(word));
 }
 
+/* ---- what is counted ---- */
+
+static const char *const results[] = { "found", "none", "failed", "timeout", NULL };
+static const char *const sources[] = { "cache", "answer", "stale", NULL };
+
+enum { QUESTIONS, ANSWERS, LOOKUPS };
+
+#define ZONE { "resolver", NULL }
+
+static const struct weir_metric_row rows[] = {
+	[QUESTIONS] = { "resolver_questions_total", METRIC_COUNTER, "Questions for records of names.",
+	  .labels = { ZONE } },
+	[ANSWERS] = { "resolver_answers_total", METRIC_COUNTER, "What came of asking for a name.",
+	  .labels = { ZONE, { "result", results } } },
+	[LOOKUPS] = { "resolver_lookups_total", METRIC_COUNTER, "Names that were wanted, by where the answer came from.",
+	  .labels = { ZONE, { "from", sources } } },
+	{ .name = NULL }
+};
+
+static void
+declare(struct weir_conf *cf, struct weir_resolver *r)
+{
+	metric_series(cf, &rows[QUESTIONS], &r->zone, &r->questions);
+	metric_series(cf, &rows[ANSWERS], &r->zone, &r->answers);
+	metric_series(cf, &rows[LOOKUPS], &r->zone, &r->lookups);
+}
+
+/* ---- the directives ---- */
+
+static int
+set_time(struct weir_conf *cf, const struct weir_node *node, unsigned w, struct weir_str value, uint64_t *to)
+{
+	if (conf_msec(cf, node, w, value, to) != WEIR_OK)
+		return WEIR_FAIL;
+	return *to != 0 ? WEIR_OK : conf_error(cf, node, w, "addresses are valid for some time at least");
+}
+
+static int
+set_zone(struct weir_conf *cf, const struct weir_node *node, unsigned w, struct weir_str value, struct weir_str *to)
+{
+	if (value.n == 0)
+		return conf_error(cf, node, w, "status_zone is empty");
+	*to = value;
+	return WEIR_OK;
+}
+
+/* WEIR_AGAIN when it is no parameter. */
+static int
+set_param(struct weir_conf *cf, const struct weir_node *node, unsigned w, struct weir_resolver *r)
+{
+	static const char *const known[] = { "valid=", "ipv4=", "ipv6=", "stale=", "tcp=", "status_zone=", NULL };
+	struct weir_str value;
+
+	if (conf_param(node, w, "valid", &value))
+		return set_time(cf, node, w, value, &r->valid_ms);
+	if (conf_param(node, w, "stale", &value))
+		return conf_msec(cf, node, w, value, &r->stale_ms);
+	if (conf_param(node, w, "ipv4", &value))
+		return conf_flag(cf, node, w, value, &r->v4);
+	if (conf_param(node, w, "ipv6", &value))
+		return conf_flag(cf, node, w, value, &r->v6);
+	if (conf_param(node, w, "tcp", &value))
+		return conf_flag(cf, node, w, value, &r->tcp);
+	if (conf_param(node, w, "status_zone", &value))
+		return set_zone(cf, node, w, value, &r->zone);
+	return str_chr(node->w[w].s, '=') >= 0 ? conf_bad_param(cf, node, w, known) : WEIR_AGAIN;
+}
+
 static int
 set_resolver(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	static const char *const known[] = { "valid=", "ipv4=", "ipv6=", NULL };
 	struct resolver_conf *c = conf;
+	struct weir_resolver *r = POOL_NEW(cf->pool, weir_resolver);
 	struct servers servers = { .n = 0 };
-	struct weir_str value;
-	uint64_t valid_ms = 0;
-	bool v4 = true, v6 = true;
-	int rc = WEIR_OK;
 
 	(void)scope;
-	for (unsigned w = 1; w < node->n && rc == WEIR_OK; w++) {
-		if (conf_param(node, w, "valid", &value)) {
-			rc = conf_msec(cf, node, w, value, &valid_ms);
-			if (rc == WEIR_OK && valid_ms == 0)
-				rc = conf_error(cf, node, w, "addresses are valid for some time at least");
-		} else if (conf_param(node, w, "ipv4", &value)) {
-			rc = conf_flag(cf, node, w, value, &v4);
-		} else if (conf_param(node, w, "ipv6", &value)) {
-			rc = conf_flag(cf, node, w, value, &v6);
-		} else if (str_chr(node->w[w].s, '=') >= 0) {
-			rc = conf_bad_param(cf, node, w, known);
-		} else {
+	r->way = &resolver_ares;
+	r->v4 = r->v6 = true;
+	r->zone = STR("default");
+	for (unsigned w = 1; w < node->n; w++) {
+		int rc = set_param(cf, node, w, r);
+
+		if (rc == WEIR_AGAIN)
 			rc = add_server(cf, node, w, &servers);
-		}
+		if (rc != WEIR_OK)
+			return rc;
 	}
-	if (rc != WEIR_OK)
-		return rc;
-	if (!v4 && !v6)
+	if (!r->v4 && !r->v6)
 		return conf_error(cf, node, 0, "ipv4 and ipv6 cannot both be off");
 	if (servers.n == 0)
 		return conf_error(cf, node, 0, "no name servers defined");
-	c->r = resolver_new(cf->pool, servers.v, servers.n, valid_ms, v4, v6);
+	r->servers = servers.v;
+	r->n_servers = servers.n;
+	declare(cf, r);
+	c->r = r;
+	return WEIR_OK;
+}
+
+/* A place that has another resolver_negative_ttl than its resolver's gets one of its own. */
+static int
+ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
+{
+	struct resolver_conf *c = conf;
+	struct weir_resolver *r = c->r;
+
+	if (r == NULL || r->none_ms == c->none_ms)
+		return WEIR_OK;
+	if (!conf_set_here(scope, &resolver_module, "resolver")) {
+		c->r = pool_dup(cf->pool, r, sizeof *r);
+		declare(cf, c->r);
+	}
+	c->r->none_ms = c->none_ms;
 	return WEIR_OK;
 }
 
 static const struct weir_cmd cmds[] = {
 	{ "resolver", IN_HTTP_ANY | IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_resolver,
-	  .args = "address ... [valid=time] [ipv4=on|off] [ipv6=on|off]",
+	  .args = "address ... [valid=time] [stale=time] [ipv4=on|off] [ipv6=on|off] [tcp=on|off] [status_zone=name]",
 	  .doc = "Name servers that resolve names which are known only when a request is there: proxy_pass with "
-	  "variables.  Answers are kept as long as their TTL says, or for the time of valid=.  All servers are asked in turn "
-	  "until one answers." },
+	  "variables, and servers of an upstream with resolve.  Answers are kept as long as their TTL says, or for the time "
+	  "of valid=.  All servers are asked in turn until one answers; one that did not is asked last for a while.  Questions "
+	  "go by UDP, and by TCP when the answer is too long for that, or always with tcp=on.  With stale= the last "
+	  "addresses of a name are used for that time after their end, as long as no server answers.  status_zone is the "
+	  "name by which it is counted in metrics." },
 	{ "resolver_timeout", IN_HTTP_ANY | IN_UPSTREAM, CONF_MSEC, CONF_AT(resolver_conf, timeout_ms), .def = "30s", .min = 1,
 	  .doc = "How long a request waits for a name." },
+	{ "resolver_negative_ttl", IN_HTTP_ANY | IN_UPSTREAM, CONF_MSEC, CONF_AT(resolver_conf, none_ms), .def = "5s",
+	  .doc = "How long an answer that there is no such name, or that it has no addresses, is believed at most.  "
+	  "It is believed for a shorter time when the zone of the name (the TTL of its SOA record, and the minimum in it) or "
+	  "valid= says so, and for 5 seconds when the answer has no SOA record.  0: it is not kept." },
 	{ 0 }
 };
 
 const struct weir_module resolver_module = {
 	.name = "resolver", .index = &index_, .conf_size = sizeof(struct resolver_conf),
-	.cmds = cmds,
+	.cmds = cmds, .ready = ready, .metrics = rows,
 	.doc = "Names that are resolved while the server runs.",
 };
