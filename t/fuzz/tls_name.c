@@ -1,4 +1,3 @@
-/* unit: src/core/tls/handshake.c */
 /*
  * tls_name.c - any bytes as the extension that says which server is meant.
  *
@@ -6,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "core/tls/handshake.c"
+#include "core/tls/hello.h"
 
 static void
 check(bool what)
@@ -18,23 +17,24 @@ check(bool what)
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	unsigned char	again[NAME_MAX_ + 5];
-	char		to[NAME_MAX_], second[NAME_MAX_];
-	struct weir_str	s = name_of(p, n, to);
+	char		again[HELLO_NAME_MAX + 5], to[HELLO_NAME_MAX], second[HELLO_NAME_MAX];
+	uint8_t		len, more;
 
-	if (s.n == 0)
+	if (hello_read_name(str_of((const char *)p, n), to, &len) != WEIR_OK) {
+		check(len == 0);
 		return 0;
-	check(s.n <= NAME_MAX_ && s.n + 5 <= n && n <= s.n + 6);
-	check(memchr(s.p, 0, s.n) == NULL && s.p[s.n - 1] != '\0');
-	for (size_t i = 0; i < s.n; i++)
-		check(s.p[i] < 'A' || s.p[i] > 'Z');
-	again[0] = (unsigned char)((s.n + 3) >> 8);
-	again[1] = (unsigned char)(s.n + 3);
-	again[2] = 0;
-	again[3] = (unsigned char)(s.n >> 8);
-	again[4] = (unsigned char)s.n;
-	memcpy(again + 5, s.p, s.n);
-	s = name_of(again, s.n + 5, second);
-	check(s.n != 0 ? memcmp(s.p, to, s.n) == 0 : to[0] == '.');
+	}
+	check(len + 5u <= n && n <= len + 6u && memchr(to, 0, len) == NULL);
+	for (size_t i = 0; i < len; i++)
+		check(to[i] < 'A' || to[i] > 'Z');
+	again[0] = (char)((len + 3) >> 8);
+	again[1] = (char)(len + 3);
+	again[2] = again[3] = 0;
+	again[4] = (char)len;
+	memcpy(again + 5, to, len);
+	if (hello_read_name(str_of(again, len + 5u), second, &more) == WEIR_OK)
+		check(memcmp(second, to, more) == 0 && (more == len || to[more] == '.'));
+	else
+		check(len == 0);
 	return 0;
 }

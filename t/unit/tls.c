@@ -331,38 +331,6 @@ test_names(void **state)
 	end_pair();
 }
 
-static void
-test_name_of(void **state)
-{
-	static const struct { const char *bytes; size_t n; const char *name; } rows[] = {
-		{ "\0\4\0\0\1a", 6, "a" },
-		{ "\0\7\0\0\4A.b.", 9, "a.b" },
-		{ "\0\4\0\0\1.", 6, "" },
-		{ "\0\3\0\0\0", 5, "" },		/* no bytes of a name */
-		{ "\0\5\0\0\1a", 6, "" },		/* lists that say other lengths */
-		{ "\0\4\0\0\2a", 6, "" },
-		{ "\0\4\0\0\0a", 6, "" },
-		{ "\0\4\1\0\1a", 6, "" },		/* not a host */
-		{ "\0\10\0\0\1a\0\0\1b", 10, "" },	/* two */
-		{ "\0\6\0\0\3a\0b", 8, "" },		/* a NUL inside */
-		{ "\0\4\0\0", 4, "" },
-		{ "", 0, "" },
-	};
-	char	to[NAME_MAX_ + 1], wide[400];
-
-	(void)state;
-	for (unsigned i = 0; i < WEIR_COUNT(rows); i++) {
-		struct weir_str s = name_of((const unsigned char *)rows[i].bytes, rows[i].n, to);
-
-		assert_str(s, rows[i].name);
-	}
-	memset(wide, 'x', sizeof wide);
-	memcpy(wide, "\1\2\0\0\377", 5);
-	assert_int_equal(name_of((const unsigned char *)wide, 260, to).n, 255);
-	memcpy(wide, "\1\3\0\1\0", 5);
-	assert_int_equal(name_of((const unsigned char *)wide, 261, to).n, 0);
-}
-
 /* Bytes both ways, more than the sockets hold. */
 static void
 test_bytes(void **state)
@@ -482,7 +450,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_name_of),
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_other_groups),
 		cmocka_unit_test(test_wrong_groups),

@@ -12,9 +12,10 @@
 #include "core/tls/count.h"
 #include "core/tls/ctx_ssl.h"
 #include "core/tls/groups.h"
+#include "core/tls/hello.h"
 #include "core/tls/layer.h"
 
-enum { NAME_MAX_ = 255, FIRST_TLS = 0x16, FIRST_SSL2 = 0x80, EARLY_MAX = 16384 };
+enum { FIRST_TLS = 0x16, FIRST_SSL2 = 0x80, EARLY_MAX = 16384 };
 
 struct weir_tls_handshake {
 	struct weir_tls	*t;
@@ -336,37 +337,18 @@ handshake_log(SSL *ssl, enum weir_level level, const char *fmt, ...)
 
 /* ---- the server that is meant ---- */
 
-/*
- * The name in an extension (RFC 6066, 3): a list of one name of type 0.  Lower case and without its last dot, in
- * `to`, which has room for NAME_MAX_; empty when it is anything else.
- */
+/* The name that the client asks for, in `to`; empty: none, or nonsense, which OpenSSL refuses. */
 static struct weir_str
-name_of(const unsigned char *p, size_t n, char *to)
-{
-	size_t list, len;
-
-	if (n < 5)
-		return STR_NONE;
-	list = (size_t)(p[0] << 8 | p[1]);
-	len = (size_t)(p[3] << 8 | p[4]);
-	if (list != n - 2 || p[2] != TLSEXT_NAMETYPE_host_name || len + 3 != list || len == 0 ||
-	    len > NAME_MAX_ || memchr(p + 5, 0, len) != NULL)
-		return STR_NONE;
-	str_lower(to, (const char *)p + 5, len);
-	if (to[len - 1] == '.')
-		len--;
-	return str_of(to, len);
-}
-
-static struct weir_str
-hello_name(SSL *ssl, char *to)
+name_of(SSL *ssl, char *to)
 {
 	const unsigned char *p;
+	uint8_t len;
 	size_t n;
 
-	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) != 1)
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) != 1 ||
+	    hello_read_name(str_of((const char *)p, n), to, &len) != WEIR_OK)
 		return STR_NONE;
-	return name_of(p, n, to);
+	return str_of(to, len);
 }
 
 /* pqc_policy log */
@@ -386,13 +368,13 @@ handshake_on_hello(SSL *ssl, int *alert, void *arg)
 	struct weir_tls *t = SSL_get_app_data(ssl);
 	struct weir_tls_handshake *h = t->handshake;
 	const struct weir_tls_ctx *ctx;
-	char name[NAME_MAX_];
+	char name[HELLO_NAME_MAX];
 	struct weir_str s;
 
 	(void)arg;
 	if (h == NULL)		/* renegotiation, which is switched off */
 		return SSL_CLIENT_HELLO_ERROR;
-	s = hello_name(ssl, name);
+	s = name_of(ssl, name);
 	ctx = h->accept.find(t->conn, s, &t->owner);
 	if (ctx == NULL) {
 		log_info(&h->log, "the client asked for \"%.*s\", which is refused here", STR_ARG(s));

@@ -8,6 +8,7 @@
  *	io.c         reading and writing
  *	handshake.c  accepting; the name that a client asks for
  *	client.c     connecting, verifying, resuming
+ *	hello.c, fingerprint.c  what a client says before anything is encrypted, and what kind of program says so
  *	ctx.c        contexts: certificates, keys, groups, verification
  *	sess_cache.c, tickets.c  sessions that are resumed
  *	keys.c, groups.c  what contexts are made of
