@@ -216,6 +216,7 @@ init_state(struct weir_state *st, const struct weir_group *g, const struct weir_
 	st->warm_min = p->warm_min;
 	st->out = (uint8_t)((p->down ? OUT_DOWN : 0) | (p->drain ? OUT_DRAIN : 0) |
 	    (p->resolve != NULL ? OUT_VACANT : 0));
+	health_init(g, st);
 }
 
 static void
@@ -324,6 +325,12 @@ begin_warming(struct weir_block *b, struct weir_state *st)
 }
 
 void
+block_warm(struct weir_group *g, unsigned i)
+{
+	begin_warming(g->block, block_state(g->block, i));
+}
+
+void
 block_reweight(struct weir_group *g, unsigned i, unsigned weight)
 {
 	struct weir_state *st = block_state(g->block, i);
@@ -351,6 +358,7 @@ inherit_state(struct weir_group *g, unsigned i, struct weir_state *was)
 		block_reweight(g, i, was->weight);
 	if (!(was->out & OUT_VACANT))
 		block_in(g, i, OUT_VACANT);
+	health_carry(g, i, &was->health);
 	st->fails = was->fails;
 	st->failed_ms = was->failed_ms;
 	st->checked_ms = was->checked_ms;
@@ -401,6 +409,7 @@ block_renew(struct weir_group *g, unsigned i)
 	st->header_ms = st->response_ms = st->inflight_ms = 0;
 	st->current = 0;
 	block_in(g, i, OUT_FAILED);
+	health_renew(g, i);
 	begin_warming(g->block, st);
 }
 

@@ -16,6 +16,7 @@
 
 #include <pthread.h>
 
+#include "core/peer/health.h"
 #include "core/peer/peer.h"
 
 /* Why a peer is out. */
@@ -24,7 +25,8 @@ enum {
 	OUT_DRAIN	= 1 << 1,	/* only those who stick to it */
 	OUT_FAILED	= 1 << 2,
 	OUT_FULL	= 1 << 3,
-	OUT_VACANT	= 1 << 4	/* no address: see resolve.c */
+	OUT_VACANT	= 1 << 4,	/* no address: see resolve.c */
+	OUT_UNHEALTHY	= 1 << 6	/* see health.h */
 };
 
 #define OUT_CURRENT	(INT32_MIN / 2)
@@ -52,6 +54,7 @@ struct weir_state {
 	uint8_t		 ip[16];
 	uint8_t		 out;		/* OUT_ bits */
 	bool		 alone;		/* nobody else to ask: failures do not count */
+	struct weir_health_state health;
 };
 
 /* budget.c's */
@@ -79,6 +82,8 @@ struct weir_block {
 	_Atomic uint32_t version;	/* rises when addresses change */
 	uint32_t	 leader;	/* slot, + 1, of the process that resolves names; 0: nobody does */
 	uint64_t	 heir;		/* offset in the zone; 0: there is none */
+	uint64_t	 probed_ms;	/* health_state.c's: who asks the servers was alive then */
+	uint32_t	 prober;
 	uint32_t	 at_state, at_current, at_effective, at_rank, at_held, at_pins;
 };
 
@@ -142,6 +147,8 @@ void	block_taken(struct weir_group *, unsigned i, int slot);
 void	block_freed(struct weir_group *, unsigned i, int slot);
 void	block_failed(struct weir_group *, unsigned i);
 void	block_well(struct weir_group *, unsigned i);
+/* It comes back: it has its slow start. */
+void	block_warm(struct weir_group *, unsigned i);
 /* Its weight is another one. */
 void	block_reweight(struct weir_group *, unsigned i, unsigned weight);
 /* Another server has its place: nothing is known of it. */

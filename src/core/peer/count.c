@@ -10,7 +10,8 @@ static const char *const classes[] = { "1xx", "2xx", "3xx", "4xx", "5xx", NULL }
 static const char *const reasons[] = { "error", "timeout", "invalid", "no_server", NULL };
 static const uint32_t bounds[] = { 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000 };
 
-enum { RESPONSES, SECONDS, FAILURES, RETRIES, BUSY, RECEIVED, SENT, SERVER_UP, SERVER_CONNS, REFUSED };
+enum { RESPONSES, SECONDS, FAILURES, RETRIES, BUSY, RECEIVED, SENT, SERVER_UP, SERVER_CONNS, REFUSED, CHECKS,
+	CHECKS_FAILED, UNHEALTHY };
 
 #define GROUP { "upstream", NULL }
 
@@ -27,12 +28,18 @@ const struct weir_metric_row upstream_rows[] = {
 	  .labels = { GROUP } },
 	[RECEIVED] = { "upstream_received_bytes_total", METRIC_COUNTER, "Bytes from servers.", .labels = { GROUP } },
 	[SENT] = { "upstream_sent_bytes_total", METRIC_COUNTER, "Bytes to servers.", .labels = { GROUP } },
-	[SERVER_UP] = { "upstream_server_up", METRIC_GAUGE, "Is the server of a group with a zone asked?  0: it is down or "
-	  "has failed.", .labels = { GROUP, { "server", NULL } } },
+	[SERVER_UP] = { "upstream_server_up", METRIC_GAUGE, "Is the server of a group with a zone asked?  0: it is down, has "
+	  "failed or is unhealthy.", .labels = { GROUP, { "server", NULL } } },
 	[SERVER_CONNS] = { "upstream_server_connections", METRIC_GAUGE, "Requests and tunnels that the server of a group "
 	  "with a zone has.", .labels = { GROUP, { "server", NULL } } },
 	[REFUSED] = { "upstream_retries_refused_total", METRIC_COUNTER, "Further attempts that a budget did not allow.",
 	  .labels = { GROUP } },
+	[CHECKS] = { "upstream_server_checks_total", METRIC_COUNTER, "How often health_check asked the server.",
+	  .labels = { GROUP, { "server", NULL } } },
+	[CHECKS_FAILED] = { "upstream_server_checks_failed_total", METRIC_COUNTER, "How often the server did not pass.",
+	  .labels = { GROUP, { "server", NULL } } },
+	[UNHEALTHY] = { "upstream_server_unhealthy_total", METRIC_COUNTER, "How often the server became unhealthy.",
+	  .labels = { GROUP, { "server", NULL } } },
 	{ .name = NULL }
 };
 
@@ -70,7 +77,7 @@ get_up(const void *arg)
 {
 	const struct weir_state *s = state_of(arg);
 
-	return s != NULL && !(s->out & (OUT_DOWN | OUT_DRAIN | OUT_FAILED));
+	return s != NULL && !(s->out & (OUT_DOWN | OUT_DRAIN | OUT_FAILED | OUT_UNHEALTHY));
 }
 
 static int64_t
@@ -79,6 +86,44 @@ get_conns(const void *arg)
 	const struct weir_state *s = state_of(arg);
 
 	return s != NULL ? (int64_t)s->conns : 0;
+}
+
+static int64_t
+get_checks(const void *arg)
+{
+	const struct weir_state *s = state_of(arg);
+
+	return s != NULL ? (int64_t)s->health.checks : 0;
+}
+
+static int64_t
+get_checks_failed(const void *arg)
+{
+	const struct weir_state *s = state_of(arg);
+
+	return s != NULL ? (int64_t)s->health.fails : 0;
+}
+
+static int64_t
+get_unhealthy(const void *arg)
+{
+	const struct weir_state *s = state_of(arg);
+
+	return s != NULL ? (int64_t)s->health.unhealthy : 0;
+}
+
+void
+count_checks(struct weir_conf *cf, struct weir_group *g)
+{
+	for (unsigned i = 0; i < g->n; i++) {
+		const struct weir_str values[] = { g->name, g->peers[i].text };
+
+		if (g->peers[i].resolve != NULL)
+			continue;
+		metric_value(cf, &upstream_rows[CHECKS], values, get_checks, &g->peers[i]);
+		metric_value(cf, &upstream_rows[CHECKS_FAILED], values, get_checks_failed, &g->peers[i]);
+		metric_value(cf, &upstream_rows[UNHEALTHY], values, get_unhealthy, &g->peers[i]);
+	}
 }
 
 void

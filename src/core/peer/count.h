@@ -23,6 +23,8 @@ extern const struct weir_metric_row upstream_rows[];
 /* While binding: of a configuration, and of each of its groups. */
 void	count_groups(struct weir_conf *);
 void	count_group(struct weir_conf *, struct weir_group *);
+/* Of a group whose servers are checked, once. */
+void	count_checks(struct weir_conf *, struct weir_group *);
 /* Of a group of addresses that came out of variables: all of these are "other". */
 void	count_brief(struct weir_group *);
 

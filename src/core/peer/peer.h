@@ -16,6 +16,7 @@
  *	scan.c       the loops over many peers
  *	lb_*.c       the balancers
  *	count.c      metrics
+ *	health.c     servers are asked how they are (health.h)
  *	resolve.c    servers whose addresses DNS tells while the server runs
  *	group_conf.c the upstream block and its servers
  *	lb_conf.c    the directives that choose a balancer
@@ -30,6 +31,7 @@
 #include "core/sess/expr.h"
 
 struct weir_block;
+struct weir_health;
 
 struct weir_peer {
 	struct weir_addr addr;
@@ -85,6 +87,7 @@ struct weir_group {
 	bool		 inflight;	/* of `least_time` */
 	struct weir_block *block;
 	struct weir_shared *shared;	/* its zone; NULL: the block is this process's own */
+	struct weir_health *health;	/* its checks: health.h */
 	struct weir_group *next_shared;	/* of that zone */
 	struct weir_group_count count;
 	unsigned	 keepalive;	/* idle links kept in each worker */

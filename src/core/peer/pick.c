@@ -251,7 +251,7 @@ pick_most(const struct weir_pick *p)
 
 static const struct { unsigned bit; const char *text; } reasons[] = {
 	{ OUT_DOWN, "is down" }, { OUT_DRAIN, "drains" }, { OUT_FAILED, "has failed" },
-	{ OUT_FULL, "has max_conns connections" },
+	{ OUT_UNHEALTHY, "is unhealthy" }, { OUT_FULL, "has max_conns connections" },
 };
 
 static const char *

@@ -442,7 +442,9 @@ static void
 go_alone(struct weir_pool *pool, struct weir_group *g)
 {
 	log_warnx(weir_log, "zone \"%s\" has no room for another state of upstream %.*s beside those in use: "
-	    "workers do not share it until the next reload", g->shared->zone->name, STR_ARG(g->name));
+	    "workers do not share it%s until the next reload", g->shared->zone->name, STR_ARG(g->name),
+	    g->health != NULL ? ", and its servers are not checked," : "");
+	g->health = NULL;
 	g->block = pool_zalloc(pool, block_size(g->n, 0));
 	g->shared = NULL;
 	block_init(g->block, g, 0);
@@ -489,6 +491,7 @@ open_group(struct weir_pool *pool, struct weir_group *g, int slot)
 	}
 	if (old != NULL && old->id == block_id(g)) {
 		g->block = old;
+		health_reopen(g);
 		pin(pool, g, slot);
 		return;
 	}

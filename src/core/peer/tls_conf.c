@@ -87,6 +87,29 @@ peer_tls(struct weir_sess *s, const struct weir_module *m, struct weir_peer *pee
 	return !c->o.dynamic || choose_shown(s, c, to);
 }
 
+void
+peer_tls_plain(void *const *conf, const struct weir_module *m, const struct weir_addr *a, struct weir_str host,
+    struct weir_tls_connect *to)
+{
+	const struct ssl_conf *c = conf[*m->index];
+
+	to->ctx = c->ctx;
+	to->name = bare_host(c->name.set && expr_is_const(&c->name) ? c->name.source : host);
+	to->sni = c->sni;
+	to->verify = c->verify == PEER_ON || (c->verify == PEER_AUTO && !is_local(a));
+	to->sessions = NULL;
+	to->shown = NULL;
+}
+
+bool
+peer_tls_varies(const struct weir_scope *s, const struct weir_module *m)
+{
+	const struct ssl_conf *c = conf_of(s, m);
+
+	return (c->name.set && !expr_is_const(&c->name) && !str_eq(c->name.source, STR("$proxy_host"))) ||
+	    tls_has_variables(&c->o.certificates) || tls_has_variables(&c->o.keys);
+}
+
 uint64_t
 peer_tls_kind(const struct weir_tls_connect *a)
 {

@@ -28,6 +28,13 @@ int	peer_tls_need(struct weir_conf *, struct weir_scope *, const struct weir_mod
 bool	peer_tls(struct weir_sess *, const struct weir_module *, struct weir_peer *, struct weir_str host,
 	    struct weir_tls_connect *) WEIR_MUST_USE;
 /*
+ * The same without a session, for whoever connects in nobody's name: what has variables is as if it were not there.
+ */
+void	peer_tls_plain(void *const *conf, const struct weir_module *, const struct weir_addr *, struct weir_str host,
+	    struct weir_tls_connect *);
+/* While binding: does something of the place depend on the session? */
+bool	peer_tls_varies(const struct weir_scope *, const struct weir_module *);
+/*
  * A number that is the same for connections that may serve each other's requests; never 0.  Those with a `shown` of their
  * own serve one request only: the certificate may be another the next time, or be gone.
  */
