@@ -41,7 +41,6 @@ for (
 	[ 'perl hello::handler', 'ngx_http_perl_module', 'scripts' ],
 	[ 'dav_methods PUT', 'ngx_http_dav_module', 'WebDAV' ],
 	[ 'mp4', 'ngx_http_mp4_module', 'ranges' ],
-	[ 'health_check', 'ngx_http_upstream_hc_module, commercial', 'max_fails' ],
 	[ 'auth_jwt closed', 'ngx_http_auth_jwt_module, commercial', 'token' ],
 	[ 'more_set_headers "A: b"', 'third-party module headers-more', 'add_header' ],
 	[ 'content_by_lua_block', 'third-party module lua-nginx-module', 'scripts' ],

@@ -207,6 +207,30 @@ example 'load-balancing' => sub {
 	like join("\n", $w->access('logs/access.log', 33)), qr{"GET / HTTP/1.1" 200 by .*, 127}, 'the log tells of the tries';
 }, origins => { 9001 => 'one', 9002 => 'two', 9003 => 'spare' };
 
+example 'health-checks' => sub {
+	my ($w) = @_;
+	my $server = sub { '127\.0\.0\.1:' . $w->port($_[0]) };
+
+	ok $w->wait_log(qr/"app": server ${\$server->(21)} is healthy/), 'a healthy one';
+	ok $w->wait_log(qr/"app": server ${\$server->(22)} is unhealthy: (?:the body|status 200|header "Content-Type") does not match/),
+	    'one that is not ready';
+	ok wait_for(sub { $w->get('/')->status == 200 }), 'there is an answer';
+	is join('', map { (split ' ', $w->get('/')->body)[0] } 1 .. 6), 'good' x 6, 'of who is healthy';
+	is +(split ' ', $w->get('/reports/')->body)[0], 'reports', 'the other group';
+	$w->origin_stop(23);
+	ok $w->wait_log(qr/"reports": server ${\$server->(23)} is unhealthy: connect\(\) failed/), 'who does not listen';
+}, origins => { 9001 => sub { healthy($_[0], 'ok') }, 9002 => sub { healthy($_[0], 'starting') }, 9003 => 'reports' },
+    change => sub { s/interval=10s/interval=1s/ };
+
+sub healthy {
+	my ($c, $says) = @_;
+
+	while (my $q = $c->read_request) {
+		my $body = $q->{uri} eq '/health' && $q->{headers}{host} eq 'app.example.com' ? $says : 'good morning';
+		$c->send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " . length($body) . "\r\n\r\n$body");
+	}
+}
+
 sub chat {
 	my ($c) = @_;
 	my $q = $c->read_request or return;

@@ -229,6 +229,7 @@ worker_processes 2;
 http {
 	upstream app { server 127.0.0.1:%PORT20%; }
 	upstream two { zone two 128k; server 127.0.0.1:%PORT20%; server 127.0.0.1:%PORT21% max_fails=1 fail_timeout=1h; }
+	upstream checked { zone two; server 127.0.0.1:%PORT20%; health_check type=tcp; }
 	upstream gone { server 127.0.0.1:%PORT21% down; }
 	server {
 		listen 127.0.0.1:%PORT1%;
@@ -276,6 +277,7 @@ E
 	is $m->value($rsp, upstream => 'two', class => '2xx'), 2, 'and answered';
 	is $m->value('weir_upstream_server_up', upstream => 'two', server => $app), 1, 'which is up';
 	is $m->value('weir_upstream_server_up', upstream => 'two', server => '127.0.0.1:' . $w->port(21)), 0, 'the first is not';
+	ok wait_for(sub { metrics()->value('weir_upstream_server_checks_total', upstream => 'checked', server => $app) }), 'checks';
 	ok wait_for(sub { metrics()->value('weir_upstream_server_connections', upstream => 'two', server => $app) == 0 }),
 	    'connections';
 	is $w->get('/by/')->status, 200, 'by a variable';

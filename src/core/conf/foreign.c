@@ -76,8 +76,8 @@ static const struct foreign {
 	  "NTLM authenticates connections, which weir shares among clients: use another method" },
 	{ "state", "ngx_http_upstream_module, commercial",
 	  "servers of a group stand in the configuration: change it and reload" },
-	{ "health_check health_check_timeout match", "ngx_http_upstream_hc_module, commercial",
-	  "weir learns from requests that fail: see max_fails and fail_timeout of server" },
+	{ "health_check_timeout", "ngx_stream_upstream_hc_module, commercial",
+	  "it is a parameter of health_check: timeout=" },
 
 	/* ---- who may come in ---- */
 	{ "auth_jwt auth_jwt_* $jwt_*", "ngx_http_auth_jwt_module, commercial",

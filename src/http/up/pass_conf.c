@@ -2,6 +2,7 @@
  * pass_conf.c - directives of modules that pass requests on.
  */
 #include "core/peer/tls_conf.h"
+#include "http/up/health.h"
 #include "http/up/target.h"
 
 enum { BUDGET_MIN = 10 };
@@ -229,6 +230,8 @@ up_conf_ready(struct weir_conf *cf, struct weir_scope *s, struct weir_up_conf *c
 	if (preface_conf_ready(cf, s->node, &c->up.preface) != WEIR_OK)
 		return WEIR_FAIL;
 	compile_headers(cf, c);
+	if (up_health_claim(cf, s, c, k) != WEIR_OK)
+		return WEIR_FAIL;
 	if (c->pass.group != NULL || !c->pass.given)
 		return WEIR_OK;
 	for (unsigned i = 0; i < c->up.n_headers; i++)	/* Host is known only with the target */

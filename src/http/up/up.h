@@ -25,6 +25,7 @@
  *	dials.c   who waits for one that another request is making
  *	pass.c    the content hook of modules that pass requests on
  *	pass_conf.c, rules_conf.c  their directives
+ *	health.c  servers are asked how they are (health.h)
  *	vars.c    $upstream_*
  */
 #ifndef WEIR_HTTP_UP_UP_H
