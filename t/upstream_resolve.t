@@ -9,7 +9,7 @@ use IO::Socket::INET;
 use Test::More;
 use Weir;
 
-# effect: server resolver
+# effect: server resolver resolver_negative_ttl
 
 my $w = Weir->new;
 $w->expect_alert(qr/exited on signal 9/);
@@ -63,6 +63,7 @@ sub conf
 worker_processes 2;
 http {
 	resolver 127.0.0.1:%PORT3% ipv6=off;
+	resolver_negative_ttl 1s;
 	log_format up '\$uri \$status \$upstream_addr';
 	access_log %DIR%/access.log up;
 	upstream names { zone z 1m; server names.test:%PORT2% resolve $more; }
@@ -72,6 +73,11 @@ http {
 	upstream many { zone z; server many.test:%PORT2% resolve; resolver 127.0.0.1:%PORT3% ipv6=off; }
 	upstream service { zone z; server svc.test resolve service=http; }
 	upstream whole { zone z; server svc.test resolve service=_http._tcp; }
+	upstream tiers { zone z; server tiers.test resolve service=http fail_timeout=1s; }
+	upstream hashed { zone z; hash k; server tiers.test resolve service=http; }
+	upstream spare { zone z; server 127.0.0.1:%PORT9% fail_timeout=600s; server tiers.test resolve service=http backup; }
+	upstream mixed { server no-such-name.invalid:%PORT2%; server 127.0.0.3:%PORT2%; }
+	upstream lost { server no-such-name.invalid:%PORT2%; }
 	server { $listen access_log off; add_header X-Port \$server_port; location / { return 200 \$server_addr; } }
 	server {
 		listen 127.0.0.1:%PORT1%;
@@ -82,6 +88,11 @@ http {
 		location /service/ { proxy_pass http://service; }
 		location /whole/ { proxy_pass http://whole; }
 		location /many/ { proxy_pass http://many; }
+		location /tiers/ { proxy_pass http://tiers; }
+		location /hashed/ { proxy_pass http://hashed; }
+		location /spare/ { proxy_pass http://spare; }
+		location /mixed/ { proxy_pass http://mixed; }
+		location /lost/ { proxy_pass http://lost; }
 	}
 }
 CONF
@@ -163,6 +174,43 @@ subtest 'services' => sub {
 	delete $zone{'_http._tcp.svc.test'};
 	dns(\%zone);
 	becomes('/service/', '502', 'no such service');
+};
+
+subtest 'priorities' => sub {
+	my ($nobody, @to) = ($w->port(9), map "$p2 $_.tiers.test", 'a' .. 'c');
+	my $say = sub { $zone{'_http._tcp.tiers.test'} = join ', ', @_; dns(\%zone) };
+	$zone{"$_->[0].tiers.test"} = "127.0.0.$_->[1]" for [ a => 2 ], [ b => 3 ], [ c => 4 ];
+	$say->("10 1 $nobody a.tiers.test", "20 1 $to[1]", "30 1 $to[2]");
+	becomes('/tiers/', '3 4', 'those of the lowest priority are out: all others');
+	becomes('/hashed/', '502', 'a hash knows no backups');
+	becomes('/spare/', '502', 'a line that is a backup has none');
+	$say->("10 1 $to[0]", "20 1 $to[1]", "30 1 $to[2]");
+	becomes('/tiers/', '2', 'they are there');
+	becomes('/spare/', '2', 'a backup');
+	$say->("10 1 $to[0]", "10 1 $to[2]", "20 1 $to[1]");
+	becomes('/tiers/', '2 4', 'one is a backup no more');
+	$zone{'b.tiers.test'} = 'fail';
+	$zone{'c.tiers.test'} = '127.0.0.5';
+	dns(\%zone);
+	becomes('/tiers/', '2 4 5', 'while a name cannot be asked for others come, and none goes');
+	$zone{'b.tiers.test'} = '127.0.0.3';
+	dns(\%zone);
+	becomes('/tiers/', '2 5', 'then it goes');
+};
+
+subtest 'no such name' => sub {
+	$w->log_like(qr/\[warn\].*host not found in upstream "no-such-name\.invalid".*: it is down until the next reload/);
+	is seen('/mixed/', 6), '3', 'the others serve';
+	is ask('/lost/'), 502, 'without others';
+	$w->log_like(qr/no live upstreams while connecting to upstream: no-such-name\.invalid:$p2 is down/, 'why');
+	my ($code, undef, $err) = $w->test_conf('http { upstream u { server no-such-name.invalid:80 weight=2; } }');
+	is $code, 0, '-t';
+	like $err, qr/\[warn\].*host not found in upstream "no-such-name\.invalid"/;
+	my $bad = Weir->new;
+	$bad->expect_alert(qr/\[emerg\]/);
+	($code, undef, $err) = $bad->test_conf('http { server { listen 127.0.0.1:%PORT9%; location / { proxy_pass http://no-such-name.invalid; } } }');
+	is $code, 1, 'proxy_pass without an upstream block';
+	like $err, qr/host not found in upstream "no-such-name\.invalid"/;
 };
 
 subtest 'reload' => sub {

@@ -41,7 +41,7 @@ static uint64_t
 key_of(const struct weir_peer *p)
 {
 	if (p->resolve != NULL)
-		return resolve_key(p->resolve);
+		return resolve_key(p);
 	return mix(mix(0, p->text.p, p->text.n), p->name.p, p->name.n);
 }
 

@@ -64,10 +64,26 @@ fill_peer(struct weir_conf *cf, struct weir_peer *p, const struct weir_addr *a, 
 	p->warm_min = WARM_MIN;
 }
 
-/* The addresses of "host:port", "unix:/path"; at word w. */
+/* A name that has no addresses now: an address where nobody can be, for a server that is down. */
+static struct weir_addr *
+down(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir_str host, unsigned port, const char *err)
+{
+	struct weir_addr *a = POOL_NEW(cf->pool, weir_addr);
+
+	conf_warn(cf, n, w, "host not found in upstream \"%.*s\"%s%s: it is down until the next reload, or say \"resolve\"",
+	    STR_ARG(host), err != NULL ? ": " : "", err != NULL ? err : "");
+	a->in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = INADDR_BROADCAST };
+	addr_set_port(a, port);
+	return a;
+}
+
+/*
+ * The addresses of "host:port", "unix:/path"; at word w.  *is_down: when that is NULL names must have addresses, else it
+ * is set for one that has none.
+ */
 static struct weir_addr *
 resolve(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir_str s, unsigned port,
-    unsigned *count)
+    unsigned *count, bool *is_down)
 {
 	struct weir_addr *a = POOL_NEW(cf->pool, weir_addr);
 	struct weir_str host;
@@ -83,6 +99,11 @@ resolve(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir
 		return NULL;
 	}
 	a = addr_lookup(cf->pool, host, real_port, count, &err);
+	if ((a == NULL || *count == 0) && is_down != NULL) {
+		*count = 1;
+		*is_down = true;
+		return down(cf, n, w, host, real_port, err);
+	}
 	if (a == NULL || *count == 0) {
 		conf_error(cf, n, w, "host not found in upstream \"%.*s\"%s%s", STR_ARG(host),
 		    err != NULL ? ": " : "", err != NULL ? err : "");
@@ -218,6 +239,17 @@ set_service(struct weir_conf *cf, struct weir_node *n, struct weir_resolve *r)
 	return WEIR_OK;
 }
 
+static void
+add_places(struct weir_conf *cf, struct upstream_conf *u, const struct weir_peer *like)
+{
+	for (unsigned i = 0; i < RESOLVE_PLACES; i++) {
+		struct weir_peer *p = POOL_PUSH(cf->pool, &u->servers);
+
+		*p = *like;
+		resolve_make_room(cf, like->resolve, p);
+	}
+}
+
 /* A name that is asked for while the server runs: WEIR_AGAIN when it is none, but an address. */
 static int
 add_resolved(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, struct upstream_conf *u)
@@ -236,13 +268,16 @@ add_resolved(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, st
 	fill_peer(cf, &like, &(struct weir_addr){ .sa.sa_family = AF_INET }, n->w[1].s);
 	if (server_params(cf, n, &like, s->owner) != WEIR_OK)
 		return WEIR_FAIL;
+	r->priority = like.priority;
 	r->next = r->group->resolves;
 	r->group->resolves = r;
-	for (unsigned i = 0; i < RESOLVE_PLACES; i++) {
-		struct weir_peer *p = POOL_PUSH(cf->pool, &u->servers);
-
-		*p = like;
-		resolve_make_room(cf, r, p);
+	add_places(cf, u, &like);
+	r->spares = r->service.n != 0 && !like.backup &&
+	    (r->group->balancer == NULL || !r->group->balancer->no_backup);
+	if (r->spares) {
+		like.backup = true;
+		like.priority = PRIORITY_BACKUP;
+		add_places(cf, u, &like);
 	}
 	return WEIR_OK;
 }
@@ -254,6 +289,7 @@ set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 	struct weir_peer like;
 	struct weir_addr *a;
 	struct weir_str v;
+	bool is_down = false;
 	unsigned count;
 
 	if (says_resolve(n)) {
@@ -267,7 +303,7 @@ set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 			return conf_error(cf, n, w, "service upstream \"%.*s\" requires \"resolve\" and a domain "
 			    "name", STR_ARG(n->w[1].s));
 	memset(&like, 0, sizeof like);
-	a = resolve(cf, n, 1, n->w[1].s, 80, &count);
+	a = resolve(cf, n, 1, n->w[1].s, 80, &count, &is_down);
 	if (a == NULL)
 		return WEIR_FAIL;
 	fill_peer(cf, &like, a, n->w[1].s);
@@ -279,7 +315,8 @@ set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 
 		*p = like;
 		p->addr = a[i];
-		p->text = pool_str(cf->pool, str_of(text, addr_put(text, &a[i])));
+		p->text = is_down ? p->name : pool_str(cf->pool, str_of(text, addr_put(text, &a[i])));
+		p->down |= is_down;
 	}
 	return WEIR_OK;
 }
@@ -296,8 +333,8 @@ number_tiers(struct weir_group *g)
 
 		if (i != 0 && p->priority != p[-1].priority)
 			*++t = (struct weir_tier){ .first = i };
-		if (p->resolve != NULL && (i == 0 || p[-1].resolve != p->resolve))
-			p->resolve->first = i;
+		if (p->resolve != NULL && (i == 0 || p[-1].resolve != p->resolve || p[-1].priority != p->priority))
+			resolve_begins(p, i);
 		t->n++;
 		t->total += p->weight;
 		g->sums[i] = t->total;
@@ -411,7 +448,7 @@ settle(struct weir_conf *cf, struct pending *p)
 
 	if (g->node != NULL || g->n != 0)
 		return WEIR_OK;
-	a = resolve(cf, p->node, p->w, g->host, p->port, &count);
+	a = resolve(cf, p->node, p->w, g->host, p->port, &count, NULL);
 	if (a == NULL)
 		return WEIR_FAIL;
 	g->n = count;
@@ -686,11 +723,13 @@ static const struct weir_cmd cmds[] = {
 	  "connections are made to it at a time. Servers of a higher priority (a larger number; 1) are asked when "
 	  "all of the lower ones are out, and backups when all others are. One that drains gets only requests "
 	  "that stick to it. After it was away it begins with slow_start_min (10%) of its weight, and has all of "
-	  "it after slow_start. A route is what sticky knows it by. "
+	  "it after slow_start. A route is what sticky knows it by. A name that has no address when the configuration is "
+	  "read is worth a warning, and a server that is down. "
 	  "With resolve the name is asked for while the server runs, by the resolver of the group or of http, and "
 	  "all of its addresses (64 at most) are servers; it needs a zone. With service the SRV records of "
-	  "_service._tcp.name, or of service.name when there is a dot in it, say which servers there are: those of the "
-	  "lowest priority, with their ports and weights." },
+	  "_service._tcp.name, or of service.name when there is a dot in it, say which servers there are, with their ports and "
+	  "weights: those of the lowest priority, and all others as backups; there are none of these where the method of "
+	  "balancing knows no backups, or the line is one." },
 	{ "zone", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_zone, .args = "name [size]",
 	  .doc = "Shared memory in which all workers count connections, failures and times of the group's servers, "
 	  "and take turns. Reloads keep what it knows of servers that stay. Several groups may use one zone; the "

@@ -14,7 +14,7 @@ resolve_make_room(struct weir_conf *cf, struct weir_resolve *r, struct weir_peer
 {
 	p->resolve = r;
 	if (r->found == NULL)
-		r->found = pool_alloc(cf->pool, (RESOLVE_PLACES + 1) * sizeof *r->found);
+		r->found = pool_alloc(cf->pool, 2 * (RESOLVE_PLACES + 1) * sizeof *r->found);
 	p->text = str_of(pool_zalloc(cf->pool, TEXT_ROOM), 0);
 	memset(&p->addr, 0, sizeof p->addr);
 	p->addr.sa.sa_family = AF_INET;
@@ -28,10 +28,26 @@ resolve_service(struct weir_conf *cf, struct weir_resolve *r, struct weir_str se
 	r->targets = pool_zalloc(cf->pool, RESOLVE_TARGETS * sizeof *r->targets);
 }
 
-uint64_t
-resolve_key(const struct weir_resolve *r)
+static bool
+is_spare(const struct weir_peer *p)
 {
-	static const uint64_t key[2] = { 0x7265736f, 0x6c7665 };
+	return p->priority != p->resolve->priority;
+}
+
+void
+resolve_begins(const struct weir_peer *p, unsigned number)
+{
+	if (is_spare(p))
+		p->resolve->first_spare = number;
+	else
+		p->resolve->first = number;
+}
+
+uint64_t
+resolve_key(const struct weir_peer *p)
+{
+	const uint64_t key[2] = { 0x7265736f, 0x6c7665 + is_spare(p) };
+	const struct weir_resolve *r = p->resolve;
 	struct weir_str name = r->service.n != 0 ? r->service : r->name;
 
 	return siphash_with(key, name.p, name.n);
@@ -121,21 +137,28 @@ is_at(const struct weir_state *st, const struct resolve_found *f)
 }
 
 static bool
-is_among(const struct weir_state *st, const struct weir_resolve *r)
+is_among(const struct weir_state *st, const struct weir_resolve *r, bool spare)
 {
 	for (unsigned i = 0; i < r->n_found; i++)
-		if (is_at(st, &r->found[i]))
+		if (r->found[i].spare == spare && is_at(st, &r->found[i]))
 			return true;
 	return false;
+}
+
+static unsigned
+first_of(const struct weir_resolve *r, bool spare)
+{
+	return spare ? r->first_spare : r->first;
 }
 
 /* The place that has this address, vacant or not; else a vacant one that nobody uses; -1: there is none. */
 static int
 place_for(const struct weir_resolve *r, const struct resolve_found *f)
 {
+	unsigned first = first_of(r, f->spare);
 	int free = -1;
 
-	for (unsigned i = r->first; i < r->first + RESOLVE_PLACES; i++) {
+	for (unsigned i = first; i < first + RESOLVE_PLACES; i++) {
 		const struct weir_state *st = block_state(r->group->block, i);
 
 		if (is_at(st, f))
@@ -169,6 +192,24 @@ settle(const struct weir_resolve *r, unsigned i, const struct resolve_found *f)
 	return true;
 }
 
+/* Who was not found leaves.  True: somebody did. */
+static bool
+vacate(const struct weir_resolve *r, bool spare)
+{
+	unsigned first = first_of(r, spare);
+	bool changed = false;
+
+	for (unsigned i = first; i < first + RESOLVE_PLACES; i++) {
+		struct weir_state *st = block_state(r->group->block, i);
+
+		if ((st->out & OUT_VACANT) || is_among(st, r, spare))
+			continue;
+		block_out(r->group, i, OUT_VACANT);
+		changed = true;
+	}
+	return changed;
+}
+
 /* What was found is who there is.  False when some found no place. */
 static bool
 write_down(struct weir_resolve *r)
@@ -176,13 +217,9 @@ write_down(struct weir_resolve *r)
 	struct weir_block *b = r->group->block;
 	bool changed = false, all = true;
 
-	for (unsigned i = r->first; i < r->first + RESOLVE_PLACES; i++) {
-		struct weir_state *st = block_state(b, i);
-
-		if ((st->out & OUT_VACANT) || is_among(st, r))
-			continue;
-		block_out(r->group, i, OUT_VACANT);
-		changed = true;
+	if (!r->partly) {
+		changed = vacate(r, false);
+		changed |= r->spares && vacate(r, true);
 	}
 	for (unsigned k = 0; k < r->n_found; k++) {
 		int i = place_for(r, &r->found[k]);
@@ -225,13 +262,32 @@ conclude(struct weir_resolve *r)
 	r->told_full = !all;
 }
 
+static bool
+says_nothing(const struct weir_lookup *l)
+{
+	return l->how != RESOLVED && l->how != RESOLVE_NO_NAME;
+}
+
+static unsigned
+n_found(const struct weir_resolve *r, bool spare)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_found; i++)
+		n += r->found[i].spare == spare;
+	return n;
+}
+
 /* One more than there are places, so that somebody notices. */
 static void
-find_more(struct weir_resolve *r, const struct weir_lookup *l, unsigned weight, unsigned port)
+find_more(struct weir_resolve *r, const struct weir_lookup *l, struct resolve_found like)
 {
-	for (unsigned i = 0; l->how == RESOLVED && i < l->n && r->n_found <= RESOLVE_PLACES; i++)
-		r->found[r->n_found++] = (struct resolve_found){ l->addrs[i], weight, port };
-	r->failed |= l->how != RESOLVED && l->how != RESOLVE_NO_NAME;
+	unsigned n = n_found(r, like.spare);
+
+	for (unsigned i = 0; l->how == RESOLVED && i < l->n && n <= RESOLVE_PLACES; i++, n++) {
+		like.a = l->addrs[i];
+		r->found[r->n_found++] = like;
+	}
 }
 
 static void
@@ -240,7 +296,8 @@ on_resolved(struct weir_lookup *l)
 	struct weir_resolve *r = WEIR_OF(l, struct weir_resolve, lookup);
 
 	tell(r, l->how);
-	find_more(r, l, 0, 0);
+	r->failed = says_nothing(l);
+	find_more(r, l, (struct resolve_found){ .port = 0 });
 	conclude(r);
 }
 
@@ -249,7 +306,8 @@ on_target(struct weir_lookup *l)
 {
 	struct resolve_target *t = WEIR_OF(l, struct resolve_target, lookup);
 
-	find_more(t->r, l, t->weight, t->port);
+	t->r->partly |= says_nothing(l);
+	find_more(t->r, l, (struct resolve_found){ .weight = t->weight, .port = t->port, .spare = t->spare });
 	if (--t->r->waiting == 0)
 		conclude(t->r);
 }
@@ -264,26 +322,37 @@ lowest(const struct weir_lookup *l)
 	return v;
 }
 
-/* Who serves: the names are asked for.  No answer comes before this returns. */
+/* No answer comes before this returns. */
 static void
-on_service(struct weir_lookup *l)
+ask_targets(struct weir_resolve *r, const struct weir_lookup *l, bool spare)
 {
-	struct weir_resolve *r = WEIR_OF(l, struct weir_resolve, lookup);
 	unsigned priority = lowest(l);
 
-	tell(r, l->how);
-	r->failed = l->how != RESOLVED && l->how != RESOLVE_NO_NAME;
 	for (unsigned i = 0; i < l->n && r->waiting < RESOLVE_TARGETS; i++) {
 		struct resolve_target *t = &r->targets[r->waiting];
 
-		if (l->srvs[i].priority != priority || l->srvs[i].port == 0)
+		if ((l->srvs[i].priority != priority) != spare || l->srvs[i].port == 0)
 			continue;
 		r->waiting++;
 		t->r = r;
+		t->spare = spare;
 		t->port = l->srvs[i].port;
 		t->weight = WEIR_MAX(l->srvs[i].weight, 1u);
 		lookup_start(&t->lookup, r->resolver, str_c(l->srvs[i].name), r->timeout_ms, on_target);
 	}
+}
+
+/* Who serves: the names are asked for, those of backups last, as there are not always places for all. */
+static void
+on_service(struct weir_lookup *l)
+{
+	struct weir_resolve *r = WEIR_OF(l, struct weir_resolve, lookup);
+
+	tell(r, l->how);
+	r->failed = says_nothing(l);
+	ask_targets(r, l, false);
+	if (r->spares)
+		ask_targets(r, l, true);
 	if (r->waiting == 0)
 		conclude(r);
 }
@@ -317,7 +386,7 @@ on_timer(struct weir_timer *t)
 	if (r->asking || !is_leader(r->group))
 		return;
 	r->asking = true;
-	r->failed = false;
+	r->failed = r->partly = false;
 	r->n_found = r->waiting = 0;
 	if (r->service.n != 0)
 		lookup_start_srv(&r->lookup, r->resolver, r->service, r->timeout_ms, on_service);
