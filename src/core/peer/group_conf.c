@@ -663,13 +663,28 @@ group_find(void *const *conf, struct weir_str name)
 	return g != NULL && g->node != NULL ? g : NULL;
 }
 
+/* In turn, and IPv6 before the others (RFC 8305, 4). */
+static void
+order_addrs(const struct weir_addr *a, unsigned n, unsigned first, const struct weir_addr **to)
+{
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (a[(first + i) % n].sa.sa_family == AF_INET6)
+			to[at++] = &a[(first + i) % n];
+	for (unsigned i = 0; i < n; i++)
+		if (a[(first + i) % n].sa.sa_family != AF_INET6)
+			to[at++] = &a[(first + i) % n];
+}
+
 struct weir_group *
 group_of_addrs(struct weir_pool *pool, const struct weir_addr *addrs, unsigned n, struct weir_str text)
 {
 	static unsigned turn;
 	struct weir_group *g = POOL_NEW(pool, weir_group);
-	unsigned first = turn++;
+	const struct weir_addr **order = pool_alloc(pool, n * sizeof *order);
 
+	order_addrs(addrs, n, turn++ % n, order);
 	g->name = g->host = text;
 	g->brief = true;
 	g->n = n;
@@ -678,7 +693,7 @@ group_of_addrs(struct weir_pool *pool, const struct weir_addr *addrs, unsigned n
 		struct weir_peer *p = &g->peers[i];
 		char addr[ADDR_TEXT_MAX];
 
-		p->addr = addrs[(first + i) % n];
+		p->addr = *order[i];
 		p->text = p->name = pool_str(pool, str_of(addr, addr_put(addr, &p->addr)));
 		p->weight = 1;		/* its failures are forgotten with the request */
 	}

@@ -154,6 +154,11 @@ void	pick_init(struct weir_pick *, struct weir_group *, struct weir_pool *, stru
 struct weir_peer *pick_next(struct weir_pick *);
 /* Why nobody is there for it, server by server; of many the first few. */
 struct weir_str pick_why(struct weir_pick *, struct weir_pool *);
+/*
+ * Another peer, that the session may try, takes the place of the one at work, which is as if it had not been picked;
+ * or nobody is at work.
+ */
+void	pick_swap(struct weir_pick *, struct weir_peer *);
 /* Begin anew: those that were tried may be tried again. */
 void	pick_again(struct weir_pick *);
 /*

@@ -216,6 +216,32 @@ pick_next(struct weir_pick *p)
 }
 
 void
+pick_swap(struct weir_pick *p, struct weir_peer *to)
+{
+	struct weir_group *g = p->group;
+	unsigned i;
+	int slot;
+
+	if (p->peer != NULL) {
+		i = p->peer->number;
+		pick_done(p, WENT_NOWHERE);
+		p->tried[i / 64] &= ~(1ull << (i % 64));
+		p->n_tried--;
+	}
+	i = to->number;
+	slot = share_slot(g);
+	p->header_ms = p->response_ms = PICK_NO_TIME;
+	share_lock(g);
+	begin_inflight(p, i);
+	block_taken(g, i, slot);
+	share_tell_heirs(g, i, 1);
+	share_unlock(g);
+	p->tried[i / 64] |= 1ull << (i % 64);
+	p->n_tried++;
+	p->peer = to;
+}
+
+void
 peer_hold(struct weir_peer *p)
 {
 	int slot = share_slot(p->group);

@@ -12,7 +12,8 @@
 	{ P "socket_sndbuf", IN_HTTP_ANY, CONF_SIZE, UP(sndbuf), .max = INT32_MAX,
 	  .doc = "SO_SNDBUF of connections to the upstream; by default the kernel sizes it." },
 	{ P "connect_timeout", IN_HTTP_ANY, CONF_MSEC, UP(connect_ms), .def = "60s",
-	  .doc = "How long connecting to the upstream may take." },
+	  .doc = "How long connecting to the upstream may take. Of a name with several addresses, not in an upstream block, the next "
+	  "is dialled beside the ones before after 250 ms (RFC 8305), unless the next server may not be tried." },
 	{ P "read_timeout", IN_HTTP_ANY, CONF_MSEC, UP(read_ms), .def = "60s",
 	  .doc = "How long the upstream may send nothing of the response; in a tunnel (WebSocket) how long nothing "
 	  "may move." },

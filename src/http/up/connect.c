@@ -105,12 +105,9 @@ secure(struct weir_up *u, struct weir_conn *c)
 	tls_connect(c, &u->tls);
 }
 
-static void
-on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
+void
+up_dialled(struct weir_up *u, struct weir_conn *c, int err, bool other)
 {
-	struct weir_up *u = WEIR_OF(d, struct weir_up, dial);
-
-	u->dialling = false;
 	if (c == NULL) {
 		errno = err;
 		if (err == ETIMEDOUT)
@@ -120,12 +117,26 @@ on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 			    "connect() failed (%d: %s)", err, strerror(err))));
 		return;
 	}
+	if (u->secure && other && !secure_how(u)) {
+		conn_close(c);
+		no_key(u);
+		return;
+	}
 	if (u->p->tunnel)
 		up_join_bare(u, c);
 	else if (u->secure)
 		secure(u, c);
 	else
 		make_link(u, c, 0);
+}
+
+static void
+on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
+{
+	struct weir_up *u = WEIR_OF(d, struct weir_up, dial);
+
+	u->dialling = false;
+	up_dialled(u, c, err, false);
 }
 
 /*
@@ -178,6 +189,8 @@ static void
 connect_peer(struct weir_up *u)
 {
 	if (!u->p->tunnel && finds_link(u))
+		return;
+	if (up_race(u))
 		return;
 	u->dialling = true;
 	u->dial.done = on_dialled;

@@ -33,6 +33,7 @@ stop(struct weir_up *u)
 		u->dialling = false;
 		dial_cancel(&u->dial);
 	}
+	up_race_off(u);
 	if (u->securing != NULL) {
 		conn_abort(u->securing);
 		u->securing = NULL;
@@ -50,8 +51,32 @@ stop(struct weir_up *u)
 	}
 }
 
-static void
-count_end(struct weir_up *u)
+void
+up_attempt_begin(struct weir_up *u, const struct weir_peer *peer)
+{
+	struct weir_up_attempt *a;
+
+	count_attempt(u->pick.group, u->tries > 0);
+	u->tries++;
+	u->attempt_ms = weir_now_ms;
+	a = POOL_PUSH(u->r->s.pool, &u->attempts);
+	a->queue_ms = u->queue_ms;
+	u->queue_ms = 0;
+	a->connect_ms = a->header_ms = a->response_ms = UINT64_MAX;
+	up_attempt_at(u, peer);
+}
+
+void
+up_attempt_at(struct weir_up *u, const struct weir_peer *peer)
+{
+	struct weir_pool *pool = u->r->s.pool;
+
+	/* one that is resolved may have another address before this is logged */
+	u->r->upstream_peer = up_attempt(u)->addr = peer->resolve != NULL ? pool_str(pool, peer->text) : peer->text;
+}
+
+void
+up_attempt_end(struct weir_up *u)
 {
 	struct weir_up_attempt *a;
 
@@ -100,7 +125,7 @@ up_let_go(struct weir_up *u, enum weir_outcome outcome)
 	if (outcome == WENT_WELL && u->pick.peer != NULL)
 		up_sticky_well(u);
 	stop(u);
-	count_end(u);
+	up_attempt_end(u);
 	return_link(u);
 	pick_done(&u->pick, outcome);
 }
@@ -548,21 +573,9 @@ next_peer(struct weir_up *u)
 void
 up_with_peer(struct weir_up *u, struct weir_peer *peer)
 {
-	struct weir_req *r = u->r;
-	struct weir_up_attempt *a;
-
-	count_attempt(u->pick.group, u->tries > 0);
-	u->tries++;
-	u->attempt_ms = weir_now_ms;
-	a = POOL_PUSH(r->s.pool, &u->attempts);
-	/* one that is resolved may have another address before this is logged */
-	a->addr = peer->resolve != NULL ? pool_str(r->s.pool, peer->text) : peer->text;
-	a->queue_ms = u->queue_ms;
-	u->queue_ms = 0;
-	a->connect_ms = a->header_ms = a->response_ms = UINT64_MAX;
-	r->upstream_peer = a->addr;
-	r->upstream_target = u->target;
-	req_doing(r, "connecting to upstream");
+	up_attempt_begin(u, peer);
+	u->r->upstream_target = u->target;
+	req_doing(u->r, "connecting to upstream");
 	up_connect(u);
 }
 

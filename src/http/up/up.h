@@ -8,6 +8,7 @@
  *
  *	up.c      the course of it
  *	connect.c a connection to the upstream
+ *	race.c    several addresses of a name
  *	send.c    the request goes to the upstream
  *	retry.c   may the request be tried again, and what is a failure
  *	target.c  where to, when only the request tells
@@ -178,6 +179,7 @@ struct weir_up {
 	struct weir_str	 sticky_id;	/* what the request sticks by */
 	struct weir_link *link;
 	struct weir_xchg *x;
+	struct weir_up_race *race;	/* of addresses, once there was one */
 	struct weir_up_joint *joint;	/* of a codec with many, once it had to dial or to wait */
 	uint64_t	 fresh_ms;	/* kept links turned out to be dead: only those that are younger; 0: any */
 	bool		 own_link;	/* the second time: no kept link at all */
@@ -200,7 +202,7 @@ struct weir_up {
 	const struct weir_msg *rsp;	/* the response's head, also after the exchange; NULL: none came */
 	bool		 pausing;	/* before a further try */
 	bool		 late;		/* proxy_total_timeout is over */
-	bool		 dialling, reused, responded, ended, streaming;
+	bool		 dialling, racing, reused, responded, ended, streaming;
 	bool		 sent_any;	/* this peer has been sent something */
 	bool		 request_sent;	/* all of it */
 	bool		 body_begun;	/* bytes of a streamed body are gone: no other peer can have them */
@@ -279,6 +281,15 @@ void	up_connect(struct weir_up *);
 const struct weir_codec *up_codec(const struct weir_up_params *);
 /* May others use the connections of this request, and this request theirs? */
 bool	up_shares(const struct weir_up *);
+/* A connection was dialled, or not; `other`: with another peer than up_connect() was called for. */
+void	up_dialled(struct weir_up *, struct weir_conn *, int err, bool other);
+/* race.c: dial several addresses of a name, if there are; ends in up_dialled(). */
+bool	up_race(struct weir_up *) WEIR_MUST_USE;
+void	up_race_off(struct weir_up *);
+/* up.c: an attempt begins, the one that has begun is about another peer, it ends. */
+void	up_attempt_begin(struct weir_up *, const struct weir_peer *);
+void	up_attempt_at(struct weir_up *, const struct weir_peer *);
+void	up_attempt_end(struct weir_up *);
 /* up.c: what up_connect() comes to. */
 void	up_use_link(struct weir_up *, struct weir_link *);
 /* `why` NULL: it was logged already. */
