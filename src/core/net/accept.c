@@ -87,6 +87,21 @@ pause_accepting(const char *why, int err)
 		timer_set(&pause_timer, PAUSE_MS);
 }
 
+bool
+conn_room(void)
+{
+	return alive < most && !mem_low();
+}
+
+void
+conn_came(struct weir_conn *c)
+{
+	accept_stats->handled++;
+	accept_stats->active++;
+	list_append(&all, &c->all);
+	alive++;
+}
+
 static void
 take_over(struct acceptor *a, int fd, const union weir_sockaddr *sa, socklen_t n)
 {
@@ -97,13 +112,10 @@ take_over(struct acceptor *a, int fd, const union weir_sockaddr *sa, socklen_t n
 		close(fd);
 		return;
 	}
-	accept_stats->handled++;
-	accept_stats->active++;
 	addr_from_kernel(&c->peer, sa, n, NULL);
 	c->from = a->from;
 	c->tcp.ev.ready = EV_WRITE;
-	list_append(&all, &c->all);
-	alive++;
+	conn_came(c);
 	a->from->on_conn(c);
 }
 

@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/net/conn_new.h"
+#include "core/net/udp.h"
 #include "core/net/proxy_protocol.h"
 
 struct likeness {
@@ -17,18 +18,42 @@ struct likeness {
 static struct weir_slab slab = WEIR_SLAB(weir_conn);
 static uint64_t last_id;
 
-static void
-on_free(struct weir_task *t)
+void
+conn_fini(struct weir_conn *c)
 {
-	struct weir_conn *c = WEIR_OF(t, struct weir_conn, free);
-
 	if (c->layer != NULL)
 		c->layer->ops->free(c->layer);
 	c->magic = 0;
 	proxied_free(c->proxied);
 	if (c->preface != NULL)
 		slab_sized_give(c->preface, sizeof *c->preface + c->preface->n);
+}
+
+static void
+on_free(struct weir_task *t)
+{
+	struct weir_conn *c = WEIR_OF(t, struct weir_conn, free);
+
+	conn_fini(c);
 	slab_give(&slab, c);
+}
+
+void
+conn_init(struct weir_conn *c, void (*freed)(struct weir_task *))
+{
+	memset(c, 0, offsetof(struct weir_conn, tcp));
+	c->magic = WEIR_CONN_MAGIC;
+	c->tcp.ev.fd = -1;
+	c->from = NULL;
+	c->proxied = NULL;
+	c->preface = NULL;
+	c->on_drain = NULL;
+	c->owner = NULL;
+	c->id = ++last_id;
+	c->began_ms = weir_now_ms;
+	c->io = &c->tcp.io;
+	list_init(&c->all);
+	task_init(&c->free, freed);
 }
 
 struct weir_conn *
@@ -36,19 +61,7 @@ conn_new(int fd)
 {
 	struct weir_conn *c = slab_take(&slab);
 
-	c->magic = WEIR_CONN_MAGIC;
-	c->flags = 0;
-	c->from = NULL;
-	c->proxied = NULL;
-	c->preface = NULL;
-	c->on_drain = NULL;
-	c->owner = NULL;
-	c->layer = NULL;
-	c->id = ++last_id;
-	c->began_ms = weir_now_ms;
-	c->io = &c->tcp.io;
-	list_init(&c->all);
-	task_init(&c->free, on_free);
+	conn_init(c, on_free);
 	if (fdio_init(&c->tcp, fd) != WEIR_OK) {
 		c->tcp.ev.fd = -1;
 		slab_give(&slab, c);
@@ -60,6 +73,10 @@ conn_new(int fd)
 static void
 end(struct weir_conn *c, bool reset)
 {
+	if (c->flags & CONN_UDP) {
+		udp_left(c);
+		return;
+	}
 	if (c->tcp.ev.fd < 0)
 		return;
 	if (c->layer != NULL)
@@ -87,6 +104,8 @@ conn_abort(struct weir_conn *c)
 bool
 conn_quiet(struct weir_conn *c)
 {
+	if (c->flags & CONN_UDP)
+		return true;
 	return c->layer != NULL ? c->layer->ops->quiet(c->layer) : fdio_quiet(&c->tcp);
 }
 
@@ -113,6 +132,10 @@ conn_local(struct weir_conn *c, struct weir_addr *to)
 
 	if (c->flags & CONN_LIKENESS) {
 		*to = WEIR_OF(c, struct likeness, conn)->local;
+		return to;
+	}
+	if (c->flags & CONN_UDP) {
+		*to = WEIR_OF(c, struct weir_udp, conn)->local;
 		return to;
 	}
 	memset(to, 0, sizeof *to);

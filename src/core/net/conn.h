@@ -50,7 +50,9 @@ struct weir_layer {
 
 enum {
 	CONN_LIKENESS	= 1,	/* conn_likeness() made it */
-	CONN_NOT_TLS	= 2	/* clear text came where TLS was expected; conn->io is as it came */
+	CONN_NOT_TLS	= 2,	/* clear text came where TLS was expected; conn->io is as it came */
+	CONN_UDP	= 4	/* a client that sends datagrams: it lies in a struct weir_udp (udp.h), and nothing goes
+				   through conn->io */
 };
 
 struct weir_conn {

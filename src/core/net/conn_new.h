@@ -8,7 +8,17 @@
 
 /* Takes the descriptor over; NULL with errno when it cannot be watched (it is still open then). */
 struct weir_conn *conn_new(int fd);
-/* An accepted connection was closed. */
+/* All but its descriptor, which is -1; `on_free` gives its memory back. */
+void	conn_init(struct weir_conn *, void (*on_free)(struct weir_task *));
+/* What conn_init() made goes: what it has of its own, but not its memory. */
+void	conn_fini(struct weir_conn *);
+/* Accepted connections: is there room for one more; one has come; one was closed. */
+bool	conn_room(void);
+void	conn_came(struct weir_conn *);
 void	conn_left(struct weir_conn *);
+/* udp.c's: the session of a client is closed. */
+void	udp_left(struct weir_conn *);
+/* A socket that is, or is being, connected; -1 with errno. */
+int	dial_socket(const struct weir_addr *, int type, const struct weir_dial_opts *) WEIR_MUST_USE;
 
 #endif

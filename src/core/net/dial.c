@@ -93,14 +93,14 @@ on_task(struct weir_task *t)
 }
 
 static int
-set_options(int fd, const struct weir_addr *to, const struct weir_dial_opts *o)
+set_options(int fd, const struct weir_addr *to, int type, const struct weir_dial_opts *o)
 {
 	union weir_sockaddr sa;
 	int one = 1;
 
-	if (to->sa.sa_family != AF_UNIX)
+	if (to->sa.sa_family != AF_UNIX && type == SOCK_STREAM)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	if (o->keepalive)
+	if (o->keepalive && type == SOCK_STREAM)
 		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	if (o->rcvbuf != 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &o->rcvbuf, sizeof o->rcvbuf);
@@ -119,23 +119,37 @@ set_options(int fd, const struct weir_addr *to, const struct weir_dial_opts *o)
 	return bind(fd, &sa.sa, n) == 0 ? 0 : errno;
 }
 
-/* 0, or errno; then the descriptor is closed again. */
-static int
-begin(struct weir_dial *d, const struct weir_addr *to, const struct weir_dial_opts *o)
+int
+dial_socket(const struct weir_addr *to, int type, const struct weir_dial_opts *o)
 {
 	union weir_sockaddr sa;
 	socklen_t n = addr_to_kernel(to, &sa);
-	int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(to->sa.sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int err;
 
 	if (fd < 0)
+		return -1;
+	err = set_options(fd, to, type, o);
+	if (err == 0 && (connect(fd, &sa.sa, n) == 0 || errno == EINPROGRESS))
+		return fd;
+	if (err == 0)
+		err = errno;
+	close(fd);
+	errno = err;
+	return -1;
+}
+
+/* 0, or errno. */
+static int
+begin(struct weir_dial *d, const struct weir_addr *to, const struct weir_dial_opts *o)
+{
+	int fd = dial_socket(to, SOCK_STREAM, o), err;
+
+	if (fd < 0)
 		return errno;
-	err = set_options(fd, to, o);
-	if (err == 0 && connect(fd, &sa.sa, n) != 0 && errno != EINPROGRESS)
+	d->conn = conn_new(fd);
+	if (d->conn == NULL) {
 		err = errno;
-	if (err == 0 && (d->conn = conn_new(fd)) == NULL)
-		err = errno;
-	if (err != 0) {
 		close(fd);
 		return err;
 	}

@@ -17,6 +17,7 @@
 
 #include "core/base/log.h"
 #include "core/base/num.h"
+#include "core/net/dgram.h"
 #include "core/net/listen.h"
 
 enum { TRIES = 5, RETRY_MS = 500 };
@@ -113,6 +114,8 @@ set_options(const struct weir_listen *l, int fd, struct weir_log *log)
 		OPTION(l, fd, SOL_SOCKET, SO_RCVBUF, o->rcvbuf, log);
 	if (o->sndbuf > 0)
 		OPTION(l, fd, SOL_SOCKET, SO_SNDBUF, o->sndbuf, log);
+	if (l->type == SOCK_DGRAM)
+		dgram_prepare(fd, &l->addr);
 	if (is_unix(l) || l->type != SOCK_STREAM)
 		return;
 	/* accepted sockets inherit it, which saves a call for each connection */

@@ -3,6 +3,7 @@
  */
 #include "config.h"
 #include "core/base/clock.h"
+#include "core/net/udp.h"
 #include "core/proc/cycle.h"
 #include "core/proc/stats.h"
 
@@ -82,6 +83,8 @@ stats_declare(struct weir_conf *cf)
 	metrics_begin(cf);
 	metric_rows(cf, accept_rows);
 	metric_rows(cf, dial_rows);
+	metric_rows(cf, dgram_rows);
+	metric_rows(cf, udp_rows);
 	metric_value(cf, &stats_rows[0], &STR(WEIR_VERSION), get_build, NULL);
 }
 

@@ -16,6 +16,7 @@
 
 #include "core/base/mem.h"
 #include "core/ev/offload.h"
+#include "core/net/udp.h"
 #include "core/os/limit.h"
 #include "core/os/sock.h"
 #include "core/proc/keeper.h"
@@ -159,6 +160,7 @@ retire(void)
 		title_set("worker process is shutting down");
 	accept_the_last();
 	accept_stop();
+	udp_stop();
 	listen_close_all(&weir_cycle->listeners, weir_role == ROLE_SINGLE);
 	metric_sub(&stats_workers, WORKER_SERVES, 1);
 	metric_add(&stats_workers, WORKER_RETIRES, 1);
@@ -218,6 +220,8 @@ begin(struct weir_cycle *c, unsigned index)
 	timer_init(&shutdown_timer, on_shutdown_timer);
 	accept_on_empty = on_empty;
 	metric_add(&stats_workers, WORKER_SERVES, 1);
+	if (udp_start(&c->listeners, index, c->workers, (unsigned)WEIR_MAX(cc->connections / 2, 1u)) != WEIR_OK)
+		return WEIR_FAIL;
 	return accept_start(&c->listeners, index, c->workers, (unsigned)cc->connections,
 	    cc->multi_accept);
 }
