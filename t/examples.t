@@ -231,6 +231,24 @@ sub healthy {
 	}
 }
 
+example 'circuit-breaker' => sub {
+	my ($w) = @_;
+	my $state = sub {
+		my ($n) = @_;
+		my $port = $w->port($n);
+		return $w->get('/metrics')->body =~ /^weir_upstream_circuit_state\{upstream="app",server="127\.0\.0\.1:$port"\} (\d)$/m ? $1 : '';
+	};
+
+	is $state->($_), 0, 'closed' for 21, 22;
+	$w->origin_stop(21);
+	ok wait_for(sub { $w->get('/')->body =~ /^two / or die 'somebody else'; $state->(21) == 2 }), 'the next server is asked until it is open';
+	$w->origin_stop(22);
+	ok wait_for(sub { my $r = $w->get('/'); $r->status == 503 && $r->header('Retry-After') }), 'then all are';
+	$w->log_like(qr/\[warn\].* circuit of upstream server 127\.0\.0\.1:\d+ of app: closed -> open: 5 failures in a row/, 'which is logged', 'logs/error.log');
+	$w->origin(22, sub { my ($c) = @_; $c->read_request; $c->send("HTTP/1.1 200 X\r\nConnection: close\r\nContent-Length: 4\r\n\r\nback") });
+	ok wait_for(sub { $w->get('/')->body eq 'back' && $state->(22) == 0 }), 'well again';
+}, origins => { 9001 => 'one', 9002 => 'two' };
+
 sub chat {
 	my ($c) = @_;
 	my $q = $c->read_request or return;

@@ -19,19 +19,20 @@ enum { BUSY = 500 };		/* requests under way */
 static const struct {
 	const char	*name;
 	const struct weir_balancer *b;
-	bool		 two, inflight;
+	bool		 two, inflight, breaker;
 } all[] = {
-	{ "round robin", &lb_round_robin, false, false },
-	{ "round robin, one has failed", &lb_round_robin, false, false },
-	{ "least_conn", &lb_least_conn, false, false },
-	{ "least_time header", &lb_header, false, false },
-	{ "least_time last_byte inflight", &lb_last_byte, false, true },
-	{ "random", &lb_random, false, false },
-	{ "random two", &lb_random, true, false },
-	{ "random two least_time", &lb_random_last_byte, true, false },
-	{ "ip_hash", &lb_ip_hash, false, false },
-	{ "hash", &lb_hash, false, false },
-	{ "hash consistent", &lb_hash_consistent, false, false },
+	{ "round robin", &lb_round_robin, false, false, false },
+	{ "round robin, one has failed", &lb_round_robin, false, false, false },
+	{ "round robin, circuit_breaker", &lb_round_robin, false, false, true },
+	{ "least_conn", &lb_least_conn, false, false, false },
+	{ "least_time header", &lb_header, false, false, false },
+	{ "least_time last_byte inflight", &lb_last_byte, false, true, false },
+	{ "random", &lb_random, false, false, false },
+	{ "random two", &lb_random, true, false, false },
+	{ "random two least_time", &lb_random_last_byte, true, false, false },
+	{ "ip_hash", &lb_ip_hash, false, false, false },
+	{ "hash", &lb_hash, false, false, false },
+	{ "hash consistent", &lb_hash_consistent, false, false, false },
 };
 
 static uint64_t
@@ -53,6 +54,11 @@ group_new(struct weir_pool *pool, unsigned n, unsigned which)
 	g->balancer = all[which].b;
 	g->two = all[which].two;
 	g->inflight = all[which].inflight;
+	if (all[which].breaker) {
+		g->breaker = POOL_NEW(pool, weir_breaker);
+		*g->breaker = (struct weir_breaker){ .failures = 5, .half_open = 3, .success = 2, .open_ms = 30000,
+			.max_open_ms = 30000, .rate = 50, .window_ms = 10000, .min = 20 };
+	}
 	g->peers = pool_zalloc(pool, n * sizeof *g->peers);
 	for (unsigned i = 0; i < n; i++) {
 		struct weir_peer *p = &g->peers[i];

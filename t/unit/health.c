@@ -43,7 +43,7 @@ begin(bool mandatory, unsigned fails, unsigned passes)
 		checks[i].passes = passes;
 		probe[i] = (struct weir_probe){ .h = &checks[i], .peer = &peers[0] };
 	}
-	g.block = calloc(1, block_size(2, 0));
+	g.block = calloc(1, block_size(&g, 0));
 	block_init(g.block, &g, 0);
 }
 

@@ -9,7 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
-#include "core/peer/block.h"
+#include "core/peer/breaker.h"
 #include "core/peer/resolve.h"
 
 /* Of what lies in zones: names must be the same in all processes, and nobody gains from collisions. */
@@ -21,12 +21,18 @@ aligned(size_t n)
 	return (n + 63) & ~(size_t)63;
 }
 
-size_t
-block_size(unsigned n, unsigned n_slots)
+static size_t
+arrays_size(unsigned n, unsigned n_slots)
 {
 	return aligned(sizeof(struct weir_block)) + aligned(n * sizeof(struct weir_state)) +
 	    3 * aligned(n * sizeof(int32_t)) + aligned((size_t)n * n_slots * sizeof(uint32_t)) +
 	    aligned(n_slots * sizeof(uint32_t));
+}
+
+size_t
+block_size(const struct weir_group *g, unsigned n_slots)
+{
+	return arrays_size(g->n, n_slots) + breaker_size(g, n_slots);
 }
 
 static uint64_t
@@ -54,7 +60,7 @@ block_id(const struct weir_group *g)
 	for (unsigned i = 0; i < g->n; i++) {
 		const struct weir_peer *p = &g->peers[i];
 		const uint64_t all[] = { key_of(p), p->tier, p->weight, p->max_fails, p->max_conns,
-			p->fail_timeout_ms, p->warm_ms, p->warm_min, p->down | p->drain << 1,
+			p->fail_timeout_ms, p->warm_ms, p->warm_min, p->down | p->drain << 1 | (g->breaker != NULL) << 2,
 			p->resolve != NULL ? resolve_port(p->resolve) : 0 };
 
 		h = mix(h, all, sizeof all);
@@ -237,9 +243,10 @@ block_count(struct weir_group *g)
 }
 
 static void
-lay_out(struct weir_block *b, unsigned n, unsigned n_slots)
+lay_out(struct weir_block *b, const struct weir_group *g, unsigned n_slots)
 {
 	size_t at = aligned(sizeof *b);
+	unsigned n = g->n;
 
 	b->n = n;
 	b->n_slots = n_slots;
@@ -249,13 +256,14 @@ lay_out(struct weir_block *b, unsigned n, unsigned n_slots)
 	b->at_rank = (uint32_t)(at += aligned(n * sizeof(int32_t)));
 	b->at_pins = (uint32_t)(at += aligned(n * sizeof(int32_t)));
 	b->at_held = (uint32_t)(at + aligned(n_slots * sizeof(uint32_t)));
-	b->size = block_size(n, n_slots);
+	b->at_circuits = g->breaker != NULL ? (uint32_t)arrays_size(n, n_slots) : 0;
+	b->size = block_size(g, n_slots);
 }
 
 void
 block_init(struct weir_block *b, const struct weir_group *g, unsigned n_slots)
 {
-	lay_out(b, g->n, n_slots);
+	lay_out(b, g, n_slots);
 	b->scale = 1;
 	for (unsigned i = 0; i < g->n; i++)
 		if (g->peers[i].warm_ms != 0)
@@ -385,6 +393,7 @@ block_inherit(struct weir_group *g, struct weir_block *b, struct weir_block *old
 			continue;
 		}
 		inherit_state(g, i, was);
+		breaker_inherit(b, i, old, (unsigned)(was - block_state(old, 0)));
 	}
 	count(b);
 	for (unsigned i = 0; i < b->n; i++) {
@@ -410,6 +419,7 @@ block_renew(struct weir_group *g, unsigned i)
 	st->current = 0;
 	block_in(g, i, OUT_FAILED);
 	health_renew(g, i);
+	breaker_forget(g->block, i);
 	begin_warming(g->block, st);
 }
 
@@ -429,6 +439,7 @@ block_recount(struct weir_block *b)
 		if (st->out == 0)
 			block_current(b)[i] = 0;
 	}
+	breaker_recount(b);
 }
 
 static void

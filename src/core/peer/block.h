@@ -26,6 +26,7 @@ enum {
 	OUT_FAILED	= 1 << 2,
 	OUT_FULL	= 1 << 3,
 	OUT_VACANT	= 1 << 4,	/* no address: see resolve.c */
+	OUT_OPEN	= 1 << 5,	/* its circuit: see breaker.h */
 	OUT_UNHEALTHY	= 1 << 6	/* see health.h */
 };
 
@@ -84,6 +85,9 @@ struct weir_block {
 	uint64_t	 heir;		/* offset in the zone; 0: there is none */
 	uint64_t	 probed_ms;	/* health_state.c's: who asks the servers was alive then */
 	uint32_t	 prober;
+	uint64_t	 circuits_ms;	/* whose circuit is open may be tried then; 0: not everything is settled */
+	uint32_t	 tripped;	/* circuits that are not closed */
+	uint32_t	 at_circuits;	/* breaker.c's; 0: there are none */
 	uint32_t	 at_state, at_current, at_effective, at_rank, at_held, at_pins;
 };
 
@@ -125,8 +129,8 @@ block_pins(struct weir_block *b)
 	return (uint32_t *)(void *)((char *)b + b->at_pins);
 }
 
-/* Bytes that a block of n peers needs. */
-size_t	block_size(unsigned n, unsigned n_slots);
+/* Bytes that a block of the group's peers needs. */
+size_t	block_size(const struct weir_group *, unsigned n_slots);
 /* In zeroed memory: a block of the group's peers, without a history. */
 void	block_init(struct weir_block *, const struct weir_group *, unsigned n_slots);
 /* A number for all that the configuration says. */

@@ -29,7 +29,7 @@ const struct weir_metric_row upstream_rows[] = {
 	[RECEIVED] = { "upstream_received_bytes_total", METRIC_COUNTER, "Bytes from servers.", .labels = { GROUP } },
 	[SENT] = { "upstream_sent_bytes_total", METRIC_COUNTER, "Bytes to servers.", .labels = { GROUP } },
 	[SERVER_UP] = { "upstream_server_up", METRIC_GAUGE, "Is the server of a group with a zone asked?  0: it is down, has "
-	  "failed or is unhealthy.", .labels = { GROUP, { "server", NULL } } },
+	  "failed, is unhealthy or has an open circuit.", .labels = { GROUP, { "server", NULL } } },
 	[SERVER_CONNS] = { "upstream_server_connections", METRIC_GAUGE, "Requests and tunnels that the server of a group "
 	  "with a zone has.", .labels = { GROUP, { "server", NULL } } },
 	[REFUSED] = { "upstream_retries_refused_total", METRIC_COUNTER, "Further attempts that a budget did not allow.",
@@ -77,7 +77,7 @@ get_up(const void *arg)
 {
 	const struct weir_state *s = state_of(arg);
 
-	return s != NULL && !(s->out & (OUT_DOWN | OUT_DRAIN | OUT_FAILED | OUT_UNHEALTHY));
+	return s != NULL && !(s->out & (OUT_DOWN | OUT_DRAIN | OUT_FAILED | OUT_UNHEALTHY | OUT_OPEN));
 }
 
 static int64_t

@@ -3,6 +3,7 @@
  */
 #include <limits.h>
 
+#include "core/peer/breaker.h"
 #include "core/peer/resolve.h"
 #include "core/peer/share.h"
 
@@ -360,7 +361,7 @@ finish(struct weir_pool *pool, struct weir_group *g)
 		g->balancer = &lb_round_robin;
 	if (g->shared != NULL)
 		return;
-	g->block = pool_zalloc(pool, block_size(g->n, 0));
+	g->block = pool_zalloc(pool, block_size(g, 0));
 	block_init(g->block, g, 0);
 }
 
@@ -560,6 +561,8 @@ settle_group(struct weir_conf *cf, struct weir_group *g)
 {
 	finish(cf->pool, g);
 	count_group(cf, g);
+	if (g->breaker != NULL)
+		breaker_count(cf, g);
 	return g->balancer->ready != NULL ? g->balancer->ready(cf, g) : WEIR_OK;
 }
 

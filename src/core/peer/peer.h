@@ -14,12 +14,14 @@
  *	share.c      blocks in zones: found again by reloads, given back by the dead
  *	budget.c     how many further tries there may be
  *	scan.c       the loops over many peers
+ *	breaker.c    circuit breakers; breaker_tell.c: what they say
  *	lb_*.c       the balancers
  *	count.c      metrics
  *	health.c     servers are asked how they are (health.h)
  *	resolve.c    servers whose addresses DNS tells while the server runs
  *	group_conf.c the upstream block and its servers
  *	lb_conf.c    the directives that choose a balancer
+ *	breaker_conf.c those of circuit breakers
  */
 #ifndef WEIR_PEER_PEER_H
 #define WEIR_PEER_PEER_H
@@ -32,6 +34,7 @@
 
 struct weir_block;
 struct weir_health;
+struct weir_breaker;
 
 struct weir_peer {
 	struct weir_addr addr;
@@ -86,6 +89,7 @@ struct weir_group {
 	bool		 two;		/* of `random` */
 	bool		 inflight;	/* of `least_time` */
 	struct weir_block *block;
+	struct weir_breaker *breaker;	/* NULL: there is none */
 	struct weir_shared *shared;	/* its zone; NULL: the block is this process's own */
 	struct weir_health *health;	/* its checks: health.h */
 	struct weir_group *next_shared;	/* of that zone */
@@ -97,6 +101,9 @@ struct weir_group {
 
 #define ROUTE_MAX	32
 #define PICK_NO_TIME	UINT64_MAX
+
+/* What went wrong, in words that circuit_breaker_on knows. */
+enum weir_trouble { TROUBLE_ERROR, TROUBLE_TIMEOUT, TROUBLE_INVALID, TROUBLE_STATUS, TROUBLE_SLOW };
 
 /* Of one session. */
 #define PICK_WORDS 4
@@ -112,6 +119,13 @@ struct weir_pick {
 	uint64_t	 header_ms, response_ms;
 	bool		 inflight;	/* it counts as such */
 	bool		 budget;	/* the request counts for the budget of further tries */
+	struct {			/* breaker.c's */
+		const char *why;	/* of the failure, with its status or its time */
+		uint64_t number;
+		uint32_t era;
+		uint8_t	 trouble, verdict, counted;
+		bool	 trial;
+	}		 circuit;
 	/* The balancers' own: */
 	unsigned	 tier;		/* that the following is about; UINT_MAX: none yet */
 	unsigned	 spins, rehash;
@@ -173,6 +187,16 @@ void	peer_let_go(struct weir_peer *);
 unsigned pick_most(const struct weir_pick *);
 /* The head of the response has come, or the first byte; so long after the attempt began. */
 void	pick_heard(struct weir_pick *, uint64_t ms);
+/*
+ * For circuit breakers, of the attempt at work; nothing happens without one.  pick_answer(): there is a head, with
+ * this status (of HTTP, or 0), after so long; the time is 0 when it is not the server's.  pick_trouble(): it failed; `why` is for the
+ * log, and may be NULL.  pick_left(): the client did not wait longer than that.  All of these come before pick_done().
+ */
+void	pick_answer(struct weir_pick *, int status, uint64_t ms);
+void	pick_trouble(struct weir_pick *, enum weir_trouble, const char *why);
+void	pick_left(struct weir_pick *, uint64_t ms);
+/* When there was nobody to pick and nobody was tried: because of open circuits, of some or of all that could be asked. */
+bool	pick_is_open(struct weir_pick *, bool all);
 /* How it went with pick->peer.  response_ms is set before, if it is known. */
 void	pick_done(struct weir_pick *, enum weir_outcome);
 
@@ -200,6 +224,6 @@ struct weir_group *group_find(void *const *conf, struct weir_str name);
  */
 struct weir_group *group_of_addrs(struct weir_pool *, const struct weir_addr *, unsigned n, struct weir_str text);
 
-extern const struct weir_module upstream_module, upstream_lb_module;
+extern const struct weir_module upstream_module, upstream_lb_module, upstream_breaker_module;
 
 #endif

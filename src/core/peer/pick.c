@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "core/base/clock.h"
+#include "core/peer/breaker.h"
 #include "core/peer/resolve.h"
 #include "core/peer/scan.h"
 #include "core/peer/share.h"
@@ -187,6 +188,7 @@ struct weir_peer *
 pick_next(struct weir_pick *p)
 {
 	struct weir_group *g = p->group;
+	struct weir_circuit_news news;
 	int i, slot;
 
 	if (!p->keyed && g->balancer->key != NULL)
@@ -199,6 +201,8 @@ pick_next(struct weir_pick *p)
 	if (g->resolves != NULL)
 		resolve_keep_up(g, true);
 	block_refresh(g);
+	if (g->breaker != NULL)
+		breaker_before(g, slot, &news);
 	i = choose(p);
 	if (i >= 0) {
 		begin_inflight(p, (unsigned)i);
@@ -207,7 +211,11 @@ pick_next(struct weir_pick *p)
 		if (p->budget && p->n_tried == 0)
 			budget_asked(g);
 	}
+	if (g->breaker != NULL)
+		breaker_chosen(p, i, slot, &news);
 	share_unlock(g);
+	if (g->breaker != NULL)
+		breaker_tell(g, &news, p);
 	if (i < 0)
 		return NULL;
 	p->tried[i / 64] |= 1ull << (i % 64);
@@ -285,6 +293,8 @@ reason(const struct weir_pick *p, unsigned i)
 {
 	if (was_tried(p, i))
 		return "was tried";
+	if (block_state(p->group->block, i)->out & OUT_OPEN)
+		return breaker_why(p->group->block, i);
 	for (unsigned k = 0; k < WEIR_COUNT(reasons); k++)
 		if (block_state(p->group->block, i)->out & reasons[k].bit)
 			return reasons[k].text;
@@ -378,6 +388,7 @@ pick_done(struct weir_pick *p, enum weir_outcome how)
 {
 	struct weir_peer *q = p->peer;
 	struct weir_group *g = p->group;
+	struct weir_circuit_news news;
 	struct weir_state *st;
 	bool disabled;
 	int slot;
@@ -394,6 +405,8 @@ pick_done(struct weir_pick *p, enum weir_outcome how)
 		block_failed(g, q->number);
 	else if (how != WENT_NOWHERE)
 		block_well(g, q->number);
+	if (g->breaker != NULL)
+		breaker_ended(p, q->number, how, slot, &news);
 	disabled = how == WENT_BADLY && st->max_fails != 0 && st->fails == st->max_fails;
 	block_freed(g, q->number, slot);
 	share_tell_heirs(g, q->number, -1);
@@ -401,6 +414,8 @@ pick_done(struct weir_pick *p, enum weir_outcome how)
 	if (disabled)
 		log_warnx(weir_log, "upstream server %.*s of %.*s is temporarily disabled",
 		    STR_ARG(q->text), STR_ARG(g->name));
+	if (g->breaker != NULL)
+		breaker_tell(g, &news, p);
 	if (g->on_free != NULL)
 		g->on_free(g);
 }

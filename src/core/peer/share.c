@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/os/random.h"
+#include "core/peer/breaker.h"
 #include "core/peer/share.h"
 
 #define LAYOUT		1
@@ -178,28 +179,53 @@ chunk_take(struct share_area *a, size_t size, uint64_t name)
 /* ---- slots ---- */
 
 static void
-tell_heirs(struct share_area *a, struct weir_block *b, unsigned i, int by)
+tell_heirs(struct share_area *a, struct weir_block *b, unsigned i, int by, void (*told)(struct weir_block *, unsigned i, int by))
 {
 	struct weir_block *h = heir_of(a, b);
 	uint32_t to = block_state(b, i)->heir;
-	struct weir_state *st;
 
 	if (h == NULL || to == 0)
 		return;
 	lock_block(h);
-	st = block_state(h, to - 1);
+	told(h, to - 1, by);
+	tell_heirs(a, h, to - 1, by, told);
+	pthread_mutex_unlock(&h->lock);
+}
+
+static void
+told_conns(struct weir_block *h, unsigned i, int by)
+{
+	struct weir_state *st = block_state(h, i);
+
 	st->inherited += (uint32_t)by;
 	st->conns += (uint32_t)by;
 	h->stale |= STALE_RANKS;
-	tell_heirs(a, h, to - 1, by);
-	pthread_mutex_unlock(&h->lock);
 }
 
 void
 share_tell_heirs(struct weir_group *g, unsigned i, int by)
 {
 	if (g->block->heir != 0)
-		tell_heirs(g->shared->area, g->block, i, by);
+		tell_heirs(g->shared->area, g->block, i, by, told_conns);
+}
+
+void
+share_tell_trials(struct weir_group *g, unsigned i, int by)
+{
+	if (g->block->heir != 0)
+		tell_heirs(g->shared->area, g->block, i, by, breaker_told);
+}
+
+static void
+give_trials_back(struct share_area *a, struct weir_block *b, unsigned slot)
+{
+	uint32_t *held = breaker_held(b, slot);
+
+	for (unsigned i = 0; i < b->n; i++) {
+		if (held[i] != 0)
+			tell_heirs(a, b, i, -(int)held[i], breaker_told);
+		held[i] = 0;
+	}
 }
 
 static void
@@ -210,9 +236,11 @@ give_back(struct share_area *a, struct weir_block *b, unsigned slot)
 	lock_block(b);
 	for (unsigned i = 0; i < b->n; i++) {
 		if (held[i] != 0)
-			tell_heirs(a, b, i, -(int)held[i]);
+			tell_heirs(a, b, i, -(int)held[i], told_conns);
 		held[i] = 0;
 	}
+	if (b->at_circuits != 0)
+		give_trials_back(a, b, slot);
 	block_pins(b)[slot] = 0;
 	if (b->leader == slot + 1)
 		b->leader = 0;
@@ -445,7 +473,7 @@ go_alone(struct weir_pool *pool, struct weir_group *g)
 	    "workers do not share it%s until the next reload", g->shared->zone->name, STR_ARG(g->name),
 	    g->health != NULL ? ", and its servers are not checked," : "");
 	g->health = NULL;
-	g->block = pool_zalloc(pool, block_size(g->n, 0));
+	g->block = pool_zalloc(pool, block_size(g, 0));
 	g->shared = NULL;
 	block_init(g->block, g, 0);
 }
@@ -495,7 +523,7 @@ open_group(struct weir_pool *pool, struct weir_group *g, int slot)
 		pin(pool, g, slot);
 		return;
 	}
-	g->block = chunk_take(a, block_size(g->n, a->n_slots), name_of(g));
+	g->block = chunk_take(a, block_size(g, a->n_slots), name_of(g));
 	if (g->block == NULL) {
 		go_alone(pool, g);
 		return;
@@ -550,7 +578,8 @@ struct weir_shared *
 share_declare(struct weir_zones *zs, struct weir_str name, uint64_t size, const char **why)
 {
 	struct weir_zone_want w = { .name = name, .size = size, .kind = "upstream",
-		.version = (uint64_t)LAYOUT << 32 | sizeof(struct weir_state) << 16 | sizeof(struct weir_block),
+		.version = (uint64_t)(LAYOUT + sizeof(struct weir_circuit)) << 32 | sizeof(struct weir_state) << 16 |
+		    sizeof(struct weir_block),
 		.open = on_open };
 	struct weir_zone *z = zone_declare(zs, &w, why);
 	struct weir_shared *sh;
@@ -581,7 +610,7 @@ share_check(const struct weir_shared *sh, const struct weir_group **most)
 
 	*most = sh->groups;
 	for (const struct weir_group *g = sh->groups; g != NULL; g = g->next_shared) {
-		all += sizeof(struct chunk) + block_size(g->n, n_slots);
+		all += sizeof(struct chunk) + block_size(g, n_slots);
 		if (g->n > (*most)->n)
 			*most = g;
 	}

@@ -42,5 +42,7 @@ int	share_slot(struct weir_group *);
 void	share_look(struct weir_group *);
 /* A connection more (1) or less (-1) of a peer, told to the heirs of its block, which is locked. */
 void	share_tell_heirs(struct weir_group *, unsigned i, int by);
+/* The same of trials of its circuit: see breaker.h. */
+void	share_tell_trials(struct weir_group *, unsigned i, int by);
 
 #endif

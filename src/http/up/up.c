@@ -220,6 +220,12 @@ repeat(struct weir_up *u, const char *why)
 	up_connect(u);
 }
 
+static enum weir_trouble
+trouble_of(enum up_failure how)
+{
+	return how == UP_TIMEOUT ? TROUBLE_TIMEOUT : how == UP_INVALID ? TROUBLE_INVALID : TROUBLE_ERROR;
+}
+
 void
 up_failed(struct weir_up *u, enum up_failure how, const char *why)
 {
@@ -241,6 +247,7 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		count_failed(u->pick.group, failure_of(how));
 	if (u->responded) {
 		/* mid-body: the client must see that it is cut short */
+		pick_trouble(&u->pick, trouble_of(how), why);
 		log_errorx(&u->r->s.log, "%s", why);
 		req_abort(u->r, why);
 		return;
@@ -252,6 +259,8 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 		up_attempt(u)->status = status_of(how);	/* as nginx has it in $upstream_status */
 	if (u->joint != NULL)
 		dials_end(&u->joint->making, how == UP_TIMEOUT ? DIALS_TIMEOUT : DIALS_FAILED, why);
+	if (!stale && !untouched)
+		pick_trouble(&u->pick, trouble_of(how), why);
 	up_let_go(u, stale || untouched ? WENT_NOWHERE : WENT_BADLY);
 	if (u->r->body_refused) {
 		up_give_up(u, 413);
@@ -335,6 +344,8 @@ client_left(struct weir_up *u)
 	struct weir_req *r = u->r;
 
 	log_info(&r->s.log, "client closed the connection while waiting for the upstream");
+	if (!u->streaming)
+		pick_left(&u->pick, weir_now_ms - u->attempt_ms);
 	up_let_go(u, WENT_NOWHERE);
 	up_over(u);
 	r->rsp.status = 499;
@@ -393,8 +404,11 @@ on_body_end(struct weir_req *r, bool whole)
 {
 	struct weir_up *u = r->up;
 
-	if (!whole && u->x != NULL)
+	if (!whole && u->x != NULL) {
+		if (u->x->gone || u->x->io.in.err != NULL)
+			pick_trouble(&u->pick, TROUBLE_ERROR, u->x->io.in.err);
 		xchg_cancel(u->x, CANCEL_PEER);
+	}
 	up_let_go(u, whole ? WENT_WELL : u->x != NULL && u->x->gone ? WENT_BADLY : WENT_NOWHERE);
 	up_over(u);
 }
@@ -487,6 +501,7 @@ on_head(struct weir_xchg *x)
 	up_attempt(u)->header_ms = weir_now_ms - u->attempt_ms;
 	pick_heard(&u->pick, up_attempt(u)->header_ms);
 	up_attempt(u)->status = status;
+	pick_answer(&u->pick, status, u->streaming ? 0 : up_attempt(u)->header_ms);
 	count_response(u->pick.group, status, up_attempt(u)->header_ms);
 	u->rsp = &x->msg;
 	if (status == 101 && !u->request_sent) {
@@ -556,6 +571,7 @@ static void
 next_peer(struct weir_up *u)
 {
 	struct weir_peer *peer = up_queue_is_before(u) ? NULL : pick_next(&u->pick);
+	bool open;
 	struct weir_str why;
 
 	u->request_sent = u->sent_any = false;
@@ -563,11 +579,13 @@ next_peer(struct weir_up *u)
 		up_with_peer(u, peer);
 		return;
 	}
-	if (up_queue_join(u))
+	/* those who wait for an open circuit would do so for long */
+	open = pick_is_open(&u->pick, u->pick.group->queue != NULL);
+	if (!open && up_queue_join(u))
 		return;
 	why = pick_why(&u->pick, u->r->s.pool);
 	log_errorx(&u->r->s.log, "no live upstreams while connecting to upstream: %.*s", STR_ARG(why));
-	no_peer(u, u->pick.group->queue != NULL && u->pick.n_tried == 0 ? 503 : 502);
+	no_peer(u, open || (u->pick.group->queue != NULL && u->pick.n_tried == 0) ? 503 : 502);
 }
 
 void
