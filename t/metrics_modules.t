@@ -228,7 +228,7 @@ subtest 'upstreams' => sub {
 worker_processes 2;
 http {
 	upstream app { server 127.0.0.1:%PORT20%; }
-	upstream two { zone two 128k; server 127.0.0.1:%PORT20%; server 127.0.0.1:%PORT21% max_fails=1 fail_timeout=1h; }
+	upstream two { zone two 128k; server 127.0.0.1:%PORT20%; server 127.0.0.1:%PORT21% max_fails=1 fail_timeout=1h; circuit_breaker failures=1; }
 	upstream checked { zone two; server 127.0.0.1:%PORT20%; health_check type=tcp; }
 	upstream gone { server 127.0.0.1:%PORT21% down; }
 	server {
@@ -278,6 +278,9 @@ E
 	is $m->value('weir_upstream_server_up', upstream => 'two', server => $app), 1, 'which is up';
 	is $m->value('weir_upstream_server_up', upstream => 'two', server => '127.0.0.1:' . $w->port(21)), 0, 'the first is not';
 	ok wait_for(sub { metrics()->value('weir_upstream_server_checks_total', upstream => 'checked', server => $app) }), 'checks';
+	my $dead = '127.0.0.1:' . $w->port(21);
+	is $m->value('weir_upstream_circuit_state', upstream => 'two', server => $dead), 2, 'its circuit is open';
+	is $m->value('weir_upstream_circuit_changes_total', upstream => 'two', server => $dead, to => 'open'), 1, 'since once';
 	ok wait_for(sub { metrics()->value('weir_upstream_server_connections', upstream => 'two', server => $app) == 0 }),
 	    'connections';
 	is $w->get('/by/')->status, 200, 'by a variable';

@@ -115,6 +115,7 @@ up_join_bare(struct weir_up *u, struct weir_conn *c)
 	a->connect_ms = a->header_ms = weir_now_ms - u->attempt_ms;
 	a->status = u->r->rsp.status = 200;
 	pick_heard(&u->pick, a->header_ms);
+	pick_answer(&u->pick, 200, a->header_ms);
 	count_response(u->pick.group, 200, a->header_ms);
 	u->responded = true;
 	timer_off(&u->timer);
