@@ -398,6 +398,10 @@ test_clock(void **state)
 	some(10, WENT_BADLY);
 	now -= 5000;
 	some(5, WENT_WELL);
+	some(5, WENT_WELL);			/* which still belong to the ten */
+	assert_state(0, OPEN);
+	make("a", by_rate());
+	some(10, WENT_BADLY);
 	now -= 900000;				/* too far: a window of its own */
 	some(19, WENT_WELL);
 	assert_state(0, CLOSED);
