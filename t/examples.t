@@ -248,6 +248,30 @@ example 'circuit-breaker' => sub {
 	$w->origin(22, sub { my ($c) = @_; $c->read_request; $c->send("HTTP/1.1 200 X\r\nConnection: close\r\nContent-Length: 4\r\n\r\nback") });
 	ok wait_for(sub { $w->get('/')->body eq 'back' && $state->(22) == 0 }), 'well again';
 }, origins => { 9001 => 'one', 9002 => 'two' };
+example 'upstream-api' => sub {
+	my ($w) = @_;
+	my $servers = '/api/9/http/upstreams/app/servers';
+	my $json = ['Content-Type' => 'application/json'];
+	my $ask = sub { my ($method, $path, $body) = @_; $w->request($method, $servers . $path, $body ? $json : [], $body, port => 2) };
+
+	is $w->get('/')->status, 502, 'nobody is there';
+	is $ask->('POST', '/', '{"server": "127.0.0.1:' . $w->port(20 + $_) . '"}')->status, 201, "server $_" for 1, 2;
+	my %n;
+	$n{ (split ' ', $w->get('/')->body)[0] }++ for 1 .. 10;
+	is_deeply \%n, { one => 5, two => 5 }, 'turns';
+	my ($cookie) = map /(served_by=\w+)/, grep defined, map { my $r = $w->get('/'); $r->body =~ /^one/ ? $r->header('Set-Cookie') : undef } 1 .. 2;
+	is $ask->('PATCH', '/0', '{"drain": true}')->status, 200, 'one drains';
+	like $w->get('/', Cookie => $cookie)->body, qr/^one/, 'those who have it keep it';
+	like $w->get('/')->body, qr/^two/, 'others do not get it';
+	is $ask->('DELETE', '/0')->status, 200, 'and is gone';
+	like $w->get('/', Cookie => $cookie)->body, qr/^two/, 'for all';
+	ok wait_for(sub { ($w->read('var/spool/weir/app.servers') // '') eq "# Servers of upstream app.  Written when they are changed at run time.\n" .
+	    'server 127.0.0.1:' . $w->port(22) . ";\n" }), 'the file has who is left';
+}, origins => { 9001 => 'one', 9002 => 'two' }, before => sub {
+	my ($w) = @_;
+	make_path($w->dir . '/var/spool/weir');
+	chmod 0777, $w->dir . '/var/spool/weir';
+};
 
 sub chat {
 	my ($c) = @_;

@@ -239,6 +239,12 @@ void	 conf_modules_init(void);
 int	 conf_read(struct weir_conf *, const char *path, const char *globals) WEIR_MUST_USE;
 /* The same for a text that is no file; `name` stands for its path in messages. */
 int	 conf_read_text(struct weir_conf *, const char *name, struct weir_str) WEIR_MUST_USE;
+/*
+ * The directives of a file, for a set() that the directive `by` names it in, by its first argument.  *to is NULL when
+ * there are none, or no such file.
+ */
+int	 conf_read_lines(struct weir_conf *, const struct weir_node *by, const char *path,
+	    struct weir_node **to) WEIR_MUST_USE;
 /* Bind what was read.  WEIR_FAIL when there was any mistake, also in reading. */
 int	 conf_bind(struct weir_conf *) WEIR_MUST_USE;
 /* -T: every file once, in order of reading, as nginx dumps them. */

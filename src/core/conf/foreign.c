@@ -25,8 +25,8 @@ static const struct foreign {
 	{ "proxy_bind_dynamic proxy_request_dynamic proxy_allow_upstream", "ngx_http_proxy_module",
 	  "weir decides this once, when the configuration is read" },
 	{ "open_file_cache_events", "ngx_http_core_module", "leave the line out" },
-	{ "status status_format api upstream_conf extended_status", "ngx_http_api_module, commercial",
-	  "metrics, stub_status and the access log tell what weir counts" },
+	{ "status status_format upstream_conf extended_status", "ngx_http_api_module, commercial",
+	  "api tells and changes upstreams; metrics, stub_status and the access log tell what weir counts" },
 
 	/* ---- caching ---- */
 	{ "proxy_cache* proxy_no_cache $upstream_cache_status", "ngx_http_proxy_module",
@@ -74,8 +74,6 @@ static const struct foreign {
 	/* ---- upstreams ---- */
 	{ "ntlm", "ngx_http_upstream_module, commercial",
 	  "NTLM authenticates connections, which weir shares among clients: use another method" },
-	{ "state", "ngx_http_upstream_module, commercial",
-	  "servers of a group stand in the configuration: change it and reload" },
 	{ "health_check_timeout", "ngx_stream_upstream_hc_module, commercial",
 	  "it is a parameter of health_check: timeout=" },
 

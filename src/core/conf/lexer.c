@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 #include <glob.h>
+#include <unistd.h>
 
 #include "core/conf/parts.h"
 
@@ -609,6 +610,27 @@ conf_read_text(struct weir_conf *cf, const char *name, struct weir_str text)
 	cf->files_tail = &cf->files;
 	read_literal(&lx, pool_cstr(cf->pool, str_c(name)), pool_str(cf->pool, text));
 	return finish(&lx);
+}
+
+int
+conf_read_lines(struct weir_conf *cf, const struct weir_node *by, const char *path, struct weir_node **to)
+{
+	struct lexer	 lx;
+	const struct loaded *l;
+	struct source	 s;
+	unsigned	 errors = cf->errors;
+
+	*to = NULL;
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return WEIR_OK;
+	lexer_init(&lx, cf);
+	if ((l = file_load(cf, &lx.loaded, by, path)) == NULL)
+		return WEIR_FAIL;
+	source_init(&s, &l->file, 0);
+	s.loaded = l;
+	read_source(&lx, &s);
+	*to = lx.block[0].node->child;
+	return cf->errors == errors ? WEIR_OK : WEIR_FAIL;
 }
 
 struct weir_node *

@@ -21,6 +21,16 @@ aligned(size_t n)
 	return (n + 63) & ~(size_t)63;
 }
 
+static unsigned
+n_spares(const struct weir_group *g)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < g->n; i++)
+		n += g->peers[i].spare;
+	return n;
+}
+
 static size_t
 arrays_size(unsigned n, unsigned n_slots)
 {
@@ -32,7 +42,15 @@ arrays_size(unsigned n, unsigned n_slots)
 size_t
 block_size(const struct weir_group *g, unsigned n_slots)
 {
-	return arrays_size(g->n, n_slots) + breaker_size(g, n_slots);
+	return arrays_size(g->n, n_slots) + aligned(breaker_size(g, n_slots)) +
+	    aligned(n_spares(g) * sizeof(struct weir_place));
+}
+
+size_t
+block_spare_size(unsigned n_slots)
+{
+	return sizeof(struct weir_state) + 3 * sizeof(int32_t) + n_slots * sizeof(uint32_t) +
+	    sizeof(struct weir_place) + sizeof(struct weir_circuit) + n_slots * sizeof(uint32_t);
 }
 
 static uint64_t
@@ -43,12 +61,20 @@ mix(uint64_t h, const void *p, size_t n)
 	return siphash_with(key, p, n);
 }
 
+uint64_t
+block_key(struct weir_str text, struct weir_str name)
+{
+	return mix(mix(0, text.p, text.n), name.p, name.n);
+}
+
 static uint64_t
 key_of(const struct weir_peer *p)
 {
+	if (p->spare)
+		return 0;
 	if (p->resolve != NULL)
 		return resolve_key(p);
-	return mix(mix(0, p->text.p, p->text.n), p->name.p, p->name.n);
+	return block_key(p->text, p->name);
 }
 
 uint64_t
@@ -209,6 +235,12 @@ init_lock(pthread_mutex_t *lock)
 	pthread_mutexattr_destroy(&a);
 }
 
+static uint64_t
+drain_until(const struct weir_group *g)
+{
+	return g->drain_ms != 0 ? weir_now_ms + g->drain_ms : UINT64_MAX;
+}
+
 static void
 init_state(struct weir_state *st, const struct weir_group *g, const struct weir_peer *p)
 {
@@ -221,7 +253,8 @@ init_state(struct weir_state *st, const struct weir_group *g, const struct weir_
 	st->warm_ms = p->warm_ms;
 	st->warm_min = p->warm_min;
 	st->out = (uint8_t)((p->down ? OUT_DOWN : 0) | (p->drain ? OUT_DRAIN : 0) |
-	    (p->resolve != NULL ? OUT_VACANT : 0));
+	    (p->resolve != NULL || p->spare ? OUT_VACANT : 0));
+	st->drain_until_ms = drain_until(g);
 	health_init(g, st);
 }
 
@@ -257,13 +290,29 @@ lay_out(struct weir_block *b, const struct weir_group *g, unsigned n_slots)
 	b->at_pins = (uint32_t)(at += aligned(n * sizeof(int32_t)));
 	b->at_held = (uint32_t)(at + aligned(n_slots * sizeof(uint32_t)));
 	b->at_circuits = g->breaker != NULL ? (uint32_t)arrays_size(n, n_slots) : 0;
+	b->at_places = (uint32_t)(arrays_size(n, n_slots) + aligned(breaker_size(g, n_slots)));
 	b->size = block_size(g, n_slots);
+}
+
+/* Those that are written get the first numbers, the others none before somebody comes. */
+static void
+number(struct weir_block *b, const struct weir_group *g)
+{
+	uint32_t places = 0;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		if (g->peers[i].spare)
+			block_state(b, i)->place = ++places;
+		else
+			block_state(b, i)->id = b->next_id++;
+	}
 }
 
 void
 block_init(struct weir_block *b, const struct weir_group *g, unsigned n_slots)
 {
 	lay_out(b, g, n_slots);
+	number(b, g);
 	b->scale = 1;
 	for (unsigned i = 0; i < g->n; i++)
 		if (g->peers[i].warm_ms != 0)
@@ -281,6 +330,7 @@ block_init(struct weir_block *b, const struct weir_group *g, unsigned n_slots)
 	b->stale = g->balancer->rank != NULL ? STALE_RANKS : 0;
 	if (n_slots != 0) {
 		init_lock(&b->lock);
+		init_lock(&b->saving);
 		b->id = block_id(g);
 	}
 }
@@ -303,6 +353,8 @@ finder_new(struct weir_block *b)
 	for (unsigned i = 0; i < b->n; i++) {
 		uint32_t at = (uint32_t)block_state(b, i)->key & f.mask;
 
+		if (block_state(b, i)->key == 0)
+			continue;	/* nobody's */
 		while (f.slot[at] != 0)
 			at = (at + 1) & f.mask;
 		f.slot[at] = i + 1;
@@ -339,6 +391,17 @@ block_warm(struct weir_group *g, unsigned i)
 }
 
 void
+block_drain(struct weir_group *g, unsigned i)
+{
+	struct weir_state *st = block_state(g->block, i);
+
+	if (st->out & OUT_DRAIN)
+		return;
+	block_out(g, i, OUT_DRAIN);
+	st->drain_until_ms = drain_until(g);
+}
+
+void
 block_reweight(struct weir_group *g, unsigned i, unsigned weight)
 {
 	struct weir_state *st = block_state(g->block, i);
@@ -358,6 +421,12 @@ inherit_state(struct weir_group *g, unsigned i, struct weir_state *was)
 	struct weir_state *st = block_state(b, i);
 
 	was->heir = i + 1;
+	st->id = was->id;
+	st->requests = was->requests;
+	st->failures = was->failures;
+	st->outages = was->outages;
+	if (was->out & OUT_DRAIN)
+		st->drain_until_ms = was->drain_until_ms;
 	st->serial = was->serial;
 	st->family = was->family;
 	memcpy(st->ip, was->ip, sizeof st->ip);
@@ -385,10 +454,15 @@ block_inherit(struct weir_group *g, struct weir_block *b, struct weir_block *old
 	struct finder f = finder_new(old);
 
 	b->budget = old->budget;
+	b->next_id = old->next_id;
 	for (unsigned i = 0; i < b->n; i++) {
-		struct weir_state *st = block_state(b, i), *was = find(&f, old, st->key);
+		struct weir_state *st = block_state(b, i), *was;
 
+		if (st->place != 0)
+			continue;
+		was = find(&f, old, st->key);
 		if (was == NULL) {
+			st->id = b->next_id++;
 			begin_warming(b, st);
 			continue;
 		}
@@ -598,9 +672,11 @@ block_failed(struct weir_group *g, unsigned i)
 	struct weir_block *b = g->block;
 	struct weir_state *st = block_state(b, i);
 
+	st->failures++;
 	if (st->alone)
 		return;
 	st->fails++;
+	st->outages += st->fails == st->max_fails;
 	st->failed_ms = st->checked_ms = WEIR_MAX(weir_now_ms, 1);
 	if (st->max_fails == 0)
 		return;

@@ -8,6 +8,8 @@
  * What every choice looks at lies apart, in three arrays of numbers: with thousands of peers they are
  * all that is read.  Whoever is out of service has OUT_CURRENT, 0 and OUT_RANK in them, so that loops need not ask.
  *
+ * Who was added at run time is described by its place, too, because no configuration does.
+ *
  * A group whose servers were changed by a reload has another block.  The old one, as long as workers use
  * it, tells its heir which connections it still has.
  */
@@ -25,7 +27,7 @@ enum {
 	OUT_DRAIN	= 1 << 1,	/* only those who stick to it */
 	OUT_FAILED	= 1 << 2,
 	OUT_FULL	= 1 << 3,
-	OUT_VACANT	= 1 << 4,	/* no address: see resolve.c */
+	OUT_VACANT	= 1 << 4,	/* nobody is there: resolve.h, change.h */
 	OUT_OPEN	= 1 << 5,	/* its circuit: see breaker.h */
 	OUT_UNHEALTHY	= 1 << 6	/* see health.h */
 };
@@ -34,6 +36,13 @@ enum {
 #define OUT_RANK	INT32_MAX
 #define BLOCK_WEIGHTS	(1 << 28)	/* the sum of weights stays below, so nothing overflows */
 
+#define PLACE_NAME	128
+
+struct weir_place {		/* of a spare peer */
+	char		 name[PLACE_NAME], route[ROUTE_MAX];
+	uint8_t		 n_name, n_route;
+};
+
 struct weir_state {
 	uint64_t	 key;		/* of address and name */
 	uint64_t	 fail_timeout_ms;
@@ -41,6 +50,8 @@ struct weir_state {
 	uint64_t	 checked_ms;	/* the last time it was tried again */
 	uint64_t	 warm_ms, warm_from_ms;	/* slow start; from 0: it is warm */
 	uint64_t	 inflight_sum_ms, inflight_at_ms;
+	uint64_t	 drain_until_ms;	/* until then those who stick may come */
+	uint64_t	 requests, failures, outages;
 	uint32_t	 weight, max_fails, max_conns, warm_min;
 	int32_t		 effective;	/* the weight, less after failures */
 	int32_t		 current, rank;	/* kept while it is out */
@@ -50,6 +61,8 @@ struct weir_state {
 	uint32_t	 header_ms, response_ms, inflight_ms;	/* averages */
 	uint32_t	 inflight;	/* requests */
 	uint32_t	 serial;	/* of its address, when that is not fixed */
+	uint32_t	 id;		/* for changes; nobody else in the group ever gets it */
+	uint32_t	 place;		/* + 1; 0: it is described by the configuration */
 	uint8_t		 family;	/* of the address: 4 or 6 */
 	uint16_t	 port;		/* 0: the one of the line */
 	uint8_t		 ip[16];
@@ -80,7 +93,11 @@ struct weir_block {
 	uint32_t	 failed, weak, warming, inflight;
 	struct weir_budget budget;
 	uint32_t	 stale;		/* STALE_ bits: to be made anew before use */
-	_Atomic uint32_t version;	/* rises when addresses change */
+	_Atomic uint32_t version;	/* rises when addresses or weights change */
+	uint32_t	 next_id;
+	uint32_t	 changes, saved;	/* at run time, and as far as they are in a file: change.h, save.h */
+	uint64_t	 frozen_ms;	/* a reload reads that file since then; 0: none does */
+	pthread_mutex_t	 saving;
 	uint32_t	 leader;	/* slot, + 1, of the process that resolves names; 0: nobody does */
 	uint64_t	 heir;		/* offset in the zone; 0: there is none */
 	uint64_t	 probed_ms;	/* health_state.c's: who asks the servers was alive then */
@@ -88,7 +105,7 @@ struct weir_block {
 	uint64_t	 circuits_ms;	/* whose circuit is open may be tried then; 0: not everything is settled */
 	uint32_t	 tripped;	/* circuits that are not closed */
 	uint32_t	 at_circuits;	/* breaker.c's; 0: there are none */
-	uint32_t	 at_state, at_current, at_effective, at_rank, at_held, at_pins;
+	uint32_t	 at_state, at_current, at_effective, at_rank, at_held, at_pins, at_places;
 };
 
 static inline struct weir_state *
@@ -122,6 +139,15 @@ block_held(struct weir_block *b, unsigned slot)
 	return (uint32_t *)(void *)((char *)b + b->at_held) + (size_t)slot * b->n;
 }
 
+/* NULL: the configuration describes it. */
+static inline struct weir_place *
+block_place(struct weir_block *b, const struct weir_state *st)
+{
+	struct weir_place *all = (struct weir_place *)(void *)((char *)b + b->at_places);
+
+	return st->place != 0 ? &all[st->place - 1] : NULL;
+}
+
 /* How many generations the process of a slot has that use it; by slot. */
 static inline uint32_t *
 block_pins(struct weir_block *b)
@@ -131,6 +157,8 @@ block_pins(struct weir_block *b)
 
 /* Bytes that a block of the group's peers needs. */
 size_t	block_size(const struct weir_group *, unsigned n_slots);
+/* What a spare peer adds to that, about. */
+size_t	block_spare_size(unsigned n_slots);
 /* In zeroed memory: a block of the group's peers, without a history. */
 void	block_init(struct weir_block *, const struct weir_group *, unsigned n_slots);
 /* A number for all that the configuration says. */
@@ -153,6 +181,10 @@ void	block_failed(struct weir_group *, unsigned i);
 void	block_well(struct weir_group *, unsigned i);
 /* It comes back: it has its slow start. */
 void	block_warm(struct weir_group *, unsigned i);
+/* What those who stick to it are told until it has drained. */
+void	block_drain(struct weir_group *, unsigned i);
+/* A number for a server, the same in all configurations. */
+uint64_t block_key(struct weir_str text, struct weir_str name);
 /* Its weight is another one. */
 void	block_reweight(struct weir_group *, unsigned i, unsigned weight);
 /* Another server has its place: nothing is known of it. */

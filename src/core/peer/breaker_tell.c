@@ -106,11 +106,12 @@ breaker_count(struct weir_conf *cf, struct weir_group *g)
 
 	for (unsigned i = 0; i < g->n; i++) {
 		const struct weir_peer *q = &g->peers[i];
-		/* addresses of a name come and go, labels stay */
-		const struct weir_str values[] = { g->name, q->resolve != NULL ? q->name : q->text };
+		/* addresses of a name come and go, and so do servers; labels stay */
+		const struct weir_str values[] = { g->name, q->spare ? STR("other") :
+			q->resolve != NULL ? q->name : q->text };
 
 		metric_series(cf, &breaker_rows[1], values, &changes[i]);
-		if (g->shared != NULL && q->resolve == NULL)
+		if (g->shared != NULL && q->resolve == NULL && !q->spare)
 			metric_value(cf, &breaker_rows[0], values, get_state, q);
 	}
 	g->breaker->changes = changes;

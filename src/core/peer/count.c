@@ -77,7 +77,7 @@ get_up(const void *arg)
 {
 	const struct weir_state *s = state_of(arg);
 
-	return s != NULL && !(s->out & (OUT_DOWN | OUT_DRAIN | OUT_FAILED | OUT_UNHEALTHY | OUT_OPEN));
+	return s != NULL && !(s->out & (OUT_DOWN | OUT_DRAIN | OUT_FAILED | OUT_VACANT | OUT_UNHEALTHY | OUT_OPEN));
 }
 
 static int64_t
@@ -133,7 +133,7 @@ count_group(struct weir_conf *cf, struct weir_group *g)
 	for (unsigned i = 0; g->shared != NULL && i < g->n; i++) {
 		const struct weir_str values[] = { g->name, g->peers[i].text };
 
-		if (g->peers[i].resolve != NULL)	/* labels stay, addresses do not */
+		if (g->peers[i].resolve != NULL || g->peers[i].spare)	/* labels stay, addresses do not */
 			continue;
 		metric_value(cf, &upstream_rows[SERVER_UP], values, get_up, &g->peers[i]);
 		metric_value(cf, &upstream_rows[SERVER_CONNS], values, get_conns, &g->peers[i]);

@@ -30,6 +30,7 @@ struct zoned {
 	struct weir_group *group;
 	const struct weir_node *node;
 	uint64_t	 size;
+	unsigned	 spares;
 };
 
 /* The groups of one configuration; every struct of the module points at it. */
@@ -37,6 +38,7 @@ struct groups {
 	struct weir_hash byname;
 	struct pending	*pendings;
 	struct zoned	*zoneds;
+	bool		 changes;	/* servers of groups with a zone may be changed at run time */
 };
 
 enum { DEFAULT_KEEPALIVE = 32, DEFAULT_REQUESTS = 1000 };
@@ -322,6 +324,14 @@ set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 	return WEIR_OK;
 }
 
+int
+group_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n)
+{
+	if (!str_eq(n->w[0].s, STR("server")) || n->block || n->n < 2)
+		return conf_error(cf, n, 0, "only lines like \"server address;\" may stand here");
+	return set_server(cf, s, n, conf_own(cf, s, &upstream_module));
+}
+
 /* ---- groups ---- */
 
 static void
@@ -336,8 +346,11 @@ number_tiers(struct weir_group *g)
 			*++t = (struct weir_tier){ .first = i };
 		if (p->resolve != NULL && (i == 0 || p[-1].resolve != p->resolve || p[-1].priority != p->priority))
 			resolve_begins(p, i);
-		t->n++;
-		t->total += p->weight;
+		t->room++;
+		if (!p->spare) {
+			t->n = t->room;
+			t->total += p->weight;
+		}
 		g->sums[i] = t->total;
 		p->tier = (unsigned)(t - g->tiers);
 		p->number = i;
@@ -357,6 +370,7 @@ finish(struct weir_pool *pool, struct weir_group *g)
 	g->tiers = n == 1 ? &g->whole : pool_zalloc(pool, n * sizeof *g->tiers);
 	g->sums = pool_alloc(pool, g->n * sizeof *g->sums);
 	number_tiers(g);
+	g->moves |= g->resolves != NULL;
 	if (g->balancer == NULL)
 		g->balancer = &lb_round_robin;
 	if (g->shared != NULL)
@@ -556,6 +570,41 @@ check_resolves(struct weir_conf *cf, const struct weir_scope *s, struct weir_gro
 	return WEIR_OK;
 }
 
+/* Behind those of the same tier, each with room for what it will be called. */
+static struct weir_peer *
+put_spares(struct weir_conf *cf, struct weir_peer *to, unsigned n, unsigned priority)
+{
+	for (; n > 0; n--, to++) {
+		memset(to, 0, sizeof *to);
+		fill_peer(cf, to, &(struct weir_addr){ .sa.sa_family = AF_INET }, STR_NONE);
+		to->spare = true;
+		to->priority = priority;
+		to->backup = priority == PRIORITY_BACKUP;
+		to->text = str_of(pool_zalloc(cf->pool, PLACE_NAME), 0);
+		to->name = str_of(pool_zalloc(cf->pool, PLACE_NAME), 0);
+		to->route = str_of(pool_zalloc(cf->pool, ROUTE_MAX), 0);
+	}
+	return to;
+}
+
+/* A quarter of them for backups. */
+static void
+add_spares(struct weir_conf *cf, struct weir_group *g, unsigned n)
+{
+	struct weir_peer *from = g->peers, *to, *end = g->peers + g->n;
+	unsigned backups = g->balancer != NULL && g->balancer->no_backup ? 0 : n / 4;
+
+	to = g->peers = pool_alloc(cf->pool, (g->n + n) * sizeof *g->peers);
+	while (from < end && from->priority == 1)
+		*to++ = *from++;
+	to = put_spares(cf, to, n - backups, 1);
+	while (from < end)
+		*to++ = *from++;
+	to = put_spares(cf, to, backups, PRIORITY_BACKUP);
+	g->n += n;
+	assert(to == g->peers + g->n);
+}
+
 static int
 settle_group(struct weir_conf *cf, struct weir_group *g)
 {
@@ -564,6 +613,17 @@ settle_group(struct weir_conf *cf, struct weir_group *g)
 	if (g->breaker != NULL)
 		breaker_count(cf, g);
 	return g->balancer->ready != NULL ? g->balancer->ready(cf, g) : WEIR_OK;
+}
+
+static int
+set_drain_timeout(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
+{
+	uint64_t *to = &((struct weir_group *)s->owner)->drain_ms;
+
+	(void)conf;
+	if (conf_msec(cf, n, 1, n->w[1].s, to) != WEIR_OK)
+		return WEIR_FAIL;
+	return *to != 0 ? WEIR_OK : conf_error(cf, n, 1, "a server that is to get nothing at once is \"down\"");
 }
 
 /* ---- zones ---- */
@@ -597,6 +657,18 @@ size_of(const struct groups *gs, struct weir_str name)
 	return 0;
 }
 
+void
+group_allow_changes(struct weir_conf *cf)
+{
+	groups_of(cf)->changes = true;
+}
+
+static bool
+is_filled(const struct weir_group *g)
+{
+	return g->n != 0 || g->may_be_empty;
+}
+
 static int
 join_zone(struct weir_conf *cf, struct groups *gs, struct zoned *z)
 {
@@ -612,7 +684,22 @@ join_zone(struct weir_conf *cf, struct groups *gs, struct zoned *z)
 	if (sh == NULL)
 		return conf_error(cf, z->node, 1, "%s", why);
 	share_join(sh, z->group);
-	return settle_group(cf, z->group);
+	return WEIR_OK;
+}
+
+static int
+settle_zoned(struct weir_conf *cf, const struct groups *gs, struct zoned *z)
+{
+	struct weir_group *g = z->group;
+
+	if (gs->changes) {
+		g->moves = true;
+		add_spares(cf, g, z->spares);
+	}
+	if (g->n == 0)
+		return conf_error(cf, z->node, 1, "zone \"%.*s\" has no room for servers that come at run time",
+		    STR_ARG(z->node->w[1].s));
+	return settle_group(cf, g);
 }
 
 static int
@@ -623,7 +710,12 @@ join_zones(struct weir_conf *cf)
 	int r = WEIR_OK;
 
 	for (struct zoned *z = gs->zoneds; z != NULL; z = z->next)
-		if (z->group->n != 0 && join_zone(cf, gs, z) != WEIR_OK)
+		if (is_filled(z->group) && join_zone(cf, gs, z) != WEIR_OK)
+			r = WEIR_FAIL;
+	for (struct zoned *z = gs->zoneds; z != NULL && gs->changes; z = z->next)
+		z->spares = z->group->shared != NULL ? share_spares(z->group->shared) : 0;
+	for (struct zoned *z = gs->zoneds; z != NULL; z = z->next)
+		if (z->group->shared != NULL && settle_zoned(cf, gs, z) != WEIR_OK)
 			r = WEIR_FAIL;
 	for (struct zoned *z = gs->zoneds; z != NULL; z = z->next)
 		if (z->group->shared != NULL && share_check(z->group->shared, &most) != WEIR_OK)
@@ -643,7 +735,7 @@ done(struct weir_conf *cf, struct weir_scope *s, void *conf)
 		return settle_all(cf) == WEIR_OK ? join_zones(cf) : WEIR_FAIL;
 	if (s->in != IN_UPSTREAM)
 		return WEIR_OK;
-	if (!has_primary(u))
+	if (!has_primary(u) && !g->may_be_empty)
 		return no_servers(cf, s->node);
 	sort_servers(cf, u, g);
 	if (check_group(cf, s->node, g) != WEIR_OK || check_resolves(cf, s, g) != WEIR_OK)
@@ -705,19 +797,36 @@ group_of_addrs(struct weir_pool *pool, const struct weir_addr *addrs, unsigned n
 	return g;
 }
 
-void
-group_start(void *const *conf)
+struct weir_str
+group_zone(const struct weir_group *g)
+{
+	return g->shared != NULL ? str_c(g->shared->zone->name) : STR("");
+}
+
+struct weir_group *
+group_next(void *const *conf, unsigned *i)
 {
 	const struct upstream_conf *c = conf[index_];
 	const struct weir_hash_slot *slot;
 
-	for (unsigned i = 0; (slot = hash_next(&c->groups->byname, &i)) != NULL; ) {
+	while ((slot = hash_next(&c->groups->byname, i)) != NULL) {
 		struct weir_group *g = slot->value;
 
 		/* it may be known by the name of a proxy_pass before it, too */
-		if (g->resolves != NULL && str_ieq(slot->key, g->name))
-			resolve_start(g);
+		if (g->node != NULL && str_ieq(slot->key, g->name))
+			return g;
 	}
+	return NULL;
+}
+
+void
+group_start(void *const *conf)
+{
+	struct weir_group *g;
+
+	for (unsigned i = 0; (g = group_next(conf, &i)) != NULL; )
+		if (g->resolves != NULL)
+			resolve_start(g);
 }
 
 static int
@@ -752,6 +861,9 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "Shared memory in which all workers count connections, failures and times of the group's servers, "
 	  "and take turns. Reloads keep what it knows of servers that stay. Several groups may use one zone; the "
 	  "size is given once. Without it each worker counts for itself." },
+	{ "drain_timeout", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_drain_timeout, .args = "time",
+	  .doc = "How long a server that drains goes on to get the requests that stick to it; then it is as if it were down.  "
+	  "Requests that it has are finished in either case.  Without it there is no limit." },
 	{ "keepalive", IN_UPSTREAM, CONF_INT, CONF_AT(upstream_conf, keepalive), .def = "32",
 	  .min = 0, .max = 100000,
 	  .doc = "How many idle connections to the group each worker keeps; 0 keeps none." },

@@ -146,6 +146,8 @@ sort_points(struct weir_points *ps)
 {
 	unsigned kept = 0;
 
+	if (ps->n == 0)
+		return;
 	qsort(ps->v, ps->n, sizeof *ps->v, compare);
 	for (unsigned i = 1; i < ps->n; i++)
 		if (ps->v[i].hash != ps->v[kept].hash)
@@ -153,20 +155,42 @@ sort_points(struct weir_points *ps)
 	ps->n = kept + 1;
 }
 
+/* Whoever left has none; a name without addresses keeps its own. */
+static bool
+has_points(const struct weir_group *g, unsigned i)
+{
+	if (g->peers[i].resolve != NULL || g->block == NULL)
+		return !g->peers[i].spare;
+	return !(block_state(g->block, i)->out & OUT_VACANT);
+}
+
+static size_t
+most_points(const struct weir_group *g, const struct weir_tier *t)
+{
+	size_t n = 0;
+
+	for (unsigned i = t->first; i < t->first + t->room; i++)
+		n += has_points(g, i) ? g->peers[i].weight : 0;
+	return n * POINTS;
+}
+
 /* Addresses of one name, and a server that is written twice, share their points: they take turns. */
 static struct weir_points *
-make_points(struct weir_conf *cf, struct weir_group *g, const struct weir_tier *t)
+make_points(struct weir_pool *pool, struct weir_group *g, const struct weir_tier *t)
 {
-	struct weir_points *ps = POOL_NEW(cf->pool, weir_points);
+	struct weir_points *ps = POOL_NEW(pool, weir_points);
 	struct weir_hash first;
 
-	hash_init(&first, cf->pool, false);
-	ps->v = pool_alloc(cf->pool, (size_t)t->total * POINTS * sizeof *ps->v);
-	ps->next = pool_zalloc(cf->pool, t->n * sizeof *ps->next);
-	for (unsigned k = 0; k < t->n; k++) {
+	hash_init(&first, pool, false);
+	ps->v = pool_alloc(pool, (most_points(g, t) + 1) * sizeof *ps->v);
+	ps->next = pool_zalloc(pool, t->room * sizeof *ps->next);
+	for (unsigned k = 0; k < t->room; k++) {
 		struct weir_peer *p = &g->peers[t->first + k];
-		uint32_t *at = hash_put(&first, p->name, &ps->next[k]);
+		uint32_t *at;
 
+		if (!has_points(g, t->first + k))
+			continue;
+		at = hash_put(&first, p->name, &ps->next[k]);
 		if (at != NULL) {	/* `first` has the last one: append to it */
 			*at = k + 1;
 			continue;
@@ -175,6 +199,12 @@ make_points(struct weir_conf *cf, struct weir_group *g, const struct weir_tier *
 	}
 	sort_points(ps);
 	return ps;
+}
+
+static void
+free_moved(void *arg)
+{
+	pool_free(((struct weir_group *)arg)->points_pool);
 }
 
 static int
@@ -188,9 +218,23 @@ ready_consistent(struct weir_conf *cf, struct weir_group *g)
 			return conf_error(cf, g->node, 0, "the weights of upstream \"%.*s\" sum up to more "
 			    "than consistent hashing can do: use smaller ones in the same proportion",
 			    STR_ARG(g->name));
-		t->points = make_points(cf, g, t);
+		t->points = make_points(cf->pool, g, t);
 	}
+	if (g->moves)
+		pool_on_free(cf->pool, free_moved, g);
 	return WEIR_OK;
+}
+
+/* At run time they lie in a pool of their own, which goes when they are others. */
+static void
+follow(struct weir_group *g)
+{
+	struct weir_pool *was = g->points_pool;
+
+	g->points_pool = pool_new(0);
+	for (unsigned i = 0; i < g->n_tiers; i++)
+		g->tiers[i].points = make_points(g->points_pool, g, &g->tiers[i]);
+	pool_free(was);
 }
 
 static int
@@ -252,7 +296,7 @@ choose_consistent(struct weir_pick *p, const struct weir_tier *t)
 		p->spins = 0;
 		p->hash = find_point(ps, ~crc_more(UINT32_MAX, p->key.p, p->key.n));
 	}
-	while (t->n > 1 && p->key.n != 0 && p->spins <= SPINS) {
+	while (t->n > 1 && ps->n != 0 && p->key.n != 0 && p->spins <= SPINS) {
 		int i = choose_alike(p, t, ps->v[p->hash % ps->n].peer);
 
 		if (i >= 0)
@@ -266,4 +310,5 @@ choose_consistent(struct weir_pick *p, const struct weir_tier *t)
 const struct weir_balancer lb_hash = { .name = "hash", .choose = choose, .key = key, .fixed = true,
 	.no_backup = true, .ready = ready_plain };
 const struct weir_balancer lb_hash_consistent = { .name = "hash consistent", .choose = choose_consistent,
-	.key = key, .fixed = true, .no_backup = true, .ready = ready_consistent };
+	.key = key, .fixed = true, .no_backup = true, .weights_max = POINTS_MAX / POINTS, .ready = ready_consistent,
+	.follow = follow };

@@ -19,6 +19,8 @@
  *	count.c      metrics
  *	health.c     servers are asked how they are (health.h)
  *	resolve.c    servers whose addresses DNS tells while the server runs
+ *	change.c     servers come, go and change while the server runs
+ *	save.c       and are written into a file
  *	group_conf.c the upstream block and its servers
  *	lb_conf.c    the directives that choose a balancer
  *	breaker_conf.c those of circuit breakers
@@ -51,6 +53,7 @@ struct weir_peer {
 	unsigned	 warm_min;	/* slow_start_min, per cent */
 	bool		 down, backup, drain;
 	struct weir_resolve *resolve;	/* its address comes from there, and may be none; NULL: it is fixed */
+	bool		 spare;		/* a place for who comes at run time: change.h */
 	uint32_t	 serial;	/* of the address that it has */
 	struct weir_str	 route;		/* route= */
 	struct weir_str	 sid;		/* what those who stick know it by; the room above makes it */
@@ -62,7 +65,8 @@ struct weir_peer {
 
 /* Peers that are asked when all of the tiers before are out. */
 struct weir_tier {
-	unsigned	 first, n;
+	unsigned	 first, n;	/* up to the last who is there; 0: nobody */
+	unsigned	 room;		/* with the places behind */
 	unsigned	 total;		/* of the weights */
 	struct weir_points *points;	/* lb_hash.c's */
 };
@@ -81,6 +85,11 @@ struct weir_group {
 	const struct weir_balancer *balancer;
 	struct weir_sticky *sticky;	/* of the room above; NULL: nobody sticks */
 	struct weir_resolve *resolves;	/* resolve.c's */
+	bool		 moves;		/* its peers may become others: resolve.h, change.h */
+	bool		 lags;		/* they did, and the balancer was not told yet */
+	bool		 may_be_empty;	/* no server need be written in its block */
+	uint64_t	 drain_ms;	/* drain_timeout; 0: for ever */
+	struct weir_pool *points_pool;	/* lb_hash.c's, from the first time that they moved */
 	uint32_t	 version;	/* of the addresses that the peers have */
 	void		(*on_change)(struct weir_group *);	/* other addresses; of the room above, may be NULL */
 	struct weir_queue *queue;	/* the same: who waits */
@@ -156,8 +165,11 @@ struct weir_balancer {
 	bool		 times;		/* it wants to know times */
 	bool		 fixed;		/* goes by fixed weights: no slow_start */
 	bool		 no_backup;
+	unsigned	 weights_max;	/* the sum that it can do; 0: any */
 	/* While binding: when the peers are known.  May be NULL. */
 	int		(*ready)(struct weir_conf *, struct weir_group *);
+	/* At run time, unlocked: they are others, or have other weights.  May be NULL. */
+	void		(*follow)(struct weir_group *);
 };
 extern const struct weir_balancer lb_round_robin, lb_least_conn, lb_random, lb_random_header,
 	lb_random_last_byte, lb_hash, lb_hash_consistent, lb_ip_hash, lb_header, lb_last_byte;
@@ -214,10 +226,18 @@ int	pick_round(struct weir_pick *, const struct weir_tier *, bool ranked);
  */
 int	group_get(struct weir_conf *, const struct weir_node *, unsigned w, struct weir_str host,
 	    unsigned port, struct weir_group **) WEIR_MUST_USE;
+/* While binding: servers of groups with a zone may be changed at run time, so they get room for more. */
+void	group_allow_changes(struct weir_conf *);
+/* For a `server` line that stands elsewhere: as if it stood in this upstream block. */
+int	group_server(struct weir_conf *, struct weir_scope *, struct weir_node *) WEIR_MUST_USE;
 /* In a worker, when its loop is there: names that are to be resolved are asked for from now on. */
 void	group_start(void *const *conf);
 /* At run time, for names that come out of variables: a group that the session's configuration defines, or NULL. */
 struct weir_group *group_find(void *const *conf, struct weir_str name);
+/* Its zone's name; "": it has none. */
+struct weir_str group_zone(const struct weir_group *);
+/* All that upstream blocks define, by *i, which is 0 at first; NULL at the end. */
+struct weir_group *group_next(void *const *conf, unsigned *i);
 /*
  * A group of addresses, in a pool: for those that come out of variables.  They are asked in turn from one to the next
  * request.  `text`: the name that they came from.

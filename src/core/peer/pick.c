@@ -23,7 +23,7 @@ pick_init(struct weir_pick *p, struct weir_group *g, struct weir_pool *pool, str
 	p->want = -1;
 	p->tier = UINT_MAX;
 	p->tried = p->few;
-	if (g->resolves != NULL)
+	if (g->moves)
 		resolve_keep_up(g, false);
 	if (g->n > PICK_WORDS * 64)
 		p->tried = pool_zalloc(pool, (g->n + 63) / 64 * sizeof *p->tried);
@@ -135,6 +135,12 @@ count_wanted(struct weir_block *b, const struct weir_tier *t, unsigned i)
 	block_current(b)[i] -= total;
 }
 
+static bool
+may_stick(const struct weir_state *st)
+{
+	return st->out == 0 || (st->out == OUT_DRAIN && weir_now_ms < st->drain_until_ms);
+}
+
 /* Of those whom the session wants, the first in this tier that can. */
 static int
 wanted(const struct weir_pick *p, const struct weir_tier *t)
@@ -143,7 +149,7 @@ wanted(const struct weir_pick *p, const struct weir_tier *t)
 
 	for (int i = p->want; i >= 0; i = (int)g->peers[i].alike - 1)
 		if ((unsigned)i >= t->first && (unsigned)i < t->first + t->n && !was_tried(p, (unsigned)i) &&
-		    (block_state(g->block, (unsigned)i)->out & ~OUT_DRAIN) == 0)
+		    may_stick(block_state(g->block, (unsigned)i)))
 			return i;
 	return -1;
 }
@@ -154,8 +160,11 @@ choose(struct weir_pick *p)
 	const struct weir_group *g = p->group;
 
 	for (const struct weir_tier *t = g->tiers; t < g->tiers + g->n_tiers; t++) {
-		int i = wanted(p, t);
+		int i;
 
+		if (t->n == 0)
+			continue;
+		i = wanted(p, t);
 		if (i >= 0) {
 			if (g->balancer == &lb_round_robin)
 				count_wanted(g->block, t, (unsigned)i);
@@ -198,7 +207,7 @@ pick_next(struct weir_pick *p)
 	slot = share_slot(g);
 	share_look(g);
 	share_lock(g);
-	if (g->resolves != NULL)
+	if (g->moves)
 		resolve_keep_up(g, true);
 	block_refresh(g);
 	if (g->breaker != NULL)
@@ -206,6 +215,7 @@ pick_next(struct weir_pick *p)
 	i = choose(p);
 	if (i >= 0) {
 		begin_inflight(p, (unsigned)i);
+		block_state(g->block, (unsigned)i)->requests++;
 		block_taken(g, (unsigned)i, slot);
 		share_tell_heirs(g, (unsigned)i, 1);
 		if (p->budget && p->n_tried == 0)
@@ -278,8 +288,9 @@ pick_most(const struct weir_pick *p)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < p->group->n; i++)
-		n += !(block_state(p->group->block, i)->out & (OUT_DOWN | OUT_DRAIN | OUT_VACANT));
+	for (const struct weir_tier *t = p->group->tiers; t < p->group->tiers + p->group->n_tiers; t++)
+		for (unsigned i = t->first; i < t->first + t->n; i++)
+			n += !(block_state(p->group->block, i)->out & (OUT_DOWN | OUT_DRAIN | OUT_VACANT));
 	return n;
 }
 
@@ -319,7 +330,7 @@ pick_why(struct weir_pick *p, struct weir_pool *pool)
 		    STR_ARG(g->peers[i].text), reason(p, i));
 	}
 	if (told == 0)
-		return STR("no name has an address");
+		return g->resolves != NULL ? STR("no name has an address") : STR("there are no servers");
 	return more != 0 ? pool_printf(pool, "%.*s, and %u more", STR_ARG(all), more) : all;
 }
 

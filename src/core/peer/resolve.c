@@ -3,6 +3,7 @@
  */
 #include <stdatomic.h>
 
+#include "core/peer/change.h"
 #include "core/peer/resolve.h"
 #include "core/peer/share.h"
 #include "core/tls/tls.h"
@@ -76,19 +77,20 @@ take_address(struct weir_peer *p, const struct weir_state *st)
 	addr_set_port(a, st->port != 0 ? st->port : p->resolve->port);
 	p->text.n = WEIR_MIN(addr_put(text, a), TEXT_ROOM);
 	memcpy((char *)(uintptr_t)p->text.p, text, p->text.n);
-	p->serial = st->serial;
 	tls_sessions_free(&p->tls);
 }
 
-/* Vacant places have no part in the weights by which hashes and chance go. */
+/* Vacant places have no part in the weights by which hashes and chance go, and nobody looks at those behind the last server. */
 static void
 sum_up(struct weir_group *g)
 {
 	for (struct weir_tier *t = g->tiers; t < g->tiers + g->n_tiers; t++) {
-		t->total = 0;
-		for (unsigned i = t->first; i < t->first + t->n; i++) {
-			if (!(block_state(g->block, i)->out & OUT_VACANT))
+		t->total = t->n = 0;
+		for (unsigned i = t->first; i < t->first + t->room; i++) {
+			if (!(block_state(g->block, i)->out & OUT_VACANT)) {
 				t->total += g->peers[i].weight;
+				t->n = i + 1 - t->first;
+			}
 			g->sums[i] = t->total;
 		}
 	}
@@ -102,10 +104,16 @@ keep_up(struct weir_group *g)
 		const struct weir_state *st = block_state(g->block, i);
 
 		g->peers[i].weight = st->weight;
-		if (g->peers[i].resolve != NULL && g->peers[i].serial != st->serial)
+		if (g->peers[i].serial == st->serial)
+			continue;
+		if (g->peers[i].resolve != NULL)
 			take_address(&g->peers[i], st);
+		else if (g->peers[i].spare)
+			change_take(&g->peers[i], block_place(g->block, st));
+		g->peers[i].serial = st->serial;
 	}
 	sum_up(g);
+	g->lags = g->balancer->follow != NULL;
 	if (g->on_change != NULL)
 		g->on_change(g);
 }
@@ -113,13 +121,17 @@ keep_up(struct weir_group *g)
 void
 resolve_keep_up(struct weir_group *g, bool locked)
 {
-	if (likely(atomic_load(&g->block->version) == g->version))
-		return;
-	if (!locked)
-		share_lock(g);
-	keep_up(g);
-	if (!locked)
-		share_unlock(g);
+	if (unlikely(atomic_load(&g->block->version) != g->version)) {
+		if (!locked)
+			share_lock(g);
+		keep_up(g);
+		if (!locked)
+			share_unlock(g);
+	}
+	if (unlikely(g->lags) && !locked) {
+		g->lags = false;
+		g->balancer->follow(g);
+	}
 }
 
 /* ---- from DNS to the block ---- */

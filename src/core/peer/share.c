@@ -16,8 +16,11 @@
 #include "core/peer/breaker.h"
 #include "core/peer/share.h"
 
-#define LAYOUT		1
+#define LAYOUT		2
 #define LOOK_MS		1000
+#define FROZEN_MS	10000	/* no reload takes so long from reading to opening */
+#define SPARE_PART	3	/* as many generations may have spare peers at a time */
+#define SPARES_MAX	128
 
 struct slot {
 	pthread_mutex_t	 alive;		/* its process holds it */
@@ -89,8 +92,10 @@ lock(pthread_mutex_t *m)
 static void
 lock_block(struct weir_block *b)
 {
-	if (!lock(&b->lock))
-		b->stale |= STALE_COUNTS | STALE_RANKS;
+	if (lock(&b->lock))
+		return;
+	b->stale |= STALE_COUNTS | STALE_RANKS;
+	b->version++;			/* somebody may have come or gone */
 }
 
 void
@@ -286,6 +291,66 @@ is_pinned(struct weir_block *b)
 		if (block_pins(b)[s] != 0)
 			return true;
 	return false;
+}
+
+/* Somebody uses a newer one. */
+static bool
+is_superseded(struct share_area *a, struct weir_block *b)
+{
+	for (b = heir_of(a, b); b != NULL; b = heir_of(a, b))
+		if (is_pinned(b))
+			return true;
+	return false;
+}
+
+int
+share_lock_current(struct weir_group *g)
+{
+	struct share_area *a;
+
+	if (g->shared == NULL)
+		return WEIR_FAIL;
+	a = g->shared->area;
+	lock(&a->lock);
+	if (!is_superseded(a, g->block)) {
+		share_lock(g);
+		if (g->block->frozen_ms == 0 || weir_now_ms > g->block->frozen_ms + FROZEN_MS)
+			return WEIR_OK;
+		share_unlock(g);
+	}
+	pthread_mutex_unlock(&a->lock);
+	return WEIR_FAIL;
+}
+
+void
+share_unlock_current(struct weir_group *g)
+{
+	share_unlock(g);
+	pthread_mutex_unlock(&g->shared->area->lock);
+}
+
+bool
+share_is_current(struct weir_group *g)
+{
+	struct share_area *a = g->shared->area;
+	bool is;
+
+	lock(&a->lock);
+	is = !is_superseded(a, g->block);
+	pthread_mutex_unlock(&a->lock);
+	return is;
+}
+
+void
+share_begin_save(struct weir_group *g)
+{
+	lock(&g->block->saving);	/* whoever died with it leaves a file that nobody reads */
+}
+
+void
+share_end_save(struct weir_group *g)
+{
+	pthread_mutex_unlock(&g->block->saving);
 }
 
 static void
@@ -517,7 +582,10 @@ open_group(struct weir_pool *pool, struct weir_group *g, int slot)
 		go_alone(pool, g);
 		return;
 	}
-	if (old != NULL && old->id == block_id(g)) {
+	if (old != NULL)
+		old->frozen_ms = 0;
+	/* what was changed at run time is as the configuration says again */
+	if (old != NULL && old->id == block_id(g) && old->changes == 0) {
 		g->block = old;
 		health_reopen(g);
 		pin(pool, g, slot);
@@ -600,6 +668,19 @@ share_join(struct weir_shared *sh, struct weir_group *g)
 	g->shared = sh;
 	g->next_shared = sh->groups;
 	sh->groups = g;
+}
+
+unsigned
+share_spares(const struct weir_shared *sh)
+{
+	unsigned n_slots = slots_wanted(), n = 0;
+	size_t used = area_size(n_slots) + 2048;
+
+	for (const struct weir_group *g = sh->groups; g != NULL; g = g->next_shared, n++)
+		used += 2 * (sizeof(struct chunk) + block_size(g, n_slots));
+	if (used >= sh->zone->size)
+		return 0;
+	return (unsigned)WEIR_MIN((sh->zone->size - used) / SPARE_PART / n / block_spare_size(n_slots), SPARES_MAX);
 }
 
 int

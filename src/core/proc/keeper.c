@@ -39,6 +39,14 @@ keeper_begin(struct weir_cycle *c)
 	}
 }
 
+void
+keeper_end(struct weir_cycle *c)
+{
+	for (struct weir_keeper_job *job = c->jobs; job != NULL; job = job->next)
+		if (job->at_end)
+			job->fn(job);
+}
+
 static void
 on_signal(int sig)
 {
@@ -77,6 +85,7 @@ keeper_run(struct weir_cycle *c, int channel)
 		return EXIT_UNFIT;
 	while (!done)
 		loop_turn(-1);
+	keeper_end(c);
 	log_flush();
 	return 0;
 }

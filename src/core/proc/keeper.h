@@ -16,6 +16,7 @@ struct weir_keeper_job {
 	const char	*name;		/* for the log */
 	uint64_t	 first_ms;	/* after the start of the keeper */
 	uint64_t	 every_ms;	/* after the end of the last time; 0: once */
+	bool		 at_end;	/* once more when the process ends */
 	void		 (*fn)(struct weir_keeper_job *);
 	struct weir_timer timer;
 };
@@ -27,5 +28,7 @@ struct weir_keeper_job {
 void	keeper_add(struct weir_cycle *, struct weir_keeper_job *);
 /* For the process that runs them: sets their timers. */
 void	keeper_begin(struct weir_cycle *);
+/* The same: those that want it run for the last time. */
+void	keeper_end(struct weir_cycle *);
 
 #endif

@@ -321,6 +321,7 @@ single_run(const struct master_start *start)
 	watch_begin(c->conf->watch, NULL);
 	start->started();
 	serve();
+	keeper_end(c);
 	listen_close_all(&c->listeners, true);
 	pidfile_remove(core_conf()->pid.p, weir_log);
 	return 0;

@@ -18,6 +18,8 @@
 enum { TOKEN = 32, MAX_EXPIRES = INT32_MAX, DEFAULT_LEARN_MS = 600000 };
 #define NO_EXPIRES	INT64_MIN
 
+_Static_assert(TOKEN <= ROUTE_MAX, "either may lie there");
+
 struct secret { uint64_t key[2][2]; };
 
 struct exprs { struct weir_expr *v; unsigned n, room; };
@@ -81,15 +83,63 @@ token(const struct weir_sticky *st, const struct weir_peer *p, char *to)
 	return str_of(to, TOKEN);
 }
 
-/* Other addresses: other tokens. */
+/* Its sid is not for ever. */
+static bool
+is_changeable(const struct weir_peer *p)
+{
+	return p->spare || (p->resolve != NULL && p->route.n == 0);
+}
+
+static bool
+is_there(const struct weir_peer *p)
+{
+	return p->text.n != 0;
+}
+
+/* Behind those of the same sid that came before: the fixed ones, and then these in their order. */
 static void
-on_change(struct weir_group *g)
+append_alike(struct weir_group *g, struct weir_peer *p)
+{
+	struct weir_peer *last = hash_get(&g->sticky->sids, p->sid);
+
+	for (unsigned i = 0; last == NULL && i < p->number; i++)
+		if (g->peers[i].spare && is_there(&g->peers[i]) && str_eq(g->peers[i].sid, p->sid))
+			last = &g->peers[i];
+	if (last == NULL)
+		return;
+	while (last->alike != 0)
+		last = &g->peers[last->alike - 1];
+	last->alike = p->number + 1;
+}
+
+static void
+forget_alike(struct weir_group *g)
 {
 	for (unsigned i = 0; i < g->n; i++) {
 		struct weir_peer *p = &g->peers[i];
 
-		if (p->resolve != NULL && p->route.n == 0)
-			p->sid = token(g->sticky, p, (char *)(uintptr_t)p->sid.p);
+		if (p->spare || (p->alike != 0 && g->peers[p->alike - 1].spare))
+			p->alike = 0;
+	}
+}
+
+/* Other addresses: other tokens. */
+static void
+on_change(struct weir_group *g)
+{
+	forget_alike(g);
+	for (unsigned i = 0; i < g->n; i++) {
+		struct weir_peer *p = &g->peers[i];
+		char *room = (char *)(uintptr_t)p->sid.p;
+
+		if (!is_changeable(p))
+			continue;
+		if (p->route.n == 0)
+			p->sid = token(g->sticky, p, room);
+		else
+			p->sid = str_of(memcpy(room, p->route.p, p->route.n), p->route.n);
+		if (p->spare && is_there(p))
+			append_alike(g, p);
 	}
 }
 
@@ -103,8 +153,8 @@ make_sids(struct weir_sticky *st)
 	for (unsigned i = g->n; i-- > 0; ) {	/* the first of those that are alike is found first */
 		struct weir_peer *p = &g->peers[i], *was;
 
-		p->sid = p->route.n != 0 ? p->route : token(st, p, pool_bytes(st->pool, TOKEN));
-		if (p->resolve != NULL && p->route.n == 0)
+		p->sid = p->route.n != 0 ? p->route : token(st, p, pool_bytes(st->pool, ROUTE_MAX));
+		if (is_changeable(p))
 			continue;	/* it will change: find() looks there */
 		was = hash_put(&st->sids, p->sid, p);
 		p->alike = was != NULL ? was->number + 1 : 0;
@@ -130,8 +180,8 @@ find(const struct weir_sticky *st, struct weir_str sid)
 	const struct weir_group *g = st->group;
 	const struct weir_peer *p = hash_get(&st->sids, sid);
 
-	for (unsigned i = 0; p == NULL && g->resolves != NULL && i < g->n; i++)
-		if (g->peers[i].resolve != NULL && str_eq(g->peers[i].sid, sid))
+	for (unsigned i = 0; p == NULL && g->moves && i < g->n; i++)
+		if (is_changeable(&g->peers[i]) && is_there(&g->peers[i]) && str_eq(g->peers[i].sid, sid))
 			p = &g->peers[i];
 	return p;
 }
