@@ -4,7 +4,7 @@
 #
 # effect: grpc_pass grpc_bind grpc_socket_keepalive grpc_socket_rcvbuf grpc_socket_sndbuf grpc_connect_timeout
 # effect: grpc_send_timeout grpc_read_timeout grpc_intercept_errors grpc_buffer_size grpc_next_upstream
-# effect: grpc_next_upstream_delay grpc_retry_budget grpc_total_timeout
+# effect: grpc_next_upstream_delay grpc_retry_budget grpc_total_timeout grpc_replay_buffer
 # effect: grpc_next_upstream_tries grpc_next_upstream_timeout grpc_set_header grpc_hide_header grpc_pass_header
 # effect: grpc_ignore_headers grpc_http2_max_streams grpc_ssl_certificate grpc_ssl_certificate_key
 # effect: grpc_ssl_certificate_cache grpc_ssl_password_file grpc_ssl_ciphers grpc_ssl_ecdh_curve grpc_ssl_protocols
@@ -101,6 +101,21 @@ $w->origin(3, sub { serve($_[0], 'three') });
 $w->origin(6, sub { my ($c) = @_; my $h = Weir::H2->server($c, settings => [4 => 0]) or return; $h->read_head; $h->eof });
 $w->origin(12, sub { my ($c) = @_; my $h = Weir::H2->server($c) or return; while (my $q = $h->read_request) { $h->rst($q->{sid}, 2) } });
 
+# takes the beginning of a body and refuses the stream, the first time
+$w->origin(13, sub {
+	my ($c) = @_;
+	my $h = Weir::H2->server($c) or return;
+	while (my $q = $h->read_head) {
+		while (!length $q->{body} && !$q->{end}) { $h->take(10) or return }
+		my $path = $q->{fields}{':path'};
+		my $first = !grep $_ eq "took $path", $w->origin_notes(13);
+		$c->note("took $path");
+		if ($first) { $h->rst($q->{sid}, 7); next }
+		while (!$q->{end}) { $h->take(10) or return }
+		$h->respond($q->{sid}, 200, [@grpc], "body=$q->{body}", trailers => $ok);
+	}
+});
+
 my $tls = 'return 200 "$ssl_protocol $ssl_cipher $ssl_curve [$ssl_server_name] $ssl_session_reused $ssl_client_verify $ssl_alpn_protocol c$connection $server_protocol $scheme\n";';
 my $verify = 'grpc_ssl_verify on; grpc_ssl_trusted_certificate %DIR%/root.crt;';
 my $id = 'grpc_ssl_certificate %DIR%/id/$arg_id.crt; grpc_ssl_certificate_key %DIR%/id/$arg_id.key;';
@@ -151,6 +166,8 @@ http {
 		location /delay { grpc_next_upstream http_503 non_idempotent; grpc_next_upstream_delay 200ms; grpc_pass pair; }
 		location /budget { grpc_next_upstream http_503 non_idempotent; grpc_retry_budget 1% min=1; grpc_pass spender; }
 		location /total { grpc_total_timeout 300ms; grpc_read_timeout 5m; grpc_pass pair; }
+		location /replayed { grpc_replay_buffer 64k; grpc_pass 127.0.0.1:%PORT13%; }
+		location /gone/body { grpc_pass 127.0.0.1:%PORT13%; }
 		location /most { grpc_http2_max_streams 1; grpc_pass 127.0.0.1:%PORT4%; }
 		location /stuck { grpc_pass 127.0.0.1:%PORT3%; }
 		location /shared { grpc_pass 127.0.0.1:%PORT4%; }
@@ -371,6 +388,16 @@ subtest 'other servers' => sub {
 	$w->log_like(qr/the retry budget of upstream "spender" is spent/, 'grpc_retry_budget');
 	is $w->get('/total/hang')->status, 504, 'grpc_total_timeout';
 	is $asked->('/total/hang'), 1;
+	my $streams = sub {
+		my ($path) = @_;
+		my $sid = $h->request([':method' => 'POST', ':path' => $path, ':scheme' => 'http', ':authority' => 'localhost', @grpc], more => 1);
+		$h->data($sid, 'hello', 0);
+		ok wait_for(sub { grep $_ eq "took $path", $w->origin_notes(13) });
+		$h->data($sid, ' again', 1);
+		return $h->response($sid);
+	};
+	like $streams->('/replayed/x')->{body}, qr/^body=hello again$/m, 'grpc_replay_buffer';
+	is $streams->('/gone/body')->{status}, 502, 'what has gone has gone';
 	is status('/refused'), 502, 'refused';
 	is $w->get('/invalid/x')->status, 200, 'a reset is invalid_header';
 	is $w->get('/noinvalid/x')->status, 502, 'and no error';

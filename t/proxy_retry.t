@@ -10,7 +10,7 @@ use Time::HiRes qw(time);
 use Weir;
 use Weir::Metrics;
 
-# effect: proxy_retry_budget proxy_next_upstream_delay proxy_total_timeout
+# effect: proxy_retry_budget proxy_next_upstream_delay proxy_total_timeout proxy_replay_buffer
 
 my $w = Weir->new;
 
@@ -30,6 +30,26 @@ for my $n (2, 3, 4) {
 		}
 	});
 }
+# Answers before all of a body is there; the other one takes all.
+$w->origin(6, sub {
+	my ($c) = @_;
+	my $head = $c->read_until(qr/\r\n\r\n/);
+	my ($uri, $want) = $head =~ m{^\S+ (/\S+?(\d+)) };
+	$want -= length($head =~ s/.*?\r\n\r\n//sr);
+	$c->read_n($want) if $want > 0;
+	$c->note("early $uri");
+	$c->send("HTTP/1.1 503 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") if $uri !~ /close/;
+	return if $uri =~ /close/;
+	$c->eof;
+});
+$w->origin(7, sub {
+	my ($c) = @_;
+	while (my $q = $c->read_request) {
+		$c->note("$q->{method} $q->{uri}");
+		my $text = length($q->{body}) . ' ' . unpack('%32C*', $q->{body});
+		$c->send("HTTP/1.1 200 OK\r\nContent-Length: " . length($text) . "\r\n\r\n$text");
+	}
+});
 $w->start(<<'E');
 worker_processes 2;
 http {
@@ -41,8 +61,12 @@ http {
 	upstream few { server 127.0.0.1:%PORT2% max_fails=0; server 127.0.0.1:%PORT3% max_fails=0; zone a; }
 	upstream share { server 127.0.0.1:%PORT2% max_fails=0; server 127.0.0.1:%PORT3% max_fails=0; zone a; }
 	upstream paused { server 127.0.0.1:%PORT2% max_fails=0; server 127.0.0.1:%PORT3% max_fails=0; server 127.0.0.1:%PORT4% max_fails=0; }
+	upstream early { server 127.0.0.1:%PORT6% max_fails=0; server 127.0.0.1:%PORT7% backup; }
 	server {
 		listen 127.0.0.1:%PORT1%;
+		location /stream/ { proxy_pass http://early; proxy_request_buffering off; proxy_replay_buffer 64k; client_body_buffer_size 1k; }
+		location /once/ { proxy_pass http://early; proxy_request_buffering off; client_body_buffer_size 1k; }
+		location /whole/ { proxy_pass http://127.0.0.1:%PORT7%; proxy_request_buffering off; proxy_replay_buffer 64k; client_body_buffer_size 1k; }
 		location /off/ { proxy_pass http://none; proxy_retry_budget off; }
 		location /none/ { proxy_pass http://none; proxy_retry_budget 1% min=0; }
 		location /few/ { proxy_pass http://few; proxy_retry_budget 1% min=3; }
@@ -113,6 +137,32 @@ subtest 'proxy_total_timeout' => sub {
 	is $w->get('/total/hang')->status, 504;
 	$c->close;
 	$w->log_like(qr/client closed the connection while waiting.*total.off/, 'no limit');
+};
+
+subtest 'proxy_replay_buffer' => sub {
+	my $body = join '', map chr(33 + $_ % 90), 1 .. 300_000;
+	my $sum = sub { my $s = substr $body, 0, $_[0]; return length($s) . ' ' . unpack('%32C*', $s) };
+	# so much has gone when the first server answers, or does not; then the rest follows
+	my $ask = sub {
+		my ($method, $uri, $gone, $all) = @_;
+		my $c = $w->connect;
+		$c->send("$method $uri HTTP/1.1\r\nHost: a\r\nContent-Length: $all\r\nConnection: close\r\n\r\n" . substr $body, 0, $gone);
+		ok wait_for(sub { grep $_ eq "early $uri", $w->origin_notes(6) }), "$method $uri";
+		$w->log_like(qr/prematurely closed.*\Q$uri\E/, 'it has left') if $uri =~ /close/;
+		$c->send(substr $body, $gone, $all - $gone);
+		return $c->response;
+	};
+	is $ask->(PUT => '/stream/a5000', 5000, 50000)->body, $sum->(50000), 'once more, from the beginning';
+	is $ask->(PUT => '/stream/close5000', 5000, 200000)->body, $sum->(200000), 'longer than the buffer, as long as that has not gone';
+	is $ask->(PUT => '/stream/b100000', 100000, 200000)->status, 503, 'too much has gone';
+	is $ask->(PUT => '/once/c5000', 5000, 50000)->status, 503, 'without it anything is too much';
+	is $ask->(POST => '/stream/d5000', 5000, 50000)->status, 503, 'POST is not done twice';
+	is $w->request('PUT', '/whole/', [], $body)->body, $sum->(300000), 'what is long passes all the same';
+	my $c = $w->connect;
+	$c->send("PUT /stream/close3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n");
+	ok wait_for(sub { grep $_ eq 'early /stream/close3', $w->origin_notes(6) }), 'in chunks';
+	$c->send("3\r\ndef\r\n0\r\n\r\n");
+	is $c->response->body, '6 ' . unpack('%32C*', 'abcdef'), 'the same';
 };
 
 my $bad = Weir->new;

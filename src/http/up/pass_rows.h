@@ -21,6 +21,9 @@
 	{ P "total_timeout", IN_HTTP_ANY, CONF_MSEC, UP(total_ms), .def = "0",
 	  .doc = "How long all of it may take: waiting for a server, all tries, and reading the response. Then the client gets "
 	  "504, or a response that is cut short. 0: no limit." },
+	{ P "replay_buffer", IN_HTTP_ANY, CONF_SIZE, UP(replay_size), .def = "0", .max = 16777216,
+	  .doc = "How much of a body that is passed on as it comes is kept until the response begins, so that the request can be "
+	  "tried again. When more has gone it is not tried again; 0: when anything has gone, as in nginx." },
 	{ P "set_header", IN_HTTP_ANY, CONF_CUSTOM, UP_AT(set_headers), .args_min = 2, .args_max = 2, .set = up_conf_header,
 	  .flags = CONF_MULTI, .args = "field value",
 	  .doc = "Sets or, with an empty value, removes a field of the request to the upstream. Inherited only "

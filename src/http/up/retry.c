@@ -33,7 +33,8 @@ is_idempotent(enum weir_method m)
 bool
 up_may_repeat(const struct weir_up *u)
 {
-	return !u->responded && !u->r->head_sent && !(u->streaming && u->body_begun);
+	return !u->responded && !u->r->head_sent &&
+	    (!u->streaming || !u->body_begun || (u->replay != NULL && !u->replay->lost));
 }
 
 static bool

@@ -54,6 +54,26 @@ on_request_progress(struct weir_pump *p)
 	timer_set(&u->timer, u->p->send_ms);
 }
 
+static void
+end_replay(void *arg)
+{
+	replay_end(arg);
+}
+
+/* The body as it comes, from its beginning as long as not too much has gone. */
+static struct weir_src *
+replayed(struct weir_up *u)
+{
+	if (u->replay == NULL) {
+		u->replay = POOL_NEW(u->r->s.pool, weir_replay);
+		replay_init(u->replay, req_body_stream(u->r), u->p->replay_size);
+		pool_on_free(u->r->s.pool, end_replay, u->replay);
+	} else if (!u->replay->lost) {
+		replay_again(u->replay);
+	}
+	return &u->replay->src;
+}
+
 /* Where the body that goes to the upstream comes from; NULL: there is none. */
 static struct weir_src *
 body_source(struct weir_up *u)
@@ -71,7 +91,7 @@ body_source(struct weir_up *u)
 	if (!u->p->pass_request_body || !req_has_body(u->r))
 		return NULL;
 	u->streaming = !u->kept;
-	body = u->kept ? req_body_again(u->r) : req_body_stream(u->r);
+	body = u->kept ? req_body_again(u->r) : u->p->replay_size != 0 ? replayed(u) : req_body_stream(u->r);
 	return up_request_trailers(u) ? up_with_request_trailers(u, body) : body;
 }
 

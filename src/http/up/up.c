@@ -519,6 +519,8 @@ on_head(struct weir_xchg *x)
 	}
 	req_doing(r, "reading upstream");
 	u->responded = true;
+	if (u->replay != NULL)
+		replay_lose(u->replay);
 	r->body_end = on_body_end;
 	if (up_take_head(u))
 		return;

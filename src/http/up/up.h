@@ -33,6 +33,7 @@
 #define WEIR_HTTP_UP_UP_H
 
 #include "core/io/ahead.h"
+#include "core/io/replay.h"
 #include "core/peer/peer.h"
 #include "core/peer/preface.h"
 #include "core/tls/tls.h"
@@ -126,6 +127,7 @@ struct weir_up_params {
 	uint64_t	 next_tries, next_timeout_ms, next_delay_ms;
 	unsigned	 budget, budget_min;	/* proxy_retry_budget: per cent, 0: none; and how many in any case */
 	uint64_t	 total_ms;		/* 0: no limit */
+	uint64_t	 replay_size;		/* of a streamed body that is kept to be sent again; 0: none */
 	struct weir_expr method;
 	struct weir_expr body;			/* proxy_set_body */
 	struct weir_expr bind;
@@ -190,6 +192,7 @@ struct weir_up {
 	struct weir_timer leave;	/* the client ended its direction: a moment of grace */
 	uint64_t	 left_at;	/* what it had got then */
 	struct weir_ahead ahead;	/* the response's body, with proxy_buffering */
+	struct weir_replay *replay;	/* of the body, with proxy_replay_buffer; NULL: it is not streamed so */
 	struct weir_pump request;	/* the body towards the upstream */
 	struct weir_msg	 head;		/* of the request, towards the upstream */
 	struct weir_str	 body;		/* proxy_set_body's */
@@ -205,7 +208,7 @@ struct weir_up {
 	bool		 dialling, racing, reused, responded, ended, streaming;
 	bool		 sent_any;	/* this peer has been sent something */
 	bool		 request_sent;	/* all of it */
-	bool		 body_begun;	/* bytes of a streamed body are gone: no other peer can have them */
+	bool		 body_begun;	/* bytes of a streamed body are gone: no other peer can have them, but for replay */
 	bool		 kept;		/* the request body is kept and can be sent again */
 };
 
