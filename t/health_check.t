@@ -115,7 +115,7 @@ E
 	my $keeper = $w->keeper_pid;
 	kill 'KILL', $keeper;
 	ok wait_for(sub { ($w->keeper_pid // $keeper) != $keeper }), 'a keeper is killed';
-	ok wait_for(sub { notes(2, '/hc/once') == 2 }), 'the next one goes on';
+	ok wait_for(sub { notes(2, '/hc/once') == 2 && notes(4, '/hc/once') == 2 }), 'the next one goes on';
 	says(4, 404);
 	ok $w->wait_log(qr/"plain": server ${\server(4)} is unhealthy: status 404/), 'one of two checks fails';
 	is who('/plain/', 4), '2222', 'that is enough';

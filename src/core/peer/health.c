@@ -20,8 +20,8 @@
 
 enum { LOOK_MS = 1000, POOL_FIRST = 1024 };
 
-/* Of this process. */
-static struct weir_list waiting = { &waiting, &waiting };
+/* Of this process: checks with servers that wait for a place, whose turn it is first. */
+static struct weir_list turns = { &turns, &turns };
 static unsigned under_way;
 
 static unsigned
@@ -69,6 +69,7 @@ static void
 begin(struct weir_probe *p)
 {
 	under_way++;
+	p->h->under_way++;
 	p->busy = true;
 	p->ended = p->passed = false;
 	p->doing = "beginning";
@@ -80,16 +81,35 @@ begin(struct weir_probe *p)
 	p->h->kind->start(p);
 }
 
+/* Whose turn it is: one that may have another under way.  It goes to the end, or leaves when nobody waits. */
+static struct weir_probe *
+take_turn(void)
+{
+	struct weir_list *at;
+
+	list_each(at, &turns) {
+		struct weir_health *h = WEIR_OF(at, struct weir_health, turn);
+		struct weir_probe *p = list_first(&h->waiting, struct weir_probe, node);
+
+		if (h->under_way >= PROBES_OF_ONE)
+			continue;
+		list_remove(&p->node);
+		list_remove(&h->turn);
+		if (!list_empty(&h->waiting))
+			list_append(&turns, &h->turn);
+		p->waiting = false;
+		return p;
+	}
+	return NULL;
+}
+
 static void
 begin_waiting(void)
 {
-	while (!list_empty(&waiting) && under_way < most()) {
-		struct weir_probe *p = list_first(&waiting, struct weir_probe, node);
+	struct weir_probe *p;
 
-		list_remove(&p->node);
-		p->waiting = false;
+	while (under_way < most() && (p = take_turn()) != NULL)
 		begin(p);
-	}
 }
 
 static void
@@ -98,7 +118,9 @@ ask(struct weir_probe *p)
 	if (p->busy || p->waiting)
 		return;
 	p->waiting = true;
-	list_append(&waiting, &p->node);
+	if (list_empty(&p->h->waiting))
+		list_append(&turns, &p->h->turn);
+	list_append(&p->h->waiting, &p->node);
 	begin_waiting();
 }
 
@@ -197,6 +219,7 @@ on_over(struct weir_task *t)
 	pool_free(p->pool);
 	p->pool = NULL;
 	p->busy = false;
+	p->h->under_way--;
 	under_way--;
 	set_next(p);
 	begin_waiting();
@@ -240,6 +263,7 @@ health_start(struct weir_health *h)
 		return;
 	(void)health_is_prober(h->group, true);
 	resolve_keep_up(h->group, false);
+	list_init(&h->waiting);
 	h->probes = mem_zalloc(h->group->n * sizeof *h->probes);
 	for (unsigned i = 0; i < h->group->n; i++)
 		probe_init(&h->probes[i], h, i);

@@ -31,7 +31,8 @@
 #include "core/tls/tls.h"
 
 #define HEALTH_MOST	8		/* checks of a group */
-#define PROBES_AT_ONCE	256
+#define PROBES_AT_ONCE	256		/* of all checks, and */
+#define PROBES_OF_ONE	64		/* of each, so that slow servers are in nobody else's way */
 #define PROBE_BODY_MAX	(256u << 10)	/* bytes of an answer that are looked at */
 
 struct weir_probe;
@@ -85,6 +86,9 @@ struct weir_health {
 	struct weir_str	 host;
 	/* of the keeper */
 	struct weir_probe *probes;	/* by number of the server */
+	struct weir_list turn;		/* of checks with servers that wait */
+	struct weir_list waiting;	/* these, first come first */
+	unsigned	 under_way;
 	struct weir_timer look;
 };
 
@@ -93,7 +97,7 @@ struct weir_probe {
 	struct weir_peer *peer;
 	struct weir_timer due, limit;
 	struct weir_task over;
-	struct weir_list node;		/* of those that wait for a place */
+	struct weir_list node;		/* of the check's that wait for a place */
 	uint64_t	 next_ms;
 	uint64_t	 fails, passes;	/* in a row */
 	uint32_t	 serial;	/* of the address that these are about */

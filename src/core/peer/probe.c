@@ -64,7 +64,9 @@ probe_disconnect(struct weir_probe *p)
 {
 	if (p->dialling)
 		dial_cancel(&p->dial);
-	if (p->conn != NULL)
+	if (p->conn != NULL && p->passed)	/* its server should not log a reset for each question */
+		conn_close(p->conn);
+	else if (p->conn != NULL)
 		conn_abort(p->conn);
 	p->dialling = p->securing = false;
 	p->conn = NULL;

@@ -15,6 +15,12 @@ struct talk {
 };
 
 static bool
+expects(const struct weir_expect *e)
+{
+	return e->text.n != 0 || e->regex != NULL;
+}
+
+static bool
 is_expected(const struct weir_expect *e, struct weir_str came)
 {
 	if (e->regex != NULL)
@@ -87,6 +93,8 @@ on_writable(void *arg)
 		return;
 	}
 	sink_want(out, t->out.len != 0);
+	if (t->out.len == 0 && !expects(t->p->h->expect))
+		probe_pass(t->p);
 }
 
 static void
@@ -95,24 +103,21 @@ on_connected(struct weir_probe *p)
 	const struct weir_expect *e = p->h->expect;
 	struct talk *t;
 
-	if (e == NULL || (e->send.n == 0 && e->text.n == 0 && e->regex == NULL)) {
+	if (e == NULL) {
 		probe_pass(p);
 		return;
 	}
 	p->own = t = POOL_NEW(p->pool, talk);
 	t->p = p;
+	t->text = (char *)(uintptr_t)"";
 	src_on_ready(&p->conn->io->in, on_readable, t);
 	sink_on_ready(&p->conn->io->out, on_writable, t);
 	if (e->send.n != 0)
 		bufq_put_view(&t->out, e->send.p, e->send.n);
 	p->doing = "sending";
 	on_writable(t);
-	if (p->ended)
+	if (p->ended || !expects(e))
 		return;
-	if (e->text.n == 0 && e->regex == NULL && t->out.len == 0) {
-		probe_pass(p);
-		return;
-	}
 	p->doing = "waiting for what is expected";
 	src_want(&p->conn->io->in, true);
 }
