@@ -122,6 +122,13 @@ group('d4', 99, '', undef, 'connect\(\) failed \(111: Connection refused\)');
 group('d5', 5, 'timeout=300s', undef, '.');	# it speaks HTTP/2
 group('port', 99, 'uri=/port port=%PORT2%', undef);
 
+$w->origin(9, sub { my ($c) = @_; my $q = $c->read_request or return; $c->note($q->{headers}{host}); $c->send("HTTP/1.1 200 X\r\nContent-Length: 0\r\n\r\n") },
+    unix => "$dir/sock");
+for ('d6', 'd7') {
+	push @groups, "upstream $_ { zone z; server unix:%DIR%/" . ($_ eq 'd6' ? 'sock' : 'none') . '; health_check port=1 mandatory; }';
+	$wanted{$_} = $_ eq 'd7' ? 'connect\(\) failed \(2: No such file or directory\)' : undef;
+}
+
 # what the place says
 group('p1', 2, 'uri=/p1', 'proxy_pass http://p1/x; proxy_http_version 1.0; proxy_set_header Host my.test; proxy_set_header X-A "b c"; '
     . 'proxy_set_header X-V $remote_addr; proxy_set_header User-Agent "";');
@@ -196,7 +203,7 @@ http {
 CONF
 
 for my $name (sort keys %wanted) {
-	my $server = qr/upstream "$name": server 127\.0\.0\.1:\d+/;
+	my $server = qr/upstream "$name": server (?:127\.0\.0\.1:\d+|unix:\S+)/;
 	my $why = $wanted{$name};
 	my $ok = $w->wait_log(qr/$server is (healthy|unhealthy)/);
 	my ($how) = $w->log_text =~ /$server is (healthy|unhealthy: .*)/;

@@ -129,7 +129,9 @@ on_due(struct weir_timer *t)
 {
 	struct weir_probe *p = WEIR_OF(t, struct weir_probe, due);
 
-	if (is_wanted(p) && health_is_prober(p->h->group, false))
+	if (!is_wanted(p))
+		return;		/* on_look() notices when it is */
+	if (health_is_prober(p->h->group, false))
 		ask(p);
 	else
 		set_next(p);
@@ -227,6 +229,12 @@ on_over(struct weir_task *t)
 
 /* ---- in the keeper ---- */
 
+static bool
+is_new(const struct weir_probe *p)
+{
+	return (p->due.at == 0 || p->serial != p->peer->serial) && is_wanted(p);
+}
+
 /* Servers that have come, or got another address, are asked at once. */
 static void
 on_look(struct weir_timer *t)
@@ -238,8 +246,18 @@ on_look(struct weir_timer *t)
 		return;
 	resolve_keep_up(h->group, false);
 	for (unsigned i = 0; i < h->group->n; i++)
-		if (h->probes[i].serial != h->group->peers[i].serial && is_wanted(&h->probes[i]))
+		if (is_new(&h->probes[i]))
 			ask(&h->probes[i]);
+}
+
+/*
+ * When the second turn of a server is, as a share of the interval: all for the first, and for any number of them well
+ * spread, however many of a group's places are vacant.  (Multiples of the golden ratio are.)
+ */
+static uint64_t
+second_turn(const struct weir_health *h, unsigned i)
+{
+	return h->interval_ms - h->interval_ms * (i * 40503ull & 65535) / 65536;
 }
 
 static void
@@ -251,8 +269,7 @@ probe_init(struct weir_probe *p, struct weir_health *h, unsigned i)
 	timer_init(&p->due, on_due);
 	timer_init(&p->limit, on_limit);
 	task_init(&p->over, on_over);
-	/* a second turn at a time of its own, so that they do not all come at once for ever */
-	p->next_ms = weir_now_ms + h->interval_ms * (i + 1) / h->group->n - h->interval_ms;
+	p->next_ms = weir_now_ms + second_turn(h, i) - h->interval_ms;
 	timer_set(&p->due, 1);
 }
 
