@@ -35,7 +35,7 @@ test_spread(void **state)
 		}
 		qsort(at, n + 1, sizeof *at, compare);
 		for (unsigned i = 0; i < n; i++)
-			assert_true(at[i + 1] - at[i] <= 2 * h.interval_ms / n);
+			assert_true(at[i + 1] - at[i] <= 3 * h.interval_ms / n);
 	}
 }
 

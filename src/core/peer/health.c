@@ -257,7 +257,7 @@ on_look(struct weir_timer *t)
 static uint64_t
 second_turn(const struct weir_health *h, unsigned i)
 {
-	return h->interval_ms - h->interval_ms * (i * 40503ull & 65535) / 65536;
+	return h->interval_ms - (h->interval_ms * (uint32_t)(i * 2654435769u) >> 32);
 }
 
 static void
