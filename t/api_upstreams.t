@@ -380,6 +380,56 @@ subtest 'under load' => sub {
 	}), 'all that was counted was given back';
 };
 
+subtest 'with health checks and circuit breakers' => sub {
+	my $v = Weir->new;
+	for my $n (2, 3, 4) {
+		my $status = $n == 3 ? 500 : 200;
+		$v->origin($n, sub { my ($c) = @_; while ($c->read_request) { $c->send("HTTP/1.1 $status X\r\nContent-Length: 1\r\n\r\n$n") } });
+	}
+	$v->start(<<'CONF');
+worker_processes 2;
+http {
+	access_log off;
+	upstream checked { zone a 512k; server 127.0.0.1:%PORT2%; }
+	upstream broken { zone a; circuit_breaker failures=1 open=600s; circuit_breaker_on http_500; server 127.0.0.1:%PORT2%; }
+	server {
+		listen 127.0.0.1:%PORT1%;
+		location /checked { proxy_pass http://checked; health_check interval=100ms fails=1 mandatory; }
+		location /broken { proxy_pass http://broken; }
+		location /metrics { metrics; }
+		location /api { api write=on; allow 127.0.0.1; deny all; }
+	}
+}
+CONF
+	my $ask = sub {
+		my ($method, $path, $body) = @_;
+		my $r = $v->request($method, "/api/1/http/upstreams/$path", ['Content-Type' => 'application/json'],
+		    defined $body ? $json->encode($body) : undef);
+		return $json->decode($r->body);
+	};
+	my $peer = sub { my ($g, $id) = @_; (grep $_->{id} == $id, @{ $ask->('GET', $g)->{peers} })[0] // {} };
+	my $many = sub { my ($uri, $n) = @_; join '', sort map $v->get($uri)->body, 1 .. $n };
+	my %id = map { $_ => $ask->('POST', 'checked/servers/', { server => '127.0.0.1:' . $v->port($_) })->{id} } 3, 4;
+
+	ok wait_for(sub { $peer->('checked', $id{3})->{state} eq 'unhealthy' }), 'who comes is asked how it is';
+	ok wait_for(sub { $peer->('checked', $id{4})->{state} eq 'up' }), 'and serves when it is well';
+	my $p = $peer->('checked', $id{3});
+	cmp_ok $p->{health_checks}{checks}, '>', 0;
+	ok !$p->{health_checks}{last_passed};
+	ok wait_for(sub { $peer->('checked', 0)->{state} eq 'up' }), 'the one that was there';
+	is $many->('/checked', 6), '222444', 'the others have their turns';
+	$ask->('DELETE', "checked/servers/$id{$_}") for 3, 4;
+	is $many->('/checked', 3), '222';
+
+	my $id = $ask->('POST', 'broken/servers/', { server => '127.0.0.1:' . $v->port(3) })->{id};
+	is $many->('/broken', 6), '222223', 'its circuit opens';
+	is $peer->('broken', $id)->{state}, 'unavail';
+	$ask->('DELETE', "broken/servers/$id");
+	$id = $ask->('POST', 'broken/servers/', { server => '127.0.0.1:' . $v->port(4) })->{id};
+	is $many->('/broken', 6), '222444', 'who gets its place begins anew';
+	like $v->get('/metrics')->body, qr/^weir_upstream_circuit_changes_total\{upstream="broken",server="other",.*\} 1$/m, 'counted';
+};
+
 subtest 'who may write' => sub {
 	my $v = Weir->new;
 	$v->expect_alert(qr/\[emerg\]/);

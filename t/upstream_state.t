@@ -111,6 +111,20 @@ subtest 'stop right behind a change' => sub {
 	has($lines, 'as before');
 };
 
+subtest 'another binary right behind a change' => sub {
+	my $old = $w->pid;
+	my $id = add(4);
+	$w->kill('USR2');
+	my $new = wait_for(sub { ($w->read('weir.pid') // '') =~ /^(\d+)$/m && $1 != $old ? $1 : 0 });
+	ok $new, 'it starts';
+	$w->kill('QUIT');
+	ok wait_for(sub { !Weir::alive($old) }), 'and is alone';
+	$w->adopt($new);
+	like shown(), qr/\b$id:/, 'the server is there';
+	is((call('DELETE', "/$id"))[0], 200);
+	has($lines, 'as before');
+};
+
 subtest 'processes die' => sub {
 	my ($pid) = $w->worker_pids;
 	my $keeper = $w->keeper_pid;
@@ -145,6 +159,23 @@ subtest 'edited by hand' => sub {
 	ok !$w->reload, 'nonsense is refused';
 	$w->log_like(qr{state/u\.conf:2.*only lines like "server address;"}, 'with its place');
 	is who(4), '4455', 'and changes nothing';
+};
+
+subtest 'names' => sub {
+	open my $f, '>', "$dir/state/u.conf";
+	print $f $w->expand("server localhost:%PORT5%;\n");
+	close $f;
+	ok $w->reload, 'reload';
+	is $w->get('/')->body, 5;
+	my $id = add(4);
+	ok wait_for(sub { my $t = $w->expand('127.0.0.1:%PORT5%'); state_lines() =~ /^server \Q$t\E;$/m }), 'names are written as addresses';
+	open $f, '>', "$dir/state/u.conf";
+	print $f "server localhost:1 resolve;\n";
+	close $f;
+	ok !$w->reload, 'not those that are resolved again';
+	$w->log_like(qr{state/u\.conf:1.*names that are resolved at run time});
+	unlink "$dir/state/u.conf";
+	ok $w->reload, 'reload';
 };
 
 subtest 'a folder that cannot be written' => sub {

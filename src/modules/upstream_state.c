@@ -153,7 +153,7 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "A file with the servers of the group, one server line for each, instead of such lines in this block.  It is "
 	  "read at start and by reloads, and written, within a second, when api has changed something.  At first it "
 	  "may be missing: then there are no servers.  Its folder must be writable for the user of the workers, and "
-	  "be there at start.  Without it a reload restores what the configuration says." },
+	  "be there at start.  Names in it become addresses when it is written.  Without it a reload restores what the configuration says." },
 	{ 0 }
 };
 

@@ -301,6 +301,33 @@ test_workers(void **state)
 }
 
 static void
+dies_in_a_change(void)
+{
+	share_forked();
+	MUST(share_lock_current(shared_gen.g) == WEIR_OK);
+	block_out(shared_gen.g, 1, OUT_VACANT);
+	raise(SIGKILL);
+}
+
+/* Half a change: nobody is stuck, and all know who is there. */
+static void
+test_crash(void **state)
+{
+	char text[1000];
+
+	(void)state;
+	shared_gen = opened("123", NULL);
+	assert_string_equal(asked(&shared_gen, 3, WENT_WELL), "123");
+	assert_int_equal(WTERMSIG(child_run(dies_in_a_change, text, sizeof text)), SIGKILL);
+	assert_string_equal(asked(&shared_gen, 4, WENT_WELL), "1133");
+	assert_int_equal(list(&shared_gen).n, 2);
+	assert_int_equal(shared_gen.g->tiers[0].total, 2);
+	assert_true(add(&shared_gen, "127.0.0.4:80") >= 0);
+	assert_string_equal(asked(&shared_gen, 3, WENT_WELL), "134");
+	pool_free(shared_gen.pool);
+}
+
+static void
 test_reload(void **state)
 {
 	struct generation a = opened("12", NULL), b, c;
@@ -415,6 +442,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_ring),
 		cmocka_unit_test(test_workers),
+		cmocka_unit_test(test_crash),
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_save),
 	};

@@ -329,6 +329,9 @@ group_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n)
 {
 	if (!str_eq(n->w[0].s, STR("server")) || n->block || n->n < 2)
 		return conf_error(cf, n, 0, "only lines like \"server address;\" may stand here");
+	if (says_resolve(n))
+		return conf_error(cf, n, 1, "names that are resolved at run time stand in an upstream block: this file is "
+		    "written with addresses");
 	return set_server(cf, s, n, conf_own(cf, s, &upstream_module));
 }
 

@@ -28,7 +28,7 @@ struct weir_keeper_job {
 void	keeper_add(struct weir_cycle *, struct weir_keeper_job *);
 /* For the process that runs them: sets their timers. */
 void	keeper_begin(struct weir_cycle *);
-/* The same: those that want it run for the last time. */
+/* The same: those that want it run for the last time.  In a master: before another binary reads what they write. */
 void	keeper_end(struct weir_cycle *);
 
 #endif

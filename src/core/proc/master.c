@@ -25,6 +25,7 @@
 #include "core/proc/pidfile.h"
 #include "core/proc/sig.h"
 #include "core/proc/stats.h"
+#include "core/proc/keeper.h"
 #include "core/proc/upgrade.h"
 #include "core/tls/watch.h"
 
@@ -109,6 +110,7 @@ upgrade(void)
 	old = pool_printf(pool, "%s.oldbin", pid_path_of(weir_cycle));
 	if (!pid_rename(pool_cstr(pool, old)))
 		return;
+	keeper_end(weir_cycle);		/* the new one reads what the keeper would write in a moment */
 	pid = upgrade_start(self->binary, self->argv, weir_cycle);
 	if (pid > 0)
 		binary = pid;
