@@ -383,6 +383,41 @@ example 'tls-site' => sub {
 	$w->write('srv/www/site/index.html', 'home');
 };
 
+example 'client-fingerprints' => sub {
+	my ($w) = @_;
+	my %way = (api_client => ['-alpn', 'http/1.1'], malicious => ['-tls1_2'], scanner => ['-no_ticket'], suspicious => []);
+	my (%ja4, $c, $r);
+
+	for my $class (sort keys %way) {
+		like $w->s_client('www.example.com', @{ $way{$class} }), qr/^home/m, 'nobody is known yet: all get in';
+		my @lines = $w->access('logs/clients.log', 1 + keys %ja4);
+		($ja4{$class}) = split / /, $lines[-1];
+	}
+	$w->write('etc/weir/clients.json', '[' . join(',', map { qq({"hash":"$ja4{$_}","classification":"$_","description":"a $_"}) }
+	    qw(api_client malicious scanner)) . ']');
+	ok $w->reload, 'a list';
+	like $w->s_client('www.example.com', @{ $way{api_client} }), qr/^home/m, 'a program that is known';
+	like $w->s_client('www.example.com', @{ $way{malicious} }), qr/alert number 49/, 'a malicious one';
+	like $w->s_client('www.example.com', @{ $way{scanner} }), qr/ 403 /, 'a scanner';
+	my @tls = (tls => { sni => 'www.example.com', SSL_verify_mode => 0 });
+	like $w->request('GET', '/whoami', [Host => 'www.example.com'], undef, @tls)->body, qr/^t13d\w+ suspicious: \n/, 'a stranger';
+	like $w->request('GET', '/app/', [Host => 'www.example.com'], undef, @tls)->body, qr/^x-client-class: suspicious\n.*x-ja4: t13d/ms,
+	    '... as the upstream knows';
+	for (1 .. 1000) {
+		$r = $w->request('GET', '/', [Host => 'www.example.com'], undef, @tls);
+		last if $r->status != 200;
+	}
+	is $r->status, 429, '... does not get everything at once';
+	like $w->s_client('www.example.com', @{ $way{api_client} }), qr/^home/m, '... while others do';
+}, files => 1, origins => { 9001 => 'app' }, before => sub {
+	my ($w) = @_;
+
+	$w->cert('www');
+	$w->write('etc/weir/clients.json', '[]');
+	rename $w->dir . "/www.$_", $w->dir . "/etc/weir/www.$_" for qw(key crt);
+	$w->write('srv/www/site/index.html', 'home');
+};
+
 example 'connect-proxy' => sub {
 	my ($w) = @_;
 	my $connect = sub {

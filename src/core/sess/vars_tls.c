@@ -159,6 +159,57 @@ get_sigalg(struct weir_sess *s, struct weir_str *to, const void *data)
 	return give(s, to, str_c(name));
 }
 
+/* ---- the client's fingerprint ---- */
+
+enum print { JA3, JA3_RAW, JA4, JA4_R, JA4_O, JA4_RO };
+static const enum print ja3 = JA3, ja3_raw = JA3_RAW, ja4 = JA4, ja4_r = JA4_R, ja4_o = JA4_O, ja4_ro = JA4_RO;
+
+static int
+get_print(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	struct weir_fp *fp = tls_fp(s->conn);
+
+	if (fp == NULL)
+		return WEIR_FAIL;
+	switch (*(const enum print *)data) {
+	case JA3:
+		return give(s, to, fp_ja3(fp));
+	case JA3_RAW:
+		*to = fp_ja3_raw(fp, s->pool);
+		break;
+	case JA4:
+		return give(s, to, fp_ja4(fp));
+	case JA4_R:
+		*to = fp_ja4_raw(fp, true, s->pool);
+		break;
+	case JA4_O:
+		*to = fp_ja4_o(fp, s->pool);
+		break;
+	case JA4_RO:
+		*to = fp_ja4_raw(fp, false, s->pool);
+		break;
+	}
+	return WEIR_OK;
+}
+
+static int
+get_fp_class(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	const struct weir_fp_entry *e = tls_fp_entry(s->conn);
+
+	(void)data;
+	return e != NULL ? give(s, to, fp_class_name(e->class)) : WEIR_FAIL;
+}
+
+static int
+get_fp_name(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	const struct weir_fp_entry *e = tls_fp_entry(s->conn);
+
+	(void)data;
+	return e != NULL ? give(s, to, e->name) : WEIR_FAIL;
+}
+
 /* ---- the client's certificate ---- */
 
 static X509 *
@@ -366,6 +417,14 @@ static const struct weir_var vars[] = {
 	{ "ssl_session_reused", get_reused, NULL, V, NULL, "\"r\": the session was resumed, \".\": it is new." },
 	{ "ssl_sigalg", get_sigalg, NULL, V, NULL, "How the server signed the handshake." },
 	{ "ssl_client_sigalg", get_sigalg, NULL, V, &begins, "How the client signed it." },
+	{ "ssl_ja3", get_print, NULL, V, &ja3, "The client's fingerprint JA3 (ssl_fingerprint).  Browsers change it by chance." },
+	{ "ssl_ja3_raw", get_print, NULL, V, &ja3_raw, "The text of which JA3 is the MD5." },
+	{ "ssl_ja4", get_print, NULL, V, &ja4, "The client's fingerprint JA4: t13d1516h2_8daaf6152771_e5627efa2ab1." },
+	{ "ssl_ja4_r", get_print, NULL, V, &ja4_r, "The same without hashes." },
+	{ "ssl_ja4_o", get_print, NULL, V, &ja4_o, "JA4 in the order of the client, with server name and ALPN." },
+	{ "ssl_ja4_ro", get_print, NULL, V, &ja4_ro, "The same without hashes." },
+	{ "ssl_fp_class", get_fp_class, NULL, V, NULL, "What kind of client that is, by ssl_fingerprint_db: browser, scanner..., or suspicious." },
+	{ "ssl_fp_name", get_fp_name, NULL, V, NULL, "Its description there." },
 	{ "ssl_client_cert", get_cert, NULL, V, NULL, "The client's certificate in PEM, a tab before each further line." },
 	{ "ssl_client_raw_cert", get_raw_cert, NULL, V, NULL, "The client's certificate in PEM." },
 	{ "ssl_client_escaped_cert", get_escaped_cert, NULL, V, NULL, "The same, escaped as in URLs." },

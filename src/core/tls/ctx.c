@@ -374,6 +374,8 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 
 	c->reject = o->reject;
 	c->early = o->early;
+	c->fp = o->fp;
+	c->fp_anywhere = o->fp_anywhere;
 	/*
 	 * OpenSSL's own way against replays needs sessions on the server, which not every client has.  As in
 	 * nginx a replay may come through, and early_data_methods says what of it is served.

@@ -6,7 +6,7 @@
 #ifndef WEIR_TLS_CTX_H
 #define WEIR_TLS_CTX_H
 
-#include "core/conf/conf.h"
+#include "core/tls/fp_db.h"
 
 enum { TLS_V1_2 = 1, TLS_V1_3 = 2 };		/* older ones are not offered at all (RFC 8996) */
 
@@ -33,6 +33,13 @@ struct weir_tls_word {
 struct weir_tls_words {
 	struct weir_tls_word *v;
 	unsigned	 n, room;
+};
+
+/* What is done with fingerprints of clients. */
+struct weir_tls_fp {
+	bool		 on;		/* they are taken */
+	struct weir_fp_db *db;		/* whose they are; NULL: nobody knows */
+	unsigned	 deny;		/* classes that are refused: enum weir_fp_class */
 };
 
 /* What directives say; paths are absolute.  A word with an empty `s` was not given. */
@@ -73,6 +80,8 @@ struct weir_tls_opts {
 	bool		 early;			/* take data before the handshake is over */
 	bool		 compress;		/* certificates, for clients that know how to (RFC 8879) */
 	bool		 reject;		/* refuse every handshake that names this server */
+	struct weir_tls_fp fp;
+	const bool	*fp_anywhere;		/* `on` in any server of the configuration; decided later */
 };
 
 struct weir_tls_ctx;

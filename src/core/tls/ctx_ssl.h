@@ -18,6 +18,8 @@ struct weir_tls_ctx {
 	int		 level_status;
 	bool		 tell_classical;
 	struct weir_tls_dynamic *dynamic;
+	struct weir_tls_fp fp;
+	const bool	*fp_anywhere;	/* a client's hello is wanted, whichever server it will name */
 };
 
 /* ctx.c: a connection that began with another context goes on with this one. */

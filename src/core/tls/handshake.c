@@ -361,6 +361,44 @@ tell_classical(struct weir_tls *t, struct weir_log *log)
 	return true;
 }
 
+/*
+ * For SSL_set_msg_callback(): the client's first message, whole and before OpenSSL looks into it.  What a client answers to
+ * a HelloRetryRequest is not looked at: it depends on us.
+ */
+static void
+take_print(int ours, int version, int type, const void *p, size_t n, SSL *ssl, void *arg)
+{
+	struct weir_tls *t = SSL_get_app_data(ssl);
+	struct weir_hello hello;
+
+	(void)version, (void)arg;
+	if (ours || type != SSL3_RT_HANDSHAKE)
+		return;
+	SSL_set_msg_callback(ssl, NULL);
+	if (hello_parse(p, n, &hello) == NULL)
+		t->fp = fp_new(&hello, FP_TLS);
+}
+
+/* It is known who comes, and where to: before anything is computed for him (ssl_fingerprint_deny). */
+static bool
+may_come(struct weir_tls_handshake *h, const struct weir_tls_fp *fp)
+{
+	struct weir_tls *t = h->t;
+	const struct weir_fp_entry *e;
+
+	if (!fp->on) {
+		fp_unref(&t->fp);
+		return true;
+	}
+	t->fp_db = fp->db;
+	e = fp->deny != 0 ? fp_db_find(fp->db, t->fp) : NULL;
+	if (e == NULL || !(e->class & fp->deny))
+		return true;
+	log_info(&h->log, "the client with the fingerprint %.*s is refused here: %.*s", STR_ARG(fp_ja4(t->fp)),
+	    STR_ARG(fp_class_name(e->class)));
+	return false;
+}
+
 /* For a context's SSL_CTX_set_client_hello_cb(). */
 int
 handshake_on_hello(SSL *ssl, int *alert, void *arg)
@@ -379,6 +417,10 @@ handshake_on_hello(SSL *ssl, int *alert, void *arg)
 	if (ctx == NULL) {
 		log_info(&h->log, "the client asked for \"%.*s\", which is refused here", STR_ARG(s));
 		*alert = SSL_AD_UNRECOGNIZED_NAME;
+		return SSL_CLIENT_HELLO_ERROR;
+	}
+	if (t->fp != NULL && !may_come(h, &ctx->fp)) {
+		*alert = SSL_AD_ACCESS_DENIED;
 		return SSL_CLIENT_HELLO_ERROR;
 	}
 	if (ctx_apply(ctx, ssl) != WEIR_OK) {
@@ -436,6 +478,9 @@ tls_accept(struct weir_conn *c, const struct weir_tls_accept *a)
 	h->server = true;
 	h->early = a->ctx->early;
 	h->accept = *a;
-	if (h->t->ssl != NULL)
-		SSL_set_accept_state(h->t->ssl);
+	if (h->t->ssl == NULL)
+		return;
+	SSL_set_accept_state(h->t->ssl);
+	if (a->ctx->fp_anywhere != NULL && *a->ctx->fp_anywhere)
+		SSL_set_msg_callback(h->t->ssl, take_print);
 }

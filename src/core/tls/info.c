@@ -37,6 +37,22 @@ tls_owner(const struct weir_conn *c)
 	return t != NULL ? t->owner : NULL;
 }
 
+struct weir_fp *
+tls_fp(const struct weir_conn *c)
+{
+	const struct weir_tls *t = tls_of(c);
+
+	return t != NULL ? t->fp : NULL;
+}
+
+const struct weir_fp_entry *
+tls_fp_entry(const struct weir_conn *c)
+{
+	const struct weir_tls *t = tls_of(c);
+
+	return t != NULL && t->fp != NULL ? fp_db_find(t->fp_db, t->fp) : NULL;
+}
+
 struct ssl_st *
 tls_ssl(const struct weir_conn *c)
 {

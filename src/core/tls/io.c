@@ -444,6 +444,7 @@ layer_free(struct weir_layer *l)
 	struct weir_tls *t = WEIR_OF(l, struct weir_tls, layer);
 
 	SSL_free(t->ssl);
+	fp_unref(&t->fp);
 	bufq_clear(&t->held);
 	t->magic = 0;
 	slab_give(&slab, t);
@@ -472,7 +473,10 @@ quiet(struct weir_layer *l)
 static void
 let_go(void *arg)
 {
-	SSL_free(arg);
+	struct weir_tls *t = arg;
+
+	SSL_free(t->ssl);
+	fp_unref(&t->fp);
 }
 
 static struct weir_layer *
@@ -487,7 +491,10 @@ likeness(struct weir_layer *l, struct weir_pool *pool)
 	t->ocsp = of->ocsp;
 	t->broken = t->closed = true;
 	SSL_up_ref(t->ssl);
-	pool_on_free(pool, let_go, t->ssl);
+	if (of->fp != NULL)
+		t->fp = fp_ref(of->fp);
+	t->fp_db = of->fp_db;
+	pool_on_free(pool, let_go, t);
 	return &t->layer;
 }
 

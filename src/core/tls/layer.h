@@ -34,6 +34,8 @@ struct weir_tls {
 	uint32_t		 again;		/* bytes of a record that is made and not sent */
 	uint32_t		 record;	/* so many bytes go into one */
 	void			*owner;		/* find()'s */
+	struct weir_fp		*fp;		/* the client's; NULL: it was not taken */
+	const struct weir_fp_db	*fp_db;
 	struct weir_tls_sessions **sessions;	/* of a client */
 	uint64_t		 session_key;
 	struct weir_tls_handshake *handshake;	/* while it lasts */

@@ -23,6 +23,7 @@ struct ssl_conf {
 	int			 key_mode;
 	int			 stapling;
 	struct weir_tls_word	 staple;
+	bool			*fp_anywhere;	/* of the whole configuration: some server takes fingerprints */
 	bool			 made;		/* ctx, or there is none to make */
 	struct weir_tls_ctx	*ctx;
 };
@@ -291,6 +292,14 @@ set_certificate_cache(struct weir_conf *cf, struct weir_scope *scope, struct wei
 	return tls_cache_conf(cf, node, &((struct ssl_conf *)conf)->o);
 }
 
+static int
+set_fp_db(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	((struct ssl_conf *)conf)->o.fp.db = fp_db_read(cf, node, conf_path(cf, node->w[1].s, true));
+	return WEIR_OK;
+}
+
 /* ---- the context of a place ---- */
 
 /* A struct of its own was copied from that around it. */
@@ -301,6 +310,7 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 
 	if (scope == cf->main) {
 		c->protocols = TLS_V1_2 | TLS_V1_3;
+		c->fp_anywhere = pool_zalloc(cf->pool, sizeof *c->fp_anywhere);
 		files_begin(cf, c->inherit);
 	}
 	c->made = false;
@@ -340,6 +350,12 @@ tls_server_conf(struct weir_conf *cf, const struct weir_scope *scope)
 	if (c->o.pqc == PQC_REQUIRE && !(c->protocols & TLS_V1_3))
 		return conf_error(cf, policy_line(scope, "pqc_policy"), 0, "pqc_policy require needs TLSv1.3, which "
 		    "ssl_protocols leaves out");
+	/* a rule that is not in force is worse than none */
+	if (c->o.fp.deny != 0 && (!c->o.fp.on || c->o.fp.db == NULL))
+		return conf_error(cf, policy_line(scope, "ssl_fingerprint_deny"), 0, "it needs ssl_fingerprint on and an "
+		    "ssl_fingerprint_db");
+	*c->fp_anywhere |= c->o.fp.on;
+	c->o.fp_anywhere = c->fp_anywhere;
 	c->ctx = tls_server_ctx(cf, policy_line(scope, "ssl_verify_client"), &c->o);
 	return c->ctx != NULL ? WEIR_OK : WEIR_FAIL;
 }
@@ -506,6 +522,20 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "Whether clients that come back may send requests before the handshake is over (RFC 8446, 2.3), 16 kB at "
 	  "most; the default server of the address must say so, too.  Such a request may be a copy that somebody else "
 	  "sends: see early_data_methods, and give upstreams the field Early-Data, which they get by themselves." },
+	{ "ssl_fingerprint", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, o.fp.on), .def = "off",
+	  .doc = "Whether fingerprints of clients are taken from the first message of the handshake, for $ssl_ja3, $ssl_ja4 and "
+	  "their like.  They tell which program a client seems to be; anybody can imitate another.  Nothing is computed "
+	  "before somebody asks." },
+	{ "ssl_fingerprint_db", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.fp.db), .args_min = 1, .args_max = 1, .set = set_fp_db,
+	  .args = "file",
+	  .doc = "Whose fingerprints are known, for $ssl_fp_class and $ssl_fp_name: JSON, a list of {\"hash\": JA3 or JA4, "
+	  "\"classification\": word, \"description\": text}.  The words are browser, bot, legitimate_bot, malicious, scanner, "
+	  "api_client; all others, and clients that are not in the list, are suspicious.  A file that is missing or "
+	  "malformed is worth a warning, and nobody is known.  It is read anew by a reload." },
+	{ "ssl_fingerprint_deny", IN_SSL, CONF_BITS, CONF_AT(ssl_conf, o.fp.deny), .choices = fp_classes,
+	  .args = "off | class ...",
+	  .doc = "Which classes of clients, by ssl_fingerprint_db, are refused in the handshake, before anything is computed for them.  "
+	  "Think twice of suspicious: each new version of a browser is at first." },
 	{ "ssl_reject_handshake", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, o.reject), .def = "off",
 	  .doc = "Refuse every handshake that means this server: for a default server, all names that no other "
 	  "server has." },

@@ -8,7 +8,7 @@
  *	io.c         reading and writing
  *	handshake.c  accepting; the name that a client asks for
  *	client.c     connecting, verifying, resuming
- *	hello.c, fingerprint.c  what a client says before anything is encrypted, and what kind of program says so
+ *	hello.c, fingerprint.c, fp_db.c  what a client says before anything is encrypted, and what kind of program says so
  *	ctx.c        contexts: certificates, keys, groups, verification
  *	sess_cache.c, tickets.c  sessions that are resumed
  *	keys.c, groups.c  what contexts are made of
@@ -105,6 +105,10 @@ const char	*tls_curve(const struct weir_conn *);		/* the group: "X25519MLKEM768"
 const char	*tls_group_name(struct ssl_st *, int id);
 /* What is wrong with the certificate that the client showed; NULL: nothing, or it showed none. */
 const char	*tls_client_fault(const struct weir_conn *);
+/* The client's fingerprint; NULL: ssl_fingerprint is off where it went, or it was not understood. */
+struct weir_fp *tls_fp(const struct weir_conn *);
+/* What ssl_fingerprint_db of that server says of it; NULL: there is none, or it is empty. */
+const struct weir_fp_entry *tls_fp_entry(const struct weir_conn *);
 bool	tls_resumed(const struct weir_conn *);
 /* Did the client show a certificate, in this connection or in the one that is resumed? */
 bool	tls_client_certified(const struct weir_conn *);
