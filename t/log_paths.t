@@ -188,6 +188,7 @@ $r->kill('USR1');
 ok wait_for(sub { -e $r->dir . '/err-one.log' && -e $r->dir . '/acc-two.log' }), 'USR1 goes to all of them';
 my ($new) = $r->worker_pids;
 is soon(sub { logs_of($new) }, 'acc-two err-two'), 'acc-two err-two', 'and gives nobody what it does not need';
+is soon(sub { logs_of($old) }, 'acc-one err-one'), 'acc-one err-one', 'and to the old one its own';
 $c->send("\r\n");
 is $c->response->status, 200, 'the old one serves';
 $c->close;

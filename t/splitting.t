@@ -120,7 +120,8 @@ sub status_of
 }
 
 $w->kill('USR1');
-ok wait_for(sub { -e $w->dir . '/access.log' }), 'a log again';
+# The master makes the file, and the worker is told of it later.
+ok wait_for(sub { -e $w->dir . '/access.log' && $w->get('/again') && $w->log_text('access.log') =~ m{/again} }), 'a log again';
 my $host = "Host: a\r\n";
 status_of 'not HTTP', "bad\r\n\r\n", 400;
 status_of 'a forbidden place', "GET /deny/ HTTP/1.1\r\n$host\r\n", 403, goes_on => 1;
