@@ -48,6 +48,7 @@ http {
 		location /unixuri/ { proxy_pass http://unix:%DIR%/origin.sock:/sock/; }
 		location /var/ { proxy_pass http://$chosen; }
 		location /rewritten/ { rewrite ^/rewritten/(.*)$ /new/$1?more=1 break; proxy_pass http://named; }
+		location /setargs/ { set $args $arg_c; proxy_pass http://named; }
 		location /try/ { try_files /nothing @fallback; }
 		location @fallback { proxy_pass http://named; }
 		location /limited/ { return 200 local; limit_except GET { proxy_pass http://named; } }
@@ -103,6 +104,8 @@ subtest 'the URI' => sub {
 	is asked('/exact?q'), 'GET /elsewhere?q';
 	is asked('/re/x%20y'), 'GET /re/x%20y';
 	is asked('/revar/a%20b?c'), 'GET /got/a%20b?c', 'what variables give is escaped where it must be';
+	is asked('/setargs/x?c=1&d=2'), 'GET /setargs/x?1', 'arguments that were set';
+	is asked('/setargs/x?d=2'), 'GET /setargs/x', 'that were taken away';
 	is asked('/rewritten/x?y=1'), 'GET /new/x?more=1&y=1', 'a rewritten URI';
 	is asked('/try/a?b'), 'GET /try/a?b', 'a named location';
 	is asked('/uri/%0d%0aX-A:%20b'), 'GET /other/%0D%0AX-A:%20b', 'line ends stay escaped';

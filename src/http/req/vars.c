@@ -90,6 +90,7 @@ set_args(struct weir_sess *s, struct weir_str value, const void *data)
 	r->uri.args = req_clean_args(r, value);
 	r->uri.has_args = value.n != 0;
 	r->uri.plain = false;
+	r->uri_rewritten = true;
 	return WEIR_OK;
 }
 
