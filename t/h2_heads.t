@@ -33,6 +33,11 @@ http {
 		location / { proxy_pass http://127.0.0.1:%PORT9%; }
 		location /stream { proxy_pass http://127.0.0.1:%PORT9%; proxy_request_buffering off; }
 	}
+	server {
+		listen 127.0.0.1:%PORT2%;
+		large_client_header_buffers 4 32k;
+		location / { if ($http_x_long ~ "^x{30000}$") { return 204; } return 400; }
+	}
 }
 CONF
 
@@ -104,6 +109,14 @@ $h = h2();
 is $h->response($h->get('/last'))->{status}, 200, 'the worker goes on';
 ok wait_for(sub { $w->access >= $n }), 'each of them has a line in the log'
     or diag scalar($w->access), " of $n";
+
+# ---- large ones ----
+
+$h = Weir::H2->new($w->connect(port => 2));
+my $long = 'x' x 30000;
+my $large = $h->request([@base[0 .. 3], ':path' => '/', @base[6, 7], 'x-long' => $long], frame => 100_000);
+is $h->response($large)->{status}, 204, 'with larger buffers a head is one frame';
+is $h->{settings}{5}, 131072, 'which clients are told';
 
 # ---- S-82: a hundred at once ----
 

@@ -19,6 +19,8 @@ enum {
 	H2_OUT_MOST	= 1 << 16,	/* frames that wait for the socket: no more are made then */
 	H2_QUEUE_MOST	= 1 << 15,	/* a response's bytes that wait for their frames */
 	H2_CONN_WINDOW	= 1 << 20,
+	H2_FRAME_LEAST	= 1 << 14,	/* RFC 9113, 6.5.2: SETTINGS_MAX_FRAME_SIZE is not less */
+	H2_FRAME_MOST	= 1 << 20,
 	H2_HELD_MOST	= 1 << 22,	/* unread bodies of a connection: then its credit is held back, too */
 	H2_STREAMS_MORE = 4096,		/* that nghttp2 lets begin, so that they can be refused */
 	H2_STREAM_WINDOW = 1 << 18	/* of a body that somebody reads */

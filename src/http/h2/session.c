@@ -451,6 +451,14 @@ announce(struct h2_server *s)
 	return WEIR_OK;
 }
 
+/* Where large_client_header_buffers allows larger fields than usual, a whole head may come in one frame. */
+static uint32_t
+frame_most(const struct weir_serve *opts)
+{
+	return opts->large <= H2_FRAME_LEAST / 2 ? H2_FRAME_LEAST :
+	    WEIR_MAX(WEIR_MIN(opts->large_total, (uint32_t)H2_FRAME_MOST), (uint32_t)H2_FRAME_LEAST);
+}
+
 int
 h2_session_new(struct h2_server *s)
 {
@@ -458,10 +466,16 @@ h2_session_new(struct h2_server *s)
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)s->conf->streams + H2_STREAMS_MORE },
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)s->conf->preread },
 		{ NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
-		{ NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 },	/* the last one: it may be left out */
+		/* what may be left out */
+		{ NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 },
+		{ 0 },
 	};
-	size_t n = WEIR_COUNT(v) - !s->conf->extended;
+	size_t n = WEIR_COUNT(v) - 1 - !s->conf->extended;
+	uint32_t frame = frame_most(s->opts);
 	int rc;
+
+	if (frame > H2_FRAME_LEAST)
+		v[n++] = (nghttp2_settings_entry){ NGHTTP2_SETTINGS_MAX_FRAME_SIZE, frame };
 
 	if (callbacks() == NULL || options() == NULL)
 		return WEIR_FAIL;

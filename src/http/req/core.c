@@ -429,7 +429,8 @@ static const struct weir_cmd cmds[] = {
 	{ "large_client_header_buffers", HTTP_SERVER, CONF_CUSTOM, .def = "4 8k", .args_min = 2,
 	  .args_max = 2, .set = set_large, .args = "number size",
 	  .doc = "The size is the longest line of a head: a longer first line is answered with 414, a "
-	  "longer field with 431.  number times size is the most for all lines together." },
+	  "longer field with 431.  number times size is the most for all lines together.  "
+	  "With a size of more than 8k, HTTP/2 clients may send all of it in one frame." },
 	{ "max_headers", HTTP_SERVER, CONF_INT, CONF_AT(weir_http_conf, max_headers),
 	  .def = "1000", .min = 1, .max = 100000, .doc = "The most fields of a head; then 431." },
 	{ "ignore_invalid_headers", HTTP_SERVER, CONF_FLAG, CONF_AT(weir_http_conf, ignore_invalid),

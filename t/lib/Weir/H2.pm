@@ -6,6 +6,7 @@ package Weir::H2;
 #	my $h = Weir::H2->new($c, settings => [4 => 10], raw => 1);	# raw: only the preface is sent
 #	my $sid = $h->get('/x', 'x-y' => 'z');		# the next odd stream
 #	my $sid = $h->request([':method' => 'POST', ...], body => 'abc', more => 1);
+#						frame => N: the largest frame of its head, 16384
 #	my $r = $h->response($sid);	# { status, headers => {}, list => [], body, trailers, end, rst, goaway }
 #
 #	$h->frame(TYPE, FLAGS, SID, PAYLOAD)	sends one frame
@@ -250,10 +251,11 @@ sub request
 	$self->{next} += 2;
 	my $end = !defined $opt{body} && !$opt{more};
 	my $block = $self->block(@$fields);
-	my $part = substr $block, 0, 16384, '';
+	my $most = $opt{frame} // 16384;
+	my $part = substr $block, 0, $most, '';
 	$self->frame(1, ($end ? 1 : 0) | (length $block ? 0 : 4), $sid, $part);
 	while (length $block) {
-		$part = substr $block, 0, 16384, '';
+		$part = substr $block, 0, $most, '';
 		$self->frame(9, length $block ? 0 : 4, $sid, $part);
 	}
 	$self->data($sid, $opt{body}, !$opt{more}) if defined $opt{body};
