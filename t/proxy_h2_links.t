@@ -143,6 +143,7 @@ http {
 	proxy_http_version 2;
 	upstream nine { server 127.0.0.1:%PORT9%; }
 	upstream eleven { server 127.0.0.1:%PORT11%; }
+	upstream kept { server 127.0.0.1:%PORT12%; keepalive 4; }
 	upstream none { server 127.0.0.1:%PORT9%; keepalive 0; }
 	upstream two { server 127.0.0.1:%PORT9%; keepalive_requests 2; }
 	upstream short { server 127.0.0.1:%PORT9%; keepalive_timeout 50ms; }
@@ -155,6 +156,7 @@ http {
 		location /limited/ { proxy_pass http://127.0.0.1:%PORT10%/; }
 		location /most/ { proxy_pass http://eleven/; proxy_http2_max_streams 3; }
 		location /quiet/ { proxy_pass http://127.0.0.1:%PORT12%/; }
+		location /quiet/kept/ { proxy_pass http://kept/; }
 		location /none/ { proxy_pass http://none/; }
 		location /two/ { proxy_pass http://two/; }
 		location /short/ { proxy_pass http://short/; }
@@ -187,6 +189,8 @@ my @pids = map { $w->get('/own/x')->body } 1 .. 2;
 isnt $pids[0], $pids[1], 'who asks for an address of his own shares nothing';
 @pids = map { $w->get('/quiet/x')->body } 1 .. 2;
 isnt $pids[0], $pids[1], 'an upstream that does not answer PING gets no second request on a connection';
+@pids = map { $w->get('/quiet/kept/x')->body } 1 .. 2;
+is $pids[0], $pids[1], 'unless keepalive was written for it';
 
 # ---- how long they are kept ----
 

@@ -189,6 +189,7 @@ struct weir_link {
 	unsigned		 open, room;	/* of a codec with many: exchanges now, and how many more there may be */
 	unsigned		 limit;		/* all of them, as the peer said; 0: it did not yet, and nobody who keeps
 						   its links remembers */
+	bool			 trusted;	/* by whoever keeps it, to go on reading: the peer need not prove it */
 	uint64_t		 kind;		/* of whoever keeps it: links of different kinds cannot stand in for each other */
 	uint64_t		 idle_since_ms;
 	/*

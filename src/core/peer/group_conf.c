@@ -744,6 +744,7 @@ done(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	if (check_group(cf, s->node, g) != WEIR_OK || check_resolves(cf, s, g) != WEIR_OK)
 		return WEIR_FAIL;
 	g->keepalive = (unsigned)u->keepalive;
+	g->keepalive_said = conf_written(s, &upstream_module, "keepalive") != NULL;
 	g->keepalive_requests = (unsigned)u->keepalive_requests;
 	g->keepalive_ms = u->keepalive_ms;
 	g->keepalive_time_ms = u->keepalive_time_ms;
@@ -869,7 +870,9 @@ static const struct weir_cmd cmds[] = {
 	  "Requests that it has are finished in either case.  Without it there is no limit." },
 	{ "keepalive", IN_UPSTREAM, CONF_INT, CONF_AT(upstream_conf, keepalive), .def = "32",
 	  .min = 0, .max = 100000,
-	  .doc = "How many idle connections to the group each worker keeps; 0 keeps none." },
+	  .doc = "How many idle connections to the group each worker keeps; 0 keeps none.  An upstream "
+	  "of HTTP/2 for which this is written is trusted with a further request on a connection, even if it has not "
+	  "answered PING." },
 	{ "keepalive_requests", IN_UPSTREAM, CONF_INT, CONF_AT(upstream_conf, keepalive_requests),
 	  .def = "1000", .min = 1, .max = 4294967295,
 	  .doc = "After so many requests a connection to the group is closed." },

@@ -104,6 +104,7 @@ struct weir_group {
 	struct weir_group *next_shared;	/* of that zone */
 	struct weir_group_count count;
 	unsigned	 keepalive;	/* idle links kept in each worker */
+	bool		 keepalive_said;	/* somebody wrote so: they are fit to be kept */
 	unsigned	 keepalive_requests;
 	uint64_t	 keepalive_ms, keepalive_time_ms;
 };

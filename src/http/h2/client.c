@@ -36,7 +36,7 @@ h2c_count(struct h2_link *k)
 	k->l.room = 0;
 	if (k->state != H2L_OPEN || k->last || !nghttp2_session_check_request_allowed(k->ng))
 		return;
-	if (k->l.open == 0 && k->l.requests != 0 && !k->proved)
+	if (k->l.open == 0 && k->l.requests != 0 && !k->proved && !k->l.trusted)
 		return;
 	if (k->held > H2C_HELD_MOST / 2)	/* there are slow readers enough */
 		return;
@@ -69,6 +69,7 @@ on_free(struct weir_task *t)
 	struct h2_link *k = WEIR_OF(t, struct h2_link, task);
 
 	nghttp2_session_del(k->ng);
+	h2c_frames_end(&k->frames);
 	k->magic = k->l.magic = 0;
 	slab_give(&slab, k);
 }
@@ -281,7 +282,7 @@ on_writable(void *arg)
 /* ---- reading ---- */
 
 static const char *
-fault_of(nghttp2_ssize rc)
+fault_of(int rc)
 {
 	switch (rc) {
 	case NGHTTP2_ERR_FLOODED:
@@ -298,15 +299,15 @@ feed(struct h2_link *k, struct weir_bufq *q)
 {
 	while (q->len != 0 && k->state == H2L_OPEN) {
 		struct weir_str part = bufq_first(q);
-		nghttp2_ssize n;
+		int rc;
 
-		h2c_budget_came(k, (const uint8_t *)part.p, part.n);
+		k->came += part.n;
 		k->inside = true;
-		n = nghttp2_session_mem_recv2(k->ng, (const uint8_t *)part.p, part.n);
+		rc = h2c_frames(k, (const uint8_t *)part.p, part.n);
 		k->inside = false;
-		if (n < 0) {
+		if (rc != 0) {
 			(void)nghttp2_session_terminate_session(k->ng, NGHTTP2_PROTOCOL_ERROR);
-			h2c_blame(k, fault_of(n));
+			h2c_blame(k, fault_of(rc));
 			h2c_post(k);
 			flush(k);
 			lose(k, k->why);

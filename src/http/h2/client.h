@@ -8,7 +8,7 @@
  *	h2_call		one exchange, in the pool of whoever opened it
  *
  * A link is lent again only after the peer has answered a PING that went out with the preface: who takes a
- * request from a connection and then never reads from it again would let the next one wait.
+ * request from a connection and then never reads from it again would let the next one wait.  One that is `trusted` need not.
  */
 #ifndef WEIR_HTTP_H2_CLIENT_H
 #define WEIR_HTTP_H2_CLIENT_H
@@ -87,6 +87,17 @@ enum h2_link_state {
 	H2L_CLOSED
 };
 
+/* client_frames.c's */
+struct h2_frames {
+	uint8_t		 head[9], n_head;	/* of a head that came in part */
+	uint8_t		 first[9];		/* the head of the HEADERS that the block belongs to */
+	uint32_t	 payload;		/* of the frame at hand: still to come, */
+	bool		 holds;			/* and it goes into the block */
+	uint8_t		*block;			/* NULL: there is none */
+	size_t		 n_block;
+	unsigned	 n_frames;		/* that it came in */
+};
+
 #define H2_LINK_MAGIC 0x68326c6bu
 
 struct h2_link {
@@ -110,8 +121,7 @@ struct h2_link {
 	struct h2_points points;
 	uint64_t	 came, unknown;	/* bytes; of frames of unknown types */
 	int64_t		 stray;		/* of bodies that nobody waits for, less what was allowed */
-	uint8_t		 head[9], n_head;	/* where in the frames we are */
-	uint32_t	 payload;	/* still to come */
+	struct h2_frames frames;	/* where in them we are */
 	char		 why[160];	/* what the peer did wrong, when it did */
 	struct weir_task task;
 };
@@ -137,12 +147,18 @@ int	h2c_session_new(struct h2_link *) WEIR_MUST_USE;
 /* So many bytes of a body left the call's queue. */
 void	h2c_consumed(struct h2_call *, uint64_t n, bool stream);
 
+/* ---- client_frames.c ---- */
+
+/* What came goes to nghttp2.  0, or its error. */
+int	h2c_frames(struct h2_link *, const uint8_t *, size_t n) WEIR_MUST_USE;
+void	h2c_frames_end(struct h2_frames *);
+
 /* ---- client_budget.c ---- */
 
 /* A frame came: GOAWAY when that has been too much. */
 void	h2c_budget_frame(struct h2_link *, const nghttp2_frame_hd *);
-/* All that comes is looked at, before nghttp2 gets it; and judged after it did. */
-void	h2c_budget_came(struct h2_link *, const uint8_t *, size_t n);
+/* A frame is coming that nghttp2 may pass over in silence: what that costs is judged after it did. */
+void	h2c_budget_coming(struct h2_link *, uint8_t type, uint32_t n);
 void	h2c_budget_judge(struct h2_link *);
 /* We reset a stream: some of it may still be on its way. */
 void	h2c_budget_cancel(struct h2_link *);

@@ -57,37 +57,14 @@ h2c_budget_cancel(struct h2_link *k)
 	k->stray -= STRAY_EACH;
 }
 
-/* nghttp2 passes over unknown frames, and DATA on closed streams, in silence. */
-static void
-head(struct h2_link *k)
-{
-	const uint8_t *p = k->head;
-	uint8_t type = p[3];
-
-	k->payload = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
-	if (type == NGHTTP2_DATA)
-		k->stray += k->payload;
-	else if (type > NGHTTP2_CONTINUATION && k->payload <= FRAME_MOST)	/* larger ones are an error */
-		k->unknown += FRAME_HEAD + k->payload;
-}
-
+/* Unknown frames, and DATA on closed streams. */
 void
-h2c_budget_came(struct h2_link *k, const uint8_t *p, size_t n)
+h2c_budget_coming(struct h2_link *k, uint8_t type, uint32_t n)
 {
-	k->came += n;
-	for (size_t i = 0; i < n; ) {
-		size_t part = WEIR_MIN((size_t)k->payload, n - i);
-
-		k->payload -= (uint32_t)part;
-		i += part;
-		if (i == n)
-			break;
-		k->head[k->n_head++] = p[i++];
-		if (k->n_head == sizeof k->head) {
-			k->n_head = 0;
-			head(k);
-		}
-	}
+	if (type == NGHTTP2_DATA)
+		k->stray += n;
+	else if (type > NGHTTP2_CONTINUATION && n <= FRAME_MOST)	/* larger ones are an error */
+		k->unknown += FRAME_HEAD + n;
 }
 
 void

@@ -43,6 +43,7 @@ make_link(struct weir_up *u, struct weir_conn *c, uint64_t kind)
 		return;
 	}
 	link->kind = kind;
+	link->trusted = u->pick.group->keepalive_said;
 	if (codec->many && up_shares(u))
 		links_share(link, u->pick.group);
 	if (u->joint != NULL)
