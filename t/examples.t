@@ -267,7 +267,7 @@ example 'upstream-api' => sub {
 	like $w->get('/', Cookie => $cookie)->body, qr/^two/, 'for all';
 	ok wait_for(sub { ($w->read('var/spool/weir/app.servers') // '') eq "# Servers of upstream app.  Written when they are changed at run time.\n" .
 	    'server 127.0.0.1:' . $w->port(22) . ";\n" }), 'the file has who is left';
-}, origins => { 9001 => 'one', 9002 => 'two' }, before => sub {
+}, files => 1, origins => { 9001 => 'one', 9002 => 'two' }, before => sub {
 	my ($w) = @_;
 	make_path($w->dir . '/var/spool/weir');
 	chmod 0777, $w->dir . '/var/spool/weir';

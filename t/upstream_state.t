@@ -197,6 +197,7 @@ subtest 'mistakes' => sub {
 		["state $dir/x.conf;", qr/give the upstream a zone/],
 		["zone a 64k; state $dir/x.conf; server 127.0.0.1;", qr/servers stand in the file/],
 		["zone a 64k; state \"\";", qr/no name/],
+		["zone a 64k; state $dir/none/x.conf;", qr{there is no folder "\S+/none"}],
 		["zone a 64k; state $dir/x.conf; } upstream v { zone b 64k; state $dir/x.conf;", qr/the file of upstream "u" already/],
 	) {
 		my ($rc, undef, $err) = $v->test_conf("http { upstream u { $case->[0] } }");

@@ -4,6 +4,8 @@
  * The keeper writes, because a disk may be slow: it looks twice a second for changes, which any worker may have made,
  * and once more when it ends.  A reload first sees to it that nothing is missing in the file that it is going to read.
  */
+#include <sys/stat.h>
+
 #include "core/peer/save.h"
 #include "core/proc/cycle.h"
 #include "core/proc/keeper.h"
@@ -96,11 +98,19 @@ read_servers(struct weir_conf *cf, struct weir_scope *s, const struct weir_node 
 
 /* ---- configuration ---- */
 
-static void
-allow_folder(struct weir_conf *cf, struct weir_str path)
+static int
+allow_folder(struct weir_conf *cf, const struct weir_node *node, struct weir_str path)
 {
+	struct stat st;
+	const char *dir;
+
 	path.n = (size_t)WEIR_MAX(str_rchr(path, '/'), 1);
+	dir = pool_cstr(cf->pool, path);
+	/* what is made later stays forbidden for processes that have locked themselves in */
+	if (stat(dir, &st) != 0)
+		return conf_error(cf, node, 1, "there is no folder \"%s\" to write into", dir);
 	cycle_needs_dir(cf, path, true);
+	return WEIR_OK;
 }
 
 static int
@@ -126,7 +136,8 @@ set_state(struct weir_conf *cf, struct weir_scope *s, struct weir_node *node, vo
 		.at_end = true, .fn = on_look };
 	g->may_be_empty = true;
 	group_allow_changes(cf);
-	allow_folder(cf, path);
+	if (allow_folder(cf, node, path) != WEIR_OK)
+		return WEIR_FAIL;
 	keeper_add(cycle_of(cf), &f->job);
 	settle_running(cf, g->name, path.p);
 	return read_servers(cf, s, node, path.p);

@@ -118,7 +118,7 @@ count_checks(struct weir_conf *cf, struct weir_group *g)
 	for (unsigned i = 0; i < g->n; i++) {
 		const struct weir_str values[] = { g->name, g->peers[i].text };
 
-		if (g->peers[i].resolve != NULL)
+		if (g->peers[i].resolve != NULL || g->peers[i].spare)
 			continue;
 		metric_value(cf, &upstream_rows[CHECKS], values, get_checks, &g->peers[i]);
 		metric_value(cf, &upstream_rows[CHECKS_FAILED], values, get_checks_failed, &g->peers[i]);
