@@ -177,6 +177,9 @@ group('x8', 7, 'type=tls', "proxy_pass http://x8; $ca other.test;", 'the TLS han
 group('x9', 6, 'type=tls', undef, 'the TLS handshake failed');
 group('x10', 4, 'type=tls timeout=300ms', undef, 'timed out while shaking hands');
 group('x11', 8, 'ssl type=h2', undef, 'it does not speak HTTP/2: it did not choose "h2" by ALPN|the TLS handshake failed');
+group('y1', 11, '', 'proxy_pass http://y1; proxy_protocol on;');
+group('y2', 11, '', 'proxy_pass http://y2; proxy_protocol v2;');
+group('y3', 11, '', undef, '.');
 push @matches, 'match overtls { send "GET /1 HTTP/1.0\r\n\r\n"; expect ~ "^HTTP/1.1 200"; }';
 group('x12', 7, 'type=tls match=overtls', undef);
 
@@ -198,6 +201,7 @@ http {
 		location /1 { if (\$version != 1) { return 500; } return 200; }
 		location /s { if (\$ssl_server_name) { return 500; } return 200; }
 		location /sni { if (\$ssl_server_name != sni.test) { return 500; } return 200; } }
+	server { listen 127.0.0.1:%PORT11% proxy_protocol; location / { return 200; } }
 	server { listen 127.0.0.1:%PORT8% ssl; ssl_certificate %DIR%/origin.crt; ssl_certificate_key %DIR%/origin.key; }
 }
 CONF
@@ -219,5 +223,7 @@ my @grpcs = $w->origin_notes(5);
 ok +(grep { $_ eq 'POST|/grpc.health.v1.Health/Check|trailers|application/grpc||0000000000' } @grpcs), 'gRPC';
 ok +(grep /\|my\.Service\|000000000c0a0a6d792e53657276696365$/, @grpcs), 'a service';
 ok +(grep /000000012f0aac02(6c){300}$/, @grpcs), 'a long one';
+
+$w->log_like(qr/\[error\] .*certificate.* while checking the health of a server, upstream: "x5", server: 127\.0\.0\.1:\d+/, 'what is wrong with a certificate is told');
 
 done_testing;

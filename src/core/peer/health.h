@@ -74,6 +74,7 @@ struct weir_health {
 	uint64_t	 interval_ms, jitter_ms, timeout_ms, keepalive_ms;
 	uint64_t	 fails, passes;
 	unsigned	 port;		/* 0: the server's own */
+	int		 preface;	/* version of a PROXY header that is said first; 0: none */
 	bool		 mandatory, persistent, secure;
 	struct weir_str	 match;		/* a name */
 	struct weir_str	 uri, service;	/* service: of grpc */
@@ -111,6 +112,7 @@ struct weir_probe {
 	const char	*alpn;
 	void		(*connected)(struct weir_probe *);
 	const char	*doing;		/* "connecting", for who is too slow */
+	struct weir_log	 log;		/* for rooms below: says which server it is about */
 	char		 why[200];
 	void		*own;		/* the kind's, in the pool */
 	void		*kept;		/* the kind's, from one question to the next */
@@ -156,6 +158,8 @@ void	health_carry(struct weir_group *, unsigned i, const struct weir_health_stat
 void	health_renew(struct weir_group *, unsigned i);
 /* In the master: the block of an older generation is this one's. */
 void	health_reopen(struct weir_group *);
+/* The same when there is another one: whoever asks stops, unless nobody else begins. */
+void	health_pause(struct weir_block *);
 /* What a check has found. */
 enum weir_health_change health_record(struct weir_probe *);
 /* Is it this process that asks the servers of the group? */

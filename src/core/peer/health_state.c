@@ -63,12 +63,17 @@ health_renew(struct weir_group *g, unsigned i)
 }
 
 void
+health_pause(struct weir_block *b)
+{
+	b->prober = 0;
+	b->probed_ms = weir_now_ms;
+}
+
+void
 health_reopen(struct weir_group *g)
 {
 	share_lock(g);
-	/* who asked until now may know of other checks */
-	g->block->prober = 0;
-	g->block->probed_ms = weir_now_ms;
+	health_pause(g->block);		/* who asked until now may know of other checks */
 	for (unsigned i = 0; i < g->n; i++)
 		health_carry(g, i, &block_state(g->block, i)->health);
 	share_unlock(g);

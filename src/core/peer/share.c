@@ -526,6 +526,7 @@ succeed(struct share_area *a, struct weir_group *g, struct weir_block *old)
 	if (old->stale & STALE_COUNTS)
 		block_recount(old);
 	old->heir = offset_of(a, g->block);
+	health_pause(old);
 	block_inherit(g, g->block, old);
 	pthread_mutex_unlock(&old->lock);
 }

@@ -148,6 +148,7 @@ take_place(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, cons
 	check_new(cf, h, &up->up);
 	h->host = up->pass.host;
 	h->tls = k->tls;
+	h->preface = up->up.preface.version;
 	return take(cf, s, h, up->pass.group);
 }
 
@@ -282,7 +283,8 @@ static const struct weir_cmd cmds[] = {
 	  "not given requests until it has passed as often as passes (1) says in a row; then it has its slow_start.  With mandatory "
 	  "it is not given any before it has passed once, after a reload either, unless persistent.  In a location the "
 	  "group of proxy_pass or grpc_pass is meant, and servers are asked as requests are passed: over TLS or not, by "
-	  "proxy_http_version, with those fields of proxy_set_header that have no variables.  In upstream they are asked by HTTP/1.1, "
+	  "proxy_http_version, after a PROXY header where proxy_protocol wants one, with those fields of proxy_set_header that have no "
+	  "variables.  In upstream they are asked by HTTP/1.1, "
 	  "with ssl over TLS.  type http and h2 ask for uri (/), and want a status of 200 to 399, or what match says; grpc calls "
 	  "grpc.health.v1.Health/Check for grpc_service, and wants SERVING or, when that is not 0, grpc_status; tcp and tls "
 	  "connect, and send and expect what match says.  port (the server's own) is asked instead.  With keepalive_time "
