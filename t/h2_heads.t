@@ -113,6 +113,7 @@ ok wait_for(sub { $w->access >= $n }), 'each of them has a line in the log'
 # ---- large ones ----
 
 $h = Weir::H2->new($w->connect(port => 2));
+$h->read_until(sub { $_[0]{type} == 4 });
 my $long = 'x' x 30000;
 my $large = $h->request([@base[0 .. 3], ':path' => '/', @base[6, 7], 'x-long' => $long], frame => 100_000);
 is $h->response($large)->{status}, 204, 'with larger buffers a head is one frame';
