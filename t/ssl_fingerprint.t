@@ -141,7 +141,8 @@ http {
 	}
 	server {
 		listen 127.0.0.1:%PORT4%;
-		return 200 "[up $http_x_ja4]";
+		location / { return 200 "[up $http_x_ja4]"; }
+		location /metrics { metrics; }
 	}
 }
 E
@@ -218,6 +219,8 @@ is $known->{name}, "a \"client\" \xc3\xa9", '$ssl_fp_name';
 my $strict = sub { $w->s_client('strict.example', @_, '-connect', '127.0.0.1:' . $w->port(2)) };
 like $strict->('-alpn', 'http/1.1'), qr/\[strict\]/, 'where only those are let in that are known';
 like $strict->(), qr/alert number 49/, '... another one is refused';
+
+like $w->request('GET', '/metrics', [], undef, port => 4)->body, qr/^weir_tls_handshake_failures_total\{reason="denied"\} 5$/m, 'they are counted';
 
 # An empty list does not make everybody suspicious.
 my $empty = values_of($w->s_client('empty.example', '-connect', '127.0.0.1:' . $w->port(2)));

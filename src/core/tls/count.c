@@ -19,7 +19,7 @@ enum { GROUP_NONE = WEIR_COUNT(groups) - 2, GROUP_OTHER = GROUP_NONE - 1 };
 static const char *const protocols[] = { "TLSv1.2", "TLSv1.3", NULL };
 static const char *const yes[] = { "no", "yes", NULL };
 static const char *const exchanges[] = { "pqc", "classical", "none", NULL };
-static const char *const failures[] = { "timeout", "closed", "plain", "error", NULL };
+static const char *const failures[] = { "timeout", "closed", "plain", "denied", "error", NULL };
 static const char *const changes[] = { "served", "refused", NULL };
 static const char *const answers[] = { "answered", "failed", NULL };
 

@@ -11,7 +11,7 @@
 /* The rows of module ssl. */
 extern const struct weir_metric_row tls_rows[];
 
-enum tls_failure { TLS_FAILED_TIMEOUT, TLS_FAILED_CLOSED, TLS_FAILED_PLAIN, TLS_FAILED_ERROR };
+enum tls_failure { TLS_FAILED_TIMEOUT, TLS_FAILED_CLOSED, TLS_FAILED_PLAIN, TLS_FAILED_DENIED, TLS_FAILED_ERROR };
 
 /* A handshake is over; `server`: with a client. */
 void	count_handshake(const SSL *, bool server);

@@ -1,6 +1,7 @@
 /*
  * fingerprint.c - JA3 and JA4.
  */
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 
@@ -299,19 +300,29 @@ put_sum(char *p, const unsigned char *sum, size_t n)
 	return p;
 }
 
-/* Of nothing it is nothing, and looks so. */
+/* False: no memory, or no such hash; a complaint left behind would be taken for one about the handshake. */
+static bool
+hash(const char *text, size_t n, const EVP_MD *md, unsigned char *sum)
+{
+	if (EVP_Digest(text, n, sum, NULL, md, NULL) == 1)
+		return true;
+	ERR_clear_error();
+	return false;
+}
+
+/* Of nothing it is nothing, and looks so.  NULL: it cannot be made. */
 static char *
 put_part(char *p, const char *text, size_t n)
 {
 	unsigned char sum[SUM_MAX] = { 0 };
 
-	if (n != 0)
-		EVP_Digest(text, n, sum, NULL, EVP_sha256(), NULL);
+	if (p == NULL || (n != 0 && !hash(text, n, EVP_sha256(), sum)))
+		return NULL;
 	return put_sum(p, sum, PART / 2);
 }
 
 /* JA4 or JA4_o, to JA4_MAX bytes. */
-static void
+static bool
 put_ja4(const struct weir_fp *fp, bool sorted, char *to)
 {
 	struct ja4 raw = { .text = mem_alloc(text_max(fp)) };
@@ -321,19 +332,20 @@ put_ja4(const struct weir_fp *fp, bool sorted, char *to)
 	p = (char *)memcpy(to, raw.text, raw.n[0]) + raw.n[0];
 	*p++ = '_';
 	p = put_part(p, raw.text + raw.n[0], raw.n[1]);
-	*p++ = '_';
+	if (p != NULL)
+		*p++ = '_';
 	p = put_part(p, raw.text + raw.n[0] + raw.n[1], raw.n[2]);
-	assert(p == to + JA4_MAX);
+	assert(p == NULL || p == to + JA4_MAX);
 	mem_free(raw.text);
+	return p != NULL;
 }
 
 struct weir_str
 fp_ja4(struct weir_fp *fp)
 {
 	if (!fp->has_ja4)
-		put_ja4(fp, true, fp->ja4);
-	fp->has_ja4 = true;
-	return str_of(fp->ja4, JA4_MAX);
+		fp->has_ja4 = put_ja4(fp, true, fp->ja4);
+	return fp->has_ja4 ? str_of(fp->ja4, JA4_MAX) : STR_NONE;
 }
 
 struct weir_str
@@ -341,8 +353,7 @@ fp_ja4_o(const struct weir_fp *fp, struct weir_pool *pool)
 {
 	char *p = pool_bytes(pool, JA4_MAX);
 
-	put_ja4(fp, false, p);
-	return str_of(p, JA4_MAX);
+	return put_ja4(fp, false, p) ? str_of(p, JA4_MAX) : STR_NONE;
 }
 
 struct weir_str
@@ -377,7 +388,7 @@ fp_ja3(struct weir_fp *fp)
 		return str_of(fp->ja3, JA3_MAX);
 	text = mem_alloc(text_max(fp));
 	n = (size_t)(put_ja3(fp, text) - text);
-	fp->has_ja3 = EVP_Digest(text, n, sum, NULL, EVP_md5(), NULL) == 1;
+	fp->has_ja3 = hash(text, n, EVP_md5(), sum);
 	mem_free(text);
 	if (!fp->has_ja3)
 		return STR_NONE;

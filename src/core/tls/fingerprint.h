@@ -25,7 +25,10 @@ struct weir_fp *fp_new(const struct weir_hello *, enum weir_fp_over);
 struct weir_fp *fp_ref(struct weir_fp *);
 void	fp_unref(struct weir_fp **);	/* sets it to NULL, which is fine, too */
 
-/* Views that live as long as the fingerprint; made once.  JA3 is empty where OpenSSL has no MD5. */
+/*
+ * Views that live as long as the fingerprint; made once.  Empty where there is no memory for it, and
+ * JA3 also where OpenSSL has no MD5.
+ */
 struct weir_str fp_ja3(struct weir_fp *);
 struct weir_str fp_ja4(struct weir_fp *);
 

@@ -29,6 +29,7 @@ struct weir_tls_handshake {
 	bool		 hopeless;		/* it could not even be prepared */
 	bool		 no_key;		/* our own certificate was not there; that was logged */
 	bool		 closed;		/* by the peer */
+	bool		 denied;		/* we do not want this client */
 	bool		 early;			/* the client may send before it is over */
 	struct weir_ocsp *ocsp;			/* it is over, but for what responders say of the client */
 };
@@ -85,7 +86,7 @@ count(const struct weir_tls_handshake *h, enum weir_tls_end how)
 		count_handshake(h->t->ssl, h->server);
 	else
 		count_failure(h->server, how == TLS_TIMEOUT ? TLS_FAILED_TIMEOUT : how == TLS_PLAIN ? TLS_FAILED_PLAIN :
-		    h->closed ? TLS_FAILED_CLOSED : TLS_FAILED_ERROR);
+		    h->denied ? TLS_FAILED_DENIED : h->closed ? TLS_FAILED_CLOSED : TLS_FAILED_ERROR);
 }
 
 static void
@@ -396,6 +397,7 @@ may_come(struct weir_tls_handshake *h, const struct weir_tls_fp *fp)
 		return true;
 	log_info(&h->log, "the client with the fingerprint %.*s is refused here: %.*s", STR_ARG(fp_ja4(t->fp)),
 	    STR_ARG(fp_class_name(e->class)));
+	h->denied = true;
 	return false;
 }
 
