@@ -15,9 +15,6 @@
 #include "http/up/up.h"
 
 enum { LEAVE_GRACE_MS = 500 };	/* a client that only half-closed gets its answer if it comes soon */
-enum { MOST_DOUBLED = 10 };	/* so often does the pause before a further try grow */
-
-static void next_peer(struct weir_up *);	/* the cycle: next_peer -> ... -> up_failed -> next_peer */
 
 /* ---- letting go ---- */
 
@@ -115,6 +112,13 @@ return_link(struct weir_up *u)
 	links_return(link, u->pick.group, u->pick.peer, up_shares(u));
 }
 
+void
+up_drop(struct weir_up *u)
+{
+	stop(u);
+	return_link(u);
+}
+
 /*
  * The exchange is over; `outcome` is about the peer.  The link goes back to the others if it is
  * fit for them.
@@ -163,126 +167,7 @@ no_peer(struct weir_up *u, int status)
 	up_give_up(u, status);
 }
 
-/* ---- failures ---- */
-
-static int
-status_of(enum up_failure how)
-{
-	return how == UP_TIMEOUT ? 504 : 502;
-}
-
-static unsigned
-bit_of(enum up_failure how)
-{
-	switch (how) {
-	case UP_TIMEOUT:
-		return NEXT_TIMEOUT;
-	case UP_INVALID:
-		return NEXT_INVALID;
-	default:
-		return NEXT_ERROR;
-	}
-}
-
-static enum group_failure
-failure_of(enum up_failure how)
-{
-	return how == UP_TIMEOUT ? GROUP_TIMEOUT : how == UP_INVALID ? GROUP_INVALID : GROUP_ERROR;
-}
-
-/* Another server, perhaps after a moment, which doubles with each try. */
-static void
-try_next(struct weir_up *u)
-{
-	if (u->p->next_delay_ms == 0) {
-		next_peer(u);
-		return;
-	}
-	u->pausing = true;
-	req_doing(u->r, "waiting before a further try");
-	timer_set(&u->timer, u->p->next_delay_ms << WEIR_MIN(u->tries - 1, (unsigned)MOST_DOUBLED));
-}
-
-/*
- * The same peer gets the same request by a younger connection, which for the log is the same attempt; the second
- * time by one that nobody else has used.
- */
-static void
-repeat(struct weir_up *u, const char *why)
-{
-	log_info(&u->r->s.log, "%s, on a connection that was kept: once more", why);
-	stop(u);
-	return_link(u);
-	u->own_link = u->fresh_ms != 0;
-	u->fresh_ms = weir_now_ms;
-	u->request_sent = u->sent_any = false;
-	req_doing(u->r, "connecting to upstream");
-	up_connect(u);
-}
-
-static enum weir_trouble
-trouble_of(enum up_failure how)
-{
-	return how == UP_TIMEOUT ? TROUBLE_TIMEOUT : how == UP_INVALID ? TROUBLE_INVALID : TROUBLE_ERROR;
-}
-
-void
-up_failed(struct weir_up *u, enum up_failure how, const char *why)
-{
-	bool untouched = u->x != NULL && u->x->untouched && !u->responded, stale;
-
-	if (u->ended)
-		return;
-	/* what was not begun to be taken can be taken by another try */
-	if (u->request.src != NULL && u->request.moved == 0 && u->request.q.len == 0)
-		u->body_begun = false;
-	if (u->x != NULL && !u->link->codec->many && u->x->conn->tcp.put == u->put_before)
-		u->sent_any = false;
-	stale = how == UP_ERROR && up_is_stale(u);
-	if (stale && !untouched && up_may_do_twice(u)) {
-		repeat(u, why);
-		return;
-	}
-	if (!stale && !untouched)
-		count_failed(u->pick.group, failure_of(how));
-	if (u->responded) {
-		/* mid-body: the client must see that it is cut short */
-		pick_trouble(&u->pick, trouble_of(how), why);
-		log_errorx(&u->r->s.log, "%s", why);
-		req_abort(u->r, why);
-		return;
-	}
-	untouched = untouched && up_may_repeat(u) && u->tries <= pick_most(&u->pick);
-	if (why != NULL)
-		log_at(&u->r->s.log, untouched ? LOG_INFO_ : LOG_ERROR_, 0, "%s", why);
-	if (u->attempts.n != 0 && up_attempt(u)->status == 0)
-		up_attempt(u)->status = status_of(how);	/* as nginx has it in $upstream_status */
-	if (u->joint != NULL)
-		dials_end(&u->joint->making, how == UP_TIMEOUT ? DIALS_TIMEOUT : DIALS_FAILED, why);
-	if (!stale && !untouched)
-		pick_trouble(&u->pick, trouble_of(how), why);
-	up_let_go(u, stale || untouched ? WENT_NOWHERE : WENT_BADLY);
-	if (u->r->body_refused) {
-		up_give_up(u, 413);
-		return;
-	}
-	if (untouched) {
-		pick_again(&u->pick);
-		/* it was no try: $upstream_addr does not have it, proxy_next_upstream_tries does not count it */
-		if (u->fresh_ms == 0) {
-			u->tries--;
-			u->attempts.n--;
-		}
-		u->fresh_ms = weir_now_ms;
-		next_peer(u);
-		return;
-	}
-	if (up_may_retry(u, bit_of(how))) {
-		try_next(u);
-		return;
-	}
-	up_give_up(u, status_of(how));
-}
+/* ---- time ---- */
 
 /* Is it the client who sends no more of the body?  That has a timeout of its own. */
 static bool
@@ -303,7 +188,7 @@ on_timer(struct weir_timer *t)
 		return;
 	if (u->pausing) {
 		u->pausing = false;
-		next_peer(u);
+		up_next_peer(u);
 		return;
 	}
 	if (u->queued) {
@@ -510,7 +395,7 @@ on_head(struct weir_xchg *x)
 	}
 	if (status != 101 && up_status_bit(status) != 0 && up_may_retry(u, up_status_bit(status))) {
 		up_let_go(u, status == 403 || status == 404 ? WENT_ON : WENT_BADLY);
-		try_next(u);
+		up_try_next(u);
 		return;
 	}
 	if (status == 101 && !up_upgrade_ok(u)) {
@@ -569,8 +454,8 @@ up_use_link(struct weir_up *u, struct weir_link *link)
 	up_send(u);
 }
 
-static void
-next_peer(struct weir_up *u)
+void
+up_next_peer(struct weir_up *u)
 {
 	struct weir_peer *peer = up_queue_is_before(u) ? NULL : pick_next(&u->pick);
 	bool open;
@@ -615,7 +500,7 @@ go(struct weir_up *u)
 	if (u->r->x->gone)
 		on_client_gone(u->r, "client closed connection", u->r->x->gone > 1);
 	if (!u->ended)
-		next_peer(u);
+		up_next_peer(u);
 }
 
 static void

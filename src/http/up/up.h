@@ -295,8 +295,13 @@ void	up_attempt_at(struct weir_up *, const struct weir_peer *);
 void	up_attempt_end(struct weir_up *);
 /* up.c: what up_connect() comes to. */
 void	up_use_link(struct weir_up *, struct weir_link *);
-/* `why` NULL: it was logged already. */
+/* up.c: the cycle: up_next_peer -> ... -> up_failed -> up_next_peer.  up_try_next(), of retry.c: perhaps after a moment. */
+void	up_next_peer(struct weir_up *);
+void	up_try_next(struct weir_up *);
+/* retry.c; `why` NULL: it was logged already. */
 void	up_failed(struct weir_up *, enum up_failure, const char *why);
+/* Nothing goes on for it any longer; the peer stays the one at work. */
+void	up_drop(struct weir_up *);
 /* The exchange is over; the outcome is about the peer.  The link goes back to the others if it is fit for them. */
 void	up_let_go(struct weir_up *, enum weir_outcome);
 void	up_over(struct weir_up *);
