@@ -4,7 +4,7 @@
 #
 # effect: grpc_pass grpc_bind grpc_socket_keepalive grpc_socket_rcvbuf grpc_socket_sndbuf grpc_connect_timeout
 # effect: grpc_send_timeout grpc_read_timeout grpc_intercept_errors grpc_buffer_size grpc_next_upstream
-# effect: grpc_next_upstream_delay grpc_retry_budget grpc_total_timeout grpc_replay_buffer
+# effect: grpc_next_upstream_delay grpc_retry_budget grpc_total_timeout grpc_replay_buffer grpc_hedge
 # effect: grpc_next_upstream_tries grpc_next_upstream_timeout grpc_set_header grpc_hide_header grpc_pass_header
 # effect: grpc_ignore_headers grpc_http2_max_streams grpc_ssl_certificate grpc_ssl_certificate_key
 # effect: grpc_ssl_certificate_cache grpc_ssl_password_file grpc_ssl_ciphers grpc_ssl_ecdh_curve grpc_ssl_protocols
@@ -116,6 +116,13 @@ $w->origin(13, sub {
 	}
 });
 
+# says nothing, but notes what is taken back
+$w->origin(14, sub {
+	my ($c) = @_;
+	my $h = Weir::H2->server($c) or return;
+	while (my $f = $h->read_frame(60)) { $c->note("reset $f->{sid}") if $f->{type} == 3 }
+});
+
 my $tls = 'return 200 "$ssl_protocol $ssl_cipher $ssl_curve [$ssl_server_name] $ssl_session_reused $ssl_client_verify $ssl_alpn_protocol c$connection $server_protocol $scheme\n";';
 my $verify = 'grpc_ssl_verify on; grpc_ssl_trusted_certificate %DIR%/root.crt;';
 my $id = 'grpc_ssl_certificate %DIR%/id/$arg_id.crt; grpc_ssl_certificate_key %DIR%/id/$arg_id.key;';
@@ -129,6 +136,7 @@ http {
 	upstream group { server 127.0.0.1:%PORT2%; }
 	upstream pair { server 127.0.0.1:%PORT2% max_fails=0; server 127.0.0.1:%PORT3% max_fails=0; }
 	upstream spender { server 127.0.0.1:%PORT2% max_fails=0; server 127.0.0.1:%PORT3% max_fails=0; zone spender 256k; }
+	upstream hedged { server 127.0.0.1:%PORT14%; server 127.0.0.1:%PORT2% backup; }
 	upstream rejects { server 127.0.0.1:%PORT12% max_fails=0; server 127.0.0.1:%PORT3% backup; }
 	upstream one { server 127.0.0.1:%PORT2%; keepalive 4; }
 	server {
@@ -168,6 +176,7 @@ http {
 		location /total { grpc_total_timeout 300ms; grpc_read_timeout 5m; grpc_pass pair; }
 		location /replayed { grpc_replay_buffer 64k; grpc_pass 127.0.0.1:%PORT13%; }
 		location /gone/body { grpc_pass 127.0.0.1:%PORT13%; }
+		location /hedge { grpc_hedge 100ms; grpc_replay_buffer 64k; grpc_next_upstream error non_idempotent; grpc_pass hedged; }
 		location /most { grpc_http2_max_streams 1; grpc_pass 127.0.0.1:%PORT4%; }
 		location /stuck { grpc_pass 127.0.0.1:%PORT3%; }
 		location /shared { grpc_pass 127.0.0.1:%PORT4%; }
@@ -397,7 +406,10 @@ subtest 'other servers' => sub {
 		return $h->response($sid);
 	};
 	like $streams->('/replayed/x')->{body}, qr/^body=hello again$/m, 'grpc_replay_buffer';
+	like call('/replayed/whole')->{body}, qr/^body=hello$/m, 'also when its end has come';
 	is $streams->('/gone/body')->{status}, 502, 'what has gone has gone';
+	like call('/hedge/x')->{body}, qr/^body=hello$/m, 'grpc_hedge';
+	ok wait_for(sub { grep /^reset /, $w->origin_notes(14) }), 'the other stream is taken back';
 	is status('/refused'), 502, 'refused';
 	is $w->get('/invalid/x')->status, 200, 'a reset is invalid_header';
 	is $w->get('/noinvalid/x')->status, 502, 'and no error';

@@ -64,6 +64,7 @@ begins_again(void **state)
 	replay_init(&p, &live.src, 10);
 	assert_string_equal(all_of(&p.src, &last), "abcdef");
 	assert_int_equal(last, WEIR_AGAIN);
+	assert_false(p.whole);
 	replay_again(&p);
 	assert_string_equal(all_of(&p.src, &last), "abcdef");
 	live.text = "ghij";
@@ -72,6 +73,7 @@ begins_again(void **state)
 	assert_string_equal(all_of(&p.src, &last), "abcdefghij");
 	assert_int_equal(last, WEIR_EOF);
 	assert_false(p.lost);
+	assert_true(p.whole);
 	replay_again(&p);
 	assert_string_equal(all_of(&p.src, &last), "abcdefghij");
 	replay_end(&p);

@@ -46,6 +46,7 @@ re_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 	n = src_read(p->live, p->lost ? to : &q, max);
 	if (n == WEIR_FAIL)
 		src->err = p->live->err;
+	p->whole |= n == WEIR_EOF;
 	if (!p->lost)
 		keep(p, to, &q);
 	return n;

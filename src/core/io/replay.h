@@ -16,6 +16,7 @@ struct weir_replay {
 	struct weir_bufq again;		/* what the present reader has yet to get of it */
 	uint64_t	 most;
 	bool		 lost;
+	bool		 whole;		/* its end has come */
 };
 
 /* Over `live`, which nobody else reads, and which lives longer. */

@@ -10,7 +10,7 @@ static const char *const classes[] = { "1xx", "2xx", "3xx", "4xx", "5xx", NULL }
 static const char *const reasons[] = { "error", "timeout", "invalid", "no_server", NULL };
 static const uint32_t bounds[] = { 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000 };
 
-enum { RESPONSES, SECONDS, FAILURES, RETRIES, BUSY, RECEIVED, SENT, SERVER_UP, SERVER_CONNS, REFUSED, CHECKS,
+enum { RESPONSES, SECONDS, FAILURES, RETRIES, BUSY, RECEIVED, SENT, SERVER_UP, SERVER_CONNS, REFUSED, HEDGES, CHECKS,
 	CHECKS_FAILED, UNHEALTHY };
 
 #define GROUP { "upstream", NULL }
@@ -32,6 +32,8 @@ const struct weir_metric_row upstream_rows[] = {
 	  "failed, is unhealthy or has an open circuit.", .labels = { GROUP, { "server", NULL } } },
 	[SERVER_CONNS] = { "upstream_server_connections", METRIC_GAUGE, "Requests and tunnels that the server of a group "
 	  "with a zone has.", .labels = { GROUP, { "server", NULL } } },
+	[HEDGES] = { "upstream_hedges_total", METRIC_COUNTER, "Attempts beside another that had no answer yet.",
+	  .labels = { GROUP } },
 	[REFUSED] = { "upstream_retries_refused_total", METRIC_COUNTER, "Further attempts that a budget did not allow.",
 	  .labels = { GROUP } },
 	[CHECKS] = { "upstream_server_checks_total", METRIC_COUNTER, "How often health_check asked the server.",
@@ -55,6 +57,7 @@ declare(struct weir_conf *cf, struct weir_str name, struct weir_group_count *c)
 	metric_series(cf, &upstream_rows[FAILURES], &name, &c->failures);
 	metric_series(cf, &upstream_rows[RETRIES], &name, &c->retries);
 	metric_series(cf, &upstream_rows[REFUSED], &name, &c->refused);
+	metric_series(cf, &upstream_rows[HEDGES], &name, &c->hedges);
 	metric_series(cf, &upstream_rows[BUSY], &name, &c->busy);
 	metric_series(cf, &upstream_rows[RECEIVED], &name, &c->received);
 	metric_series(cf, &upstream_rows[SENT], &name, &c->sent);
@@ -176,6 +179,12 @@ void
 count_failed(const struct weir_group *g, enum group_failure why)
 {
 	metric_add(&g->count.failures, why, 1);
+}
+
+void
+count_hedge(const struct weir_group *g)
+{
+	metric_add(&g->count.hedges, 0, 1);
 }
 
 void

@@ -10,7 +10,7 @@ struct weir_group;
 
 /* In struct weir_group; its name is the label. */
 struct weir_group_count {
-	struct weir_metric responses, failures, retries, refused, busy, received, sent;
+	struct weir_metric responses, failures, retries, refused, hedges, busy, received, sent;
 	struct weir_histogram seconds;
 };
 
@@ -32,6 +32,8 @@ void	count_brief(struct weir_group *);
 void	count_attempt(const struct weir_group *, bool again);
 void	count_attempt_end(const struct weir_group *, uint64_t received, uint64_t sent);
 void	count_response(const struct weir_group *, int status, uint64_t ms);
+/* A second server is asked as well. */
+void	count_hedge(const struct weir_group *);
 /* It is not asked again: the budget is spent. */
 void	count_refused(const struct weir_group *);
 void	count_failed(const struct weir_group *, enum group_failure);

@@ -186,6 +186,10 @@ struct weir_str pick_why(struct weir_pick *, struct weir_pool *);
  * or nobody is at work.
  */
 void	pick_swap(struct weir_pick *, struct weir_peer *);
+/* For a second server beside the one at work; then `to` is a pick of its own, which has tried what `from` has. */
+void	pick_beside(struct weir_pick *to, const struct weir_pick *from, struct weir_pool *);
+/* One of two such picks is over: the other one has tried what it has. */
+void	pick_join(struct weir_pick *, const struct weir_pick *over);
 /* Begin anew: those that were tried may be tried again. */
 void	pick_again(struct weir_pick *);
 /*

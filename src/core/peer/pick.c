@@ -234,6 +234,30 @@ pick_next(struct weir_pick *p)
 }
 
 void
+pick_beside(struct weir_pick *to, const struct weir_pick *from, struct weir_pool *pool)
+{
+	size_t words = (from->group->n + 63) / 64;
+
+	*to = *from;
+	to->peer = NULL;
+	to->inflight = false;
+	memset(&to->circuit, 0, sizeof to->circuit);
+	to->tried = from->tried == from->few ? to->few : pool_dup(pool, from->tried, words * sizeof *from->tried);
+}
+
+void
+pick_join(struct weir_pick *p, const struct weir_pick *over)
+{
+	unsigned n = 0;
+
+	for (unsigned w = 0; w < (p->group->n + 63) / 64; w++) {
+		p->tried[w] |= over->tried[w];
+		n += (unsigned)__builtin_popcountll(p->tried[w]);
+	}
+	p->n_tried = n;
+}
+
+void
 pick_swap(struct weir_pick *p, struct weir_peer *to)
 {
 	struct weir_group *g = p->group;

@@ -21,6 +21,11 @@
 	{ P "total_timeout", IN_HTTP_ANY, CONF_MSEC, UP(total_ms), .def = "0",
 	  .doc = "How long all of it may take: waiting for a server, all tries, and reading the response. Then the client gets "
 	  "504, or a response that is cut short. 0: no limit." },
+	{ P "hedge", IN_HTTP_ANY, CONF_MSEC, UP(hedge_ms), .def = "0",
+	  .doc = "A request that has no answer after so long is sent to another server of the group as well; the first answer is "
+	  "taken, and the other exchange is ended. Only requests that change nothing (GET, HEAD, OPTIONS, PROPFIND, TRACE), others with "
+	  "non_idempotent, when all of their body is at hand, be it in the replay_buffer; not those that stick to a server or upgrade the connection. It is a try, for "
+	  "next_upstream_tries and retry_budget. 0: off." },
 	{ P "replay_buffer", IN_HTTP_ANY, CONF_SIZE, UP(replay_size), .def = "0", .max = 16777216,
 	  .doc = "How much of a body that is passed on as it comes is kept until the response begins, so that the request can be "
 	  "tried again. When more has gone it is not tried again; 0: when anything has gone, as in nginx." },

@@ -45,10 +45,22 @@ is_harmless(const struct weir_up *u)
 	return is_idempotent(u->r->method_id) || (u->p->next & NEXT_NON_IDEMPOTENT);
 }
 
+static bool
+has_body_kept(const struct weir_up *u)
+{
+	return u->kept || u->p->body.set || !u->with_body;
+}
+
 bool
 up_can_replay(const struct weir_up *u)
 {
-	return is_harmless(u) && (u->kept || u->p->body.set || !u->p->pass_request_body || !req_has_body(u->r));
+	return is_harmless(u) && has_body_kept(u);
+}
+
+bool
+up_has_all(const struct weir_up *u)
+{
+	return has_body_kept(u) || (u->replay != NULL && u->replay->whole && !u->replay->lost);
 }
 
 bool
@@ -84,8 +96,8 @@ up_may_send_again(const struct weir_up *u, unsigned bit)
 	return true;
 }
 
-static bool
-has_budget(struct weir_up *u)
+bool
+up_has_budget(struct weir_up *u)
 {
 	if (u->p->budget == 0 || pick_may_again(&u->pick, u->p->budget, u->p->budget_min))
 		return true;
@@ -96,7 +108,7 @@ has_budget(struct weir_up *u)
 bool
 up_may_retry(struct weir_up *u, unsigned bit)
 {
-	return u->tries < pick_most(&u->pick) && up_may_send_again(u, bit) && has_budget(u);
+	return u->tries < pick_most(&u->pick) && up_may_send_again(u, bit) && up_has_budget(u);
 }
 
 /* ---- failures ---- */
@@ -197,6 +209,10 @@ up_failed(struct weir_up *u, enum up_failure how, const char *why)
 	if (!stale && !untouched)
 		pick_trouble(&u->pick, trouble_of(how), why);
 	up_let_go(u, stale || untouched ? WENT_NOWHERE : WENT_BADLY);
+	if (u->rival != NULL) {
+		up_hedge_alone(u->rival);
+		return;
+	}
 	if (u->r->body_refused) {
 		up_give_up(u, 413);
 		return;

@@ -55,6 +55,23 @@ on_request_progress(struct weir_pump *p)
 }
 
 static void
+clear(void *arg)
+{
+	bufq_clear(arg);
+}
+
+static struct weir_src *
+shared(struct weir_up *u)
+{
+	struct weir_qsrc *s = POOL_NEW(u->r->s.pool, weir_qsrc);
+
+	qsrc_init(s);
+	bufq_share(&s->q, u->whole);
+	pool_on_free(u->r->s.pool, clear, &s->q);
+	return &s->src;
+}
+
+static void
 end_replay(void *arg)
 {
 	replay_end(arg);
@@ -88,10 +105,10 @@ body_source(struct weir_up *u)
 			bufq_put_view(&s->q, u->body.p, u->body.n);
 		return &s->src;
 	}
-	if (!u->p->pass_request_body || !req_has_body(u->r))
+	if (!u->with_body)
 		return NULL;
-	u->streaming = !u->kept;
-	body = u->kept ? req_body_again(u->r) : u->p->replay_size != 0 ? replayed(u) : req_body_stream(u->r);
+	u->streaming = !u->kept && u->whole == NULL;
+	body = u->whole != NULL ? shared(u) : u->kept ? req_body_again(u->r) : u->p->replay_size != 0 ? replayed(u) : req_body_stream(u->r);
 	return up_request_trailers(u) ? up_with_request_trailers(u, body) : body;
 }
 

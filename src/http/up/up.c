@@ -138,6 +138,7 @@ void
 up_over(struct weir_up *u)
 {
 	u->ended = true;
+	up_hedge_alone(u);
 	if (u->p->total_ms != 0)
 		timer_off(&u->total);
 	u->r->on_client_gone = NULL;
@@ -218,6 +219,7 @@ on_total(struct weir_timer *t)
 	if (u->ended)
 		return;
 	u->late = true;
+	up_hedge_alone(u);
 	up_failed(u, UP_TIMEOUT, "upstream timed out: all of it took too long");
 }
 
@@ -393,8 +395,13 @@ on_head(struct weir_xchg *x)
 		up_failed(u, UP_INVALID, "upstream switched protocols before it had the request");
 		return;
 	}
-	if (status != 101 && up_status_bit(status) != 0 && up_may_retry(u, up_status_bit(status))) {
+	if (status != 101 && up_status_bit(status) != 0 && (u->rival != NULL ?
+	    up_may_send_again(u, up_status_bit(status)) : up_may_retry(u, up_status_bit(status)))) {
 		up_let_go(u, status == 403 || status == 404 ? WENT_ON : WENT_BADLY);
+		if (u->rival != NULL) {
+			up_hedge_alone(u->rival);
+			return;
+		}
 		up_try_next(u);
 		return;
 	}
@@ -402,6 +409,7 @@ on_head(struct weir_xchg *x)
 		up_failed(u, UP_INVALID, "upstream gave a wrong Sec-WebSocket-Accept");
 		return;
 	}
+	up_hedge_alone(u);
 	req_doing(r, "reading upstream");
 	u->responded = true;
 	if (u->replay != NULL)
@@ -486,19 +494,31 @@ up_with_peer(struct weir_up *u, struct weir_peer *peer)
 
 /* ---- the beginning ---- */
 
+void
+up_init(struct weir_up *u, struct weir_req *r, const struct weir_up_params *p)
+{
+	u->r = r;
+	u->p = p;
+	timer_init(&u->timer, on_timer);
+	timer_init(&u->leave, on_leave_timer);
+	if (p->total_ms != 0)
+		timer_init(&u->total, on_total);
+}
+
 static void
 go(struct weir_up *u)
 {
 	if (!u->p->tunnel)
 		up_make_head(u);
+	u->with_body = u->p->pass_request_body && req_has_body(u->r);
 	u->began_ms = weir_now_ms;
-	if (u->p->total_ms != 0) {
-		timer_init(&u->total, on_total);
+	if (u->p->total_ms != 0)
 		timer_set(&u->total, u->p->total_ms);
-	}
 	u->r->on_client_gone = on_client_gone;
 	if (u->r->x->gone)
 		on_client_gone(u->r, "client closed connection", u->r->x->gone > 1);
+	if (u->p->hedge_ms != 0)
+		up_hedge_arm(u);
 	if (!u->ended)
 		up_next_peer(u);
 }
@@ -533,14 +553,11 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	if (r->up != NULL)
 		u->attempts = r->up->attempts;
 	r->up = u;
-	u->r = r;
-	u->p = p;
+	up_init(u, r, p);
 	u->target = target;
 	u->host = host;
 	u->secure = secure;
 	r->upstream_scheme = p->schemes[secure];
-	timer_init(&u->timer, on_timer);
-	timer_init(&u->leave, on_leave_timer);
 	pick_init(&u->pick, g, r->s.pool, &r->s);
 	u->pick.budget = p->budget != 0;
 	up_sticky_want(u);

@@ -10,6 +10,7 @@
  *	connect.c a connection to the upstream
  *	race.c    several addresses of a name
  *	send.c    the request goes to the upstream
+ *	hedge.c   two servers at a time
  *	retry.c   may the request be tried again, and what is a failure
  *	target.c  where to, when only the request tells
  *	request.c the head that the upstream gets
@@ -127,6 +128,7 @@ struct weir_up_params {
 	uint64_t	 next_tries, next_timeout_ms, next_delay_ms;
 	unsigned	 budget, budget_min;	/* proxy_retry_budget: per cent, 0: none; and how many in any case */
 	uint64_t	 total_ms;		/* 0: no limit */
+	uint64_t	 hedge_ms;		/* 0: off */
 	uint64_t	 replay_size;		/* of a streamed body that is kept to be sent again; 0: none */
 	struct weir_expr method;
 	struct weir_expr body;			/* proxy_set_body */
@@ -189,10 +191,14 @@ struct weir_up {
 	struct weir_dial_opts dial_opts;
 	struct weir_timer timer;	/* send, read; the pause before a further try */
 	struct weir_timer total;	/* proxy_total_timeout */
+	struct weir_timer hedge;	/* until a second server is asked as well */
+	struct weir_up	*rival;		/* the other one, while there are two */
+	unsigned	 tries_before;	/* when there began to be two */
 	struct weir_timer leave;	/* the client ended its direction: a moment of grace */
 	uint64_t	 left_at;	/* what it had got then */
 	struct weir_ahead ahead;	/* the response's body, with proxy_buffering */
 	struct weir_replay *replay;	/* of the body, with proxy_replay_buffer; NULL: it is not streamed so */
+	const struct weir_bufq *whole;	/* the body that the other one's replay has; NULL: there is none */
 	struct weir_pump request;	/* the body towards the upstream */
 	struct weir_msg	 head;		/* of the request, towards the upstream */
 	struct weir_str	 body;		/* proxy_set_body's */
@@ -209,6 +215,7 @@ struct weir_up {
 	bool		 sent_any;	/* this peer has been sent something */
 	bool		 request_sent;	/* all of it */
 	bool		 body_begun;	/* bytes of a streamed body are gone: no other peer can have them, but for replay */
+	bool		 with_body;	/* the client's goes with it; known when it begins, as a stream that has ended forgets it */
 	bool		 kept;		/* the request body is kept and can be sent again */
 };
 
@@ -262,6 +269,7 @@ bool	up_may_retry(struct weir_up *, unsigned bit);	/* and is there anybody else?
 bool	up_may_repeat(const struct weir_up *);	/* when the upstream certainly did nothing of it */
 bool	up_may_do_twice(const struct weir_up *);	/* when it may have done all of it */
 bool	up_can_replay(const struct weir_up *);	/* will it be so, at any time? */
+bool	up_has_all(const struct weir_up *);	/* is all of the body here, or in the replay, or is there none? */
 bool	up_is_stale(const struct weir_up *);	/* the link was kept, and ended before the peer said anything */
 /* send.c: head and body, over u->x; how that goes is heard by way of up_failed() and the exchange's notices. */
 void	up_send(struct weir_up *);
@@ -289,6 +297,16 @@ void	up_dialled(struct weir_up *, struct weir_conn *, int err, bool other);
 /* race.c: dial several addresses of a name, if there are; ends in up_dialled(). */
 bool	up_race(struct weir_up *) WEIR_MUST_USE;
 void	up_race_off(struct weir_up *);
+/* up.c: of zeroes. */
+void	up_init(struct weir_up *, struct weir_req *, const struct weir_up_params *);
+/*
+ * hedge.c: the clock runs until a second server is asked as well.  up_hedge_alone(): this one goes on, is the request's up, and
+ * the other, if there is one, is let go.
+ */
+void	up_hedge_arm(struct weir_up *);
+void	up_hedge_alone(struct weir_up *);
+/* retry.c: may the group be asked once more?  Yes counts. */
+bool	up_has_budget(struct weir_up *);
 /* up.c: an attempt begins, the one that has begun is about another peer, it ends. */
 void	up_attempt_begin(struct weir_up *, const struct weir_peer *);
 void	up_attempt_at(struct weir_up *, const struct weir_peer *);
