@@ -130,6 +130,7 @@ subtest 'mandatory' => sub {
 	ok $w->reload($new->(2, "$check mandatory;")), 'mandatory';
 	ok wait_for(sub { notes(2, '/hc/must') && notes(4, '/hc/must') }), 'they are asked, and say nothing';
 	is $w->get('/plain/')->status, 502, 'nobody knows whether they are healthy';
+	ok $w->wait_log(qr/${\server(2)} was not checked yet, ${\server(4)} was not checked yet/), 'a line says so';
 	says($_, 200) for 2, 4;
 	ok $w->reload($new->(2, "$check mandatory;")), 'they are asked again';
 	ok wait_for(sub { who('/plain/', 4) =~ tr/24// == 4 }), 'and are healthy';

@@ -33,6 +33,7 @@
 #define HEALTH_MOST	8		/* checks of a group */
 #define PROBES_AT_ONCE	256		/* of all checks, and */
 #define PROBES_OF_ONE	64		/* of each, so that slow servers are in nobody else's way */
+#define HEALTH_TIMEOUT_MS 5000
 #define PROBE_BODY_MAX	(256u << 10)	/* bytes of an answer that are looked at */
 
 struct weir_probe;
@@ -132,10 +133,10 @@ void	probe_disconnect(struct weir_probe *);
 
 /*
  * What the words of a health_check say; NULL after complaining.  `kinds` ends with NULL, the first is what is meant
- * without `type=`; `secure`: whether TLS is.
+ * without `type=`; `secure`: whether TLS is; `timeout_ms` without `timeout=`.
  */
 struct weir_health *health_parse(struct weir_conf *, struct weir_node *, const struct weir_probe_kind *const *kinds,
-	    bool secure);
+	    bool secure, uint64_t timeout_ms);
 /* It belongs to this group from now on.  When all groups are known. */
 int	health_join(struct weir_conf *, struct weir_health *, struct weir_group *) WEIR_MUST_USE;
 /* One line of a match: send or expect; WEIR_AGAIN: it is none of them. */

@@ -6,7 +6,7 @@
 #include "core/peer/health.h"
 #include "core/sess/regex.h"
 
-enum { INTERVAL_MS = 5000, TIMEOUT_MS = 5000, GRPC_STATUS_MAX = 16 };
+enum { INTERVAL_MS = 5000, GRPC_STATUS_MAX = 16 };
 
 static const char *const known[] = { "interval=", "jitter=", "timeout=", "fails=", "passes=", "port=", "uri=", "match=",
 	"type=", "mandatory", "persistent", "ssl", "keepalive_time=", "grpc_service=", "grpc_status=", NULL };
@@ -112,11 +112,12 @@ text_word(struct weir_conf *cf, const struct weir_node *n, unsigned w, const str
 }
 
 struct weir_health *
-health_parse(struct weir_conf *cf, struct weir_node *n, const struct weir_probe_kind *const *kinds, bool secure)
+health_parse(struct weir_conf *cf, struct weir_node *n, const struct weir_probe_kind *const *kinds, bool secure,
+    uint64_t timeout_ms)
 {
 	struct weir_health *h = POOL_NEW(cf->pool, weir_health);
 
-	*h = (struct weir_health){ .node = n, .kind = kinds[0], .interval_ms = INTERVAL_MS, .timeout_ms = TIMEOUT_MS,
+	*h = (struct weir_health){ .node = n, .kind = kinds[0], .interval_ms = INTERVAL_MS, .timeout_ms = timeout_ms,
 		.fails = 1, .passes = 1, .secure = secure };
 	for (unsigned w = 1; w < n->n; w++) {
 		int r = time_word(cf, n, w, h);

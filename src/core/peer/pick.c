@@ -326,12 +326,16 @@ static const struct { unsigned bit; const char *text; } reasons[] = {
 static const char *
 reason(const struct weir_pick *p, unsigned i)
 {
+	const struct weir_state *st = block_state(p->group->block, i);
+
 	if (was_tried(p, i))
 		return "was tried";
-	if (block_state(p->group->block, i)->out & OUT_OPEN)
+	if (st->out & OUT_OPEN)
 		return breaker_why(p->group->block, i);
+	if ((st->out & (OUT_DOWN | OUT_DRAIN | OUT_UNHEALTHY)) == OUT_UNHEALTHY && st->health.failing == 0)
+		return "was not checked yet";
 	for (unsigned k = 0; k < WEIR_COUNT(reasons); k++)
-		if (block_state(p->group->block, i)->out & reasons[k].bit)
+		if (st->out & reasons[k].bit)
 			return reasons[k].text;
 	return "is free again";
 }

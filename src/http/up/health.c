@@ -119,7 +119,7 @@ take_group(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n)
 	static const struct weir_probe_kind *const kinds[] = { &probe_http, &probe_h2, &probe_grpc, &probe_tcp, &probe_tls,
 		NULL };
 	struct weir_group *g = s->owner;
-	struct weir_health *h = health_parse(cf, n, kinds, false);
+	struct weir_health *h = health_parse(cf, n, kinds, false, HEALTH_TIMEOUT_MS);
 
 	if (h == NULL)
 		return WEIR_FAIL;
@@ -142,7 +142,8 @@ take_place(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, cons
 
 	if (up->pass.group == NULL)
 		return conf_error(cf, n, 0, "%s has variables: nobody knows which group is to be checked", k->pass);
-	h = health_parse(cf, n, is_grpc ? grpc : up->up.http_version >= 0x200 ? h2 : http, up->pass.secure);
+	h = health_parse(cf, n, is_grpc ? grpc : up->up.http_version >= 0x200 ? h2 : http, up->pass.secure,
+	    HEALTH_TIMEOUT_MS);
 	if (h == NULL)
 		return WEIR_FAIL;
 	check_new(cf, h, &up->up);
