@@ -149,7 +149,7 @@ take_link(struct weir_up *u, const struct weir_links_want *want)
 {
 	struct weir_link *link = links_take(u->pick.group, u->pick.peer, want);
 
-	if (want->codec->many || up_can_replay(u))
+	if (link == NULL || want->codec->many || up_can_replay(u))
 		return link;
 	while (link != NULL && !conn_quiet_now(link->conn)) {
 		links_return(link, u->pick.group, u->pick.peer, false);
@@ -258,5 +258,7 @@ up_connect_how(struct weir_up *u)
 	u->dial_opts.rcvbuf = (int)u->p->rcvbuf;
 	u->dial_opts.sndbuf = (int)u->p->sndbuf;
 	choose_bind(u);
+	if (u->p->preface.version == 0)
+		return true;	/* it would ask the kernel where the client came to */
 	return preface_make(&u->r->s, &u->p->preface, false, &u->dial_opts.preface) == WEIR_OK;
 }

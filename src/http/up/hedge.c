@@ -121,8 +121,7 @@ up_hedge_alone(struct weir_up *u)
 {
 	struct weir_up *over = u->rival;
 
-	if (u->p->hedge_ms != 0)
-		timer_off(&u->hedge);
+	timer_off(&u->hedge);
 	if (over == NULL)
 		return;
 	u->rival = over->rival = NULL;

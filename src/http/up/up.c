@@ -138,7 +138,8 @@ void
 up_over(struct weir_up *u)
 {
 	u->ended = true;
-	up_hedge_alone(u);
+	if (u->p->hedge_ms != 0)
+		up_hedge_alone(u);
 	if (u->p->total_ms != 0)
 		timer_off(&u->total);
 	u->r->on_client_gone = NULL;
@@ -409,7 +410,8 @@ on_head(struct weir_xchg *x)
 		up_failed(u, UP_INVALID, "upstream gave a wrong Sec-WebSocket-Accept");
 		return;
 	}
-	up_hedge_alone(u);
+	if (u->p->hedge_ms != 0)
+		up_hedge_alone(u);
 	req_doing(r, "reading upstream");
 	u->responded = true;
 	if (u->replay != NULL)
