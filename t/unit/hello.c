@@ -357,7 +357,7 @@ test_versions(void **state)
 	static const struct { unsigned legacy; const char *versions, *protocol; } rows[] = {
 		{ 0x0300, NULL, "SSLv3" }, { 0x0301, NULL, "TLSv1" }, { 0x0302, NULL, "TLSv1.1" }, { 0x0303, NULL, "TLSv1.2" },
 		{ 0x0304, NULL, "TLSv1.3" }, { 0x0305, NULL, "" }, { 0x0303, "0304", "TLSv1.3" }, { 0x0303, "0303,0304", "TLSv1.3" },
-		{ 0x0303, "0302,0301", "TLSv1.1" }, { 0x0303, "0a0a,7f1c,0303", "TLSv1.2" }, { 0x0303, "0a0a", "" },
+		{ 0x0303, "0302,0301", "TLSv1.1" }, { 0x0303, "0a0a,0303,7f1c", "TLSv1.3" }, { 0x0303, "0305,fefd,0303", "TLSv1.2" }, { 0x0303, "0a0a", "" },
 	};
 
 	(void)state;
@@ -369,6 +369,36 @@ test_versions(void **state)
 		assert_null(hello_parse(message.b, message.n, &h));
 		assert_string_equal(hello_protocol(&h), rows[i].protocol);
 	}
+}
+
+/* What a strict server refuses, and others pass on: nothing to offer, and a last extension that says it is longer. */
+static void
+test_lenient(void **state)
+{
+	static const char body[] = "\0\0\0\0\0\7\0\x2b\0\7\2\x7f\x1c";
+	struct weir_str rest, one;
+	uint16_t type;
+	size_t at;
+
+	(void)state;
+	message.n = 0;
+	put(&message, 1, 1);
+	at = put_begin(&message, 3);
+	put(&message, 0x0303, 2);
+	put_bytes(&message, "0123456789abcdef0123456789ABCDEF", 32);
+	put_bytes(&message, body, sizeof body - 1);
+	put_end(&message, at, 3);
+	assert_null(hello_parse(message.b, message.n, &h));
+	assert_int_equal(h.ciphers.n, 0);
+	list_is(h.versions, "7f1c");
+	assert_string_equal(hello_protocol(&h), "TLSv1.3");
+	rest = h.extensions;
+	assert_false(hello_next_extension(&rest, &type, &one));
+	message.b[message.n - 5] = 0xff;	/* a length of 65 kB */
+	assert_null(hello_parse(message.b, message.n, &h));
+	list_is(h.versions, "7f1c");
+	message.b[message.n - 3] = 3;		/* but its own list is no longer than what is there */
+	assert_string_equal(hello_parse(message.b, message.n, &h), "the versions are malformed");
 }
 
 static void
@@ -400,6 +430,7 @@ main(void)
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_twice),
 		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_lenient),
 		cmocka_unit_test(test_grease),
 	};
 

@@ -196,7 +196,10 @@ read_extension(struct weir_hello *h, unsigned type, struct weir_str body)
 	return NULL;
 }
 
-/* One that is there twice could mean one thing to us and another to whom the bytes go (RFC 8446, 4.2). */
+/*
+ * One that is there twice could mean one thing to us and another to whom the bytes go (RFC 8446, 4.2).  The last may claim
+ * to be longer than it is, as in nginx: what is there is looked at, and whoever answers will refuse it.
+ */
 static const char *
 read_extensions(struct weir_hello *h)
 {
@@ -205,12 +208,12 @@ read_extensions(struct weir_hello *h)
 	const char *why = NULL;
 
 	while (why == NULL && left(&c) != 0) {
-		unsigned type = take_number(&c, 2);
-		struct weir_str body = take_list(&c, 2);
+		unsigned type = take_number(&c, 2), n = take_number(&c, 2);
+		struct weir_str body = take(&c, WEIR_MIN((size_t)n, left(&c)));
 		uint64_t bit = (uint64_t)1 << type % 64;
 
 		if (c.bad)
-			return "an extension is longer than all of them";
+			return "an extension is cut";
 		if (seen[type / 64] & bit)
 			return "an extension is there twice";
 		seen[type / 64] |= bit;
@@ -225,7 +228,6 @@ const char *
 hello_parse(const void *msg, size_t n, struct weir_hello *h)
 {
 	struct cursor c = cursor_of(str_of(msg, n));
-	struct weir_str compression;
 
 	memset(h, 0, sizeof *h);
 	if (n > HELLO_MAX)
@@ -238,15 +240,13 @@ hello_parse(const void *msg, size_t n, struct weir_hello *h)
 	take(&c, RANDOM);
 	h->session = take_list(&c, 1);
 	h->ciphers = take_list(&c, 2);
-	compression = take_list(&c, 1);
+	take_list(&c, 1);	/* compression methods: there are none any more */
 	if (c.bad)
 		return "it is cut";
 	if (h->session.n > SESSION_MAX)
 		return "the session is malformed";
-	if (h->ciphers.n == 0 || h->ciphers.n % 2 != 0)
+	if (h->ciphers.n % 2 != 0)
 		return "the ciphers are malformed";
-	if (compression.n == 0)
-		return "there are no compression methods";
 	if (left(&c) == 0)	/* extensions came with TLS 1.2 */
 		return NULL;
 	h->extensions = take_list(&c, 2);
@@ -458,9 +458,12 @@ hello_protocol(const struct weir_hello *h)
 
 	if (rest.n != 0)	/* the other field is of no importance then (RFC 8446, 4.2.1) */
 		best = 0;
-	while (hello_next(&rest, &v))
+	while (hello_next(&rest, &v)) {
+		if (v >> 8 == 0x7f)	/* drafts of it */
+			v = 0x0304;
 		if (v > best && v <= names[WEIR_COUNT(names) - 1].version)
 			best = v;
+	}
 	for (unsigned i = 0; i < WEIR_COUNT(names); i++)
 		if (names[i].version == best)
 			return names[i].name;
