@@ -27,7 +27,7 @@ for my $n (2 .. 4) {
 			if ($q->{uri} =~ m{^/hc}) {
 				$status = $w->read("says-$n");
 				$c->note(sprintf '%s %d %s %.3f', $q->{uri}, ++$asked, $q->{headers}{host}, Time::HiRes::time());
-				if ($status eq 'hang') { $c->eof; return }
+				if ($status eq 'hang') { 1 until $c->eof; return }
 			}
 			$c->send("HTTP/1.1 $status X\r\nContent-Length: 1\r\n\r\n$n");
 			return if ($q->{headers}{connection} // '') eq 'close';
