@@ -55,6 +55,7 @@ enum {
 };
 /* Where most http directives stand. */
 #define IN_HTTP_ANY	(IN_HTTP | IN_SERVER | IN_LOCATION)
+#define IN_STREAM_ANY	(IN_STREAM | IN_STREAM_SERVER)
 
 enum weir_type {
 	CONF_FLAG,	/* on | off			bool */

@@ -167,7 +167,7 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "resolver", IN_HTTP_ANY | IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_resolver,
+	{ "resolver", IN_HTTP_ANY | IN_UPSTREAM | IN_STREAM_ANY | IN_STREAM_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_resolver,
 	  .args = "address ... [valid=time] [stale=time] [ipv4=on|off] [ipv6=on|off] [tcp=on|off] [status_zone=name]",
 	  .doc = "Name servers that resolve names which are known only when a request is there: proxy_pass with "
 	  "variables, and servers of an upstream with resolve.  Answers are kept as long as their TTL says, or for the time "
@@ -175,9 +175,9 @@ static const struct weir_cmd cmds[] = {
 	  "go by UDP, and by TCP when the answer is too long for that, or always with tcp=on.  With stale= the last "
 	  "addresses of a name are used for that time after their end, as long as no server answers.  status_zone is the "
 	  "name by which it is counted in metrics." },
-	{ "resolver_timeout", IN_HTTP_ANY | IN_UPSTREAM, CONF_MSEC, CONF_AT(resolver_conf, timeout_ms), .def = "30s", .min = 1,
+	{ "resolver_timeout", IN_HTTP_ANY | IN_UPSTREAM | IN_STREAM_ANY | IN_STREAM_UPSTREAM, CONF_MSEC, CONF_AT(resolver_conf, timeout_ms), .def = "30s", .min = 1,
 	  .doc = "How long a request waits for a name." },
-	{ "resolver_negative_ttl", IN_HTTP_ANY | IN_UPSTREAM, CONF_MSEC, CONF_AT(resolver_conf, none_ms), .def = "5s",
+	{ "resolver_negative_ttl", IN_HTTP_ANY | IN_UPSTREAM | IN_STREAM_ANY | IN_STREAM_UPSTREAM, CONF_MSEC, CONF_AT(resolver_conf, none_ms), .def = "5s",
 	  .doc = "How long an answer that there is no such name, or that it has no addresses, is believed at most.  "
 	  "It is believed for a shorter time when the zone of the name (the TTL of its SOA record, and the minimum in it) or "
 	  "valid= says so, and for 5 seconds when the answer has no SOA record.  0: it is not kept." },

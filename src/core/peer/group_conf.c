@@ -10,7 +10,7 @@
 struct peer_list { struct weir_peer *v; unsigned n, room; };
 
 struct upstream_conf {			/* the module's struct: of an upstream block */
-	struct groups	*groups;
+	struct groups	*groups;	/* of http, and behind them of stream */
 	struct peer_list servers;
 	uint64_t	 keepalive_ms, keepalive_time_ms;
 	int64_t		 keepalive, keepalive_requests;
@@ -21,7 +21,7 @@ struct pending {
 	struct pending	*next;
 	struct weir_group *group;
 	const struct weir_node *node;
-	unsigned	 w, port;
+	unsigned	 port;
 };
 
 /* A group that lies in a zone; a zone without a size is declared by another group. */
@@ -33,7 +33,9 @@ struct zoned {
 	unsigned	 spares;
 };
 
-/* The groups of one configuration; every struct of the module points at it. */
+/* The groups of http or stream in one configuration; every struct of the module points at both. */
+enum { OF_HTTP, OF_STREAM, N_GROUPS };
+
 struct groups {
 	struct weir_hash byname;
 	struct pending	*pendings;
@@ -47,9 +49,28 @@ enum { PRIORITY_MAX = 255, PRIORITY_BACKUP = PRIORITY_MAX + 1, WARM_MIN = 10 };
 static unsigned index_;
 
 static struct groups *
-groups_of(struct weir_conf *cf)
+groups_all(struct weir_conf *cf)
 {
 	return ((struct upstream_conf *)cf->main->conf[index_])->groups;
+}
+
+static bool
+is_stream(const struct weir_scope *s)
+{
+	return (s->in & (IN_STREAM | IN_STREAM_SERVER | IN_STREAM_UPSTREAM)) != 0;
+}
+
+static struct groups *
+groups_of(struct weir_conf *cf, const struct weir_scope *s)
+{
+	return &groups_all(cf)[is_stream(s) ? OF_STREAM : OF_HTTP];
+}
+
+/* Of servers that say none. */
+static unsigned
+default_port(const struct weir_scope *s)
+{
+	return is_stream(s) ? 0 : 80;
 }
 
 static void
@@ -67,13 +88,19 @@ fill_peer(struct weir_conf *cf, struct weir_peer *p, const struct weir_addr *a, 
 	p->warm_min = WARM_MIN;
 }
 
+static int
+no_port(struct weir_conf *cf, const struct weir_node *n, struct weir_str s)
+{
+	return conf_error(cf, n, 1, "no port in upstream \"%.*s\"", STR_ARG(s));
+}
+
 /* A name that has no addresses now: an address where nobody can be, for a server that is down. */
 static struct weir_addr *
-down(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir_str host, unsigned port, const char *err)
+down(struct weir_conf *cf, const struct weir_node *n, struct weir_str host, unsigned port, const char *err)
 {
 	struct weir_addr *a = POOL_NEW(cf->pool, weir_addr);
 
-	conf_warn(cf, n, w, "host not found in upstream \"%.*s\"%s%s: it is down until the next reload, or say \"resolve\"",
+	conf_warn(cf, n, 1, "host not found in upstream \"%.*s\"%s%s: it is down until the next reload, or say \"resolve\"",
 	    STR_ARG(host), err != NULL ? ": " : "", err != NULL ? err : "");
 	a->in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = INADDR_BROADCAST };
 	addr_set_port(a, port);
@@ -81,12 +108,12 @@ down(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir_st
 }
 
 /*
- * The addresses of "host:port", "unix:/path"; at word w.  *is_down: when that is NULL names must have addresses, else it
+ * The addresses of "host:port", "unix:/path", which word 1 is.  `port` 0: it must have one.  *is_down: when that is
+ * NULL names must have addresses, else it
  * is set for one that has none.
  */
 static struct weir_addr *
-resolve(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir_str s, unsigned port,
-    unsigned *count, bool *is_down)
+resolve(struct weir_conf *cf, const struct weir_node *n, struct weir_str s, unsigned port, unsigned *count, bool *is_down)
 {
 	struct weir_addr *a = POOL_NEW(cf->pool, weir_addr);
 	struct weir_str host;
@@ -95,20 +122,24 @@ resolve(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir
 	int r = addr_parse(cf->pool, s, port, a, &host, &real_port);
 
 	*count = 1;
-	if (r == WEIR_OK && !(a->sa.sa_family == AF_UNIX && a->path[0] == '\0'))
+	if (r == WEIR_FAIL || (r == WEIR_OK && a->sa.sa_family == AF_UNIX && a->path[0] == '\0')) {
+		conf_error(cf, n, 1, "invalid address \"%.*s\"", STR_ARG(s));
+		return NULL;
+	}
+	if (r == WEIR_OK && (a->sa.sa_family == AF_UNIX || addr_port(a) != 0))
 		return a;
-	if (r != WEIR_AGAIN) {
-		conf_error(cf, n, w, "invalid address \"%.*s\"", STR_ARG(s));
+	if (r == WEIR_OK || real_port == 0) {
+		(void)no_port(cf, n, s);
 		return NULL;
 	}
 	a = addr_lookup(cf->pool, host, real_port, count, &err);
 	if ((a == NULL || *count == 0) && is_down != NULL) {
 		*count = 1;
 		*is_down = true;
-		return down(cf, n, w, host, real_port, err);
+		return down(cf, n, host, real_port, err);
 	}
 	if (a == NULL || *count == 0) {
-		conf_error(cf, n, w, "host not found in upstream \"%.*s\"%s%s", STR_ARG(host),
+		conf_error(cf, n, 1, "host not found in upstream \"%.*s\"%s%s", STR_ARG(host),
 		    err != NULL ? ": " : "", err != NULL ? err : "");
 		return NULL;
 	}
@@ -242,6 +273,17 @@ set_service(struct weir_conf *cf, struct weir_node *n, struct weir_resolve *r)
 	return WEIR_OK;
 }
 
+static bool
+says_service(const struct weir_node *n)
+{
+	struct weir_str v;
+
+	for (unsigned w = 2; w < n->n; w++)
+		if (conf_param(n, w, "service", &v))
+			return true;
+	return false;
+}
+
 static void
 add_places(struct weir_conf *cf, struct upstream_conf *u, const struct weir_peer *like)
 {
@@ -261,12 +303,14 @@ add_resolved(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, st
 	struct weir_peer like = { 0 };
 	struct weir_addr a;
 
-	r->port = 80;
-	if (addr_parse(cf->pool, n->w[1].s, 80, &a, &r->name, &r->port) != WEIR_AGAIN)
+	r->port = default_port(s);
+	if (addr_parse(cf->pool, n->w[1].s, r->port, &a, &r->name, &r->port) != WEIR_AGAIN)
 		return WEIR_AGAIN;
 	r->group = s->owner;
 	if (set_service(cf, n, r) != WEIR_OK)
 		return WEIR_FAIL;
+	if (r->port == 0 && !says_service(n))
+		return no_port(cf, n, n->w[1].s);
 	like.resolve = r;
 	fill_peer(cf, &like, &(struct weir_addr){ .sa.sa_family = AF_INET }, n->w[1].s);
 	if (server_params(cf, n, &like, s->owner) != WEIR_OK)
@@ -306,7 +350,7 @@ set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 			return conf_error(cf, n, w, "service upstream \"%.*s\" requires \"resolve\" and a domain "
 			    "name", STR_ARG(n->w[1].s));
 	memset(&like, 0, sizeof like);
-	a = resolve(cf, n, 1, n->w[1].s, 80, &count, &is_down);
+	a = resolve(cf, n, n->w[1].s, default_port(s), &count, &is_down);
 	if (a == NULL)
 		return WEIR_FAIL;
 	fill_peer(cf, &like, a, n->w[1].s);
@@ -401,7 +445,7 @@ no_servers(struct weir_conf *cf, const struct weir_node *n)
 static int
 set_upstream(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
-	struct groups *gs = groups_of(cf);
+	struct groups *gs = groups_of(cf, s);
 	struct weir_hash *h = &gs->byname;
 	struct weir_group *g = hash_get(h, n->w[1].s);
 	struct weir_scope *inner;
@@ -416,7 +460,7 @@ set_upstream(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, vo
 	g->name = g->host = n->w[1].s;
 	g->node = n;
 	hash_put(h, g->name, g);
-	inner = conf_block(cf, s, n, IN_UPSTREAM, g);
+	inner = conf_block(cf, s, n, is_stream(s) ? IN_STREAM_UPSTREAM : IN_UPSTREAM, g);
 	if (inner == NULL)
 		return WEIR_FAIL;
 	/* done() is not called for a block without anything of this module. */
@@ -426,10 +470,10 @@ set_upstream(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, vo
 }
 
 int
-group_get(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir_str host,
+group_get(struct weir_conf *cf, const struct weir_scope *s, const struct weir_node *n, struct weir_str host,
     unsigned port, struct weir_group **to)
 {
-	struct groups *gs = groups_of(cf);
+	struct groups *gs = groups_of(cf, s);
 	struct weir_hash *h = &gs->byname;
 	struct weir_group *g = hash_get(h, host);
 	struct pending *p;
@@ -450,7 +494,7 @@ group_get(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct we
 	g->name = g->host = host;
 	hash_put(h, key, g);
 	p = POOL_NEW(cf->pool, pending);
-	*p = (struct pending){ gs->pendings, g, n, w, port };
+	*p = (struct pending){ gs->pendings, g, n, port };
 	gs->pendings = p;
 	*to = g;
 	return WEIR_OK;
@@ -466,7 +510,7 @@ settle(struct weir_conf *cf, struct pending *p)
 
 	if (g->node != NULL || g->n != 0)
 		return WEIR_OK;
-	a = resolve(cf, p->node, p->w, g->host, p->port, &count, NULL);
+	a = resolve(cf, p->node, g->host, p->port, &count, NULL);
 	if (a == NULL)
 		return WEIR_FAIL;
 	g->n = count;
@@ -487,9 +531,10 @@ settle_all(struct weir_conf *cf)
 {
 	int r = WEIR_OK;
 
-	for (struct pending *p = groups_of(cf)->pendings; p != NULL; p = p->next)
-		if (settle(cf, p) != WEIR_OK)
-			r = WEIR_FAIL;
+	for (unsigned i = 0; i < N_GROUPS; i++)
+		for (struct pending *p = groups_all(cf)[i].pendings; p != NULL; p = p->next)
+			if (settle(cf, p) != WEIR_OK)
+				r = WEIR_FAIL;
 	return r;
 }
 
@@ -500,9 +545,10 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 
 	if (s->in != IN_MAIN)
 		return WEIR_OK;
-	c->groups = POOL_NEW(cf->pool, groups);
+	c->groups = pool_zalloc(cf->pool, N_GROUPS * sizeof *c->groups);
 	count_groups(cf);
-	hash_init(&c->groups->byname, cf->pool, true);
+	for (unsigned i = 0; i < N_GROUPS; i++)
+		hash_init(&c->groups[i].byname, cf->pool, true);
 	return WEIR_OK;
 }
 
@@ -634,7 +680,7 @@ set_drain_timeout(struct weir_conf *cf, struct weir_scope *s, struct weir_node *
 static int
 set_zone(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
-	struct groups *gs = groups_of(cf);
+	struct groups *gs = groups_all(cf);	/* those of both are with the first */
 	struct zoned *z = POOL_NEW(cf->pool, zoned);
 
 	(void)conf;
@@ -663,7 +709,7 @@ size_of(const struct groups *gs, struct weir_str name)
 void
 group_allow_changes(struct weir_conf *cf)
 {
-	groups_of(cf)->changes = true;
+	groups_all(cf)->changes = true;	/* zones are with the first */
 }
 
 static bool
@@ -708,7 +754,7 @@ settle_zoned(struct weir_conf *cf, const struct groups *gs, struct zoned *z)
 static int
 join_zones(struct weir_conf *cf)
 {
-	struct groups *gs = groups_of(cf);
+	struct groups *gs = groups_all(cf);
 	const struct weir_group *most;
 	int r = WEIR_OK;
 
@@ -736,7 +782,7 @@ done(struct weir_conf *cf, struct weir_scope *s, void *conf)
 
 	if (s->in == IN_MAIN)
 		return settle_all(cf) == WEIR_OK ? join_zones(cf) : WEIR_FAIL;
-	if (s->in != IN_UPSTREAM)
+	if (!(s->in & (IN_UPSTREAM | IN_STREAM_UPSTREAM)))
 		return WEIR_OK;
 	if (!has_primary(u) && !g->may_be_empty)
 		return no_servers(cf, s->node);
@@ -753,13 +799,24 @@ done(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	return settle_group(cf, g);
 }
 
+static struct weir_group *
+find(const struct groups *gs, struct weir_str name)
+{
+	struct weir_group *g = hash_get(&gs->byname, name);
+
+	return g != NULL && g->node != NULL ? g : NULL;
+}
+
 struct weir_group *
 group_find(void *const *conf, struct weir_str name)
 {
-	const struct upstream_conf *c = conf[index_];
-	struct weir_group *g = hash_get(&c->groups->byname, name);
+	return find(&((const struct upstream_conf *)conf[index_])->groups[OF_HTTP], name);
+}
 
-	return g != NULL && g->node != NULL ? g : NULL;
+struct weir_group *
+group_find_stream(void *const *conf, struct weir_str name)
+{
+	return find(&((const struct upstream_conf *)conf[index_])->groups[OF_STREAM], name);
 }
 
 /* In turn, and IPv6 before the others (RFC 8305, 4). */
@@ -807,13 +864,12 @@ group_zone(const struct weir_group *g)
 	return g->shared != NULL ? str_c(g->shared->zone->name) : STR("");
 }
 
-struct weir_group *
-group_next(void *const *conf, unsigned *i)
+static struct weir_group *
+next_of(const struct groups *gs, unsigned *i)
 {
-	const struct upstream_conf *c = conf[index_];
 	const struct weir_hash_slot *slot;
 
-	while ((slot = hash_next(&c->groups->byname, i)) != NULL) {
+	while ((slot = hash_next(&gs->byname, i)) != NULL) {
 		struct weir_group *g = slot->value;
 
 		/* it may be known by the name of a proxy_pass before it, too */
@@ -821,6 +877,24 @@ group_next(void *const *conf, unsigned *i)
 			return g;
 	}
 	return NULL;
+}
+
+/* Those of stream have numbers from here on. */
+#define STREAM_FROM	(1u << 31)
+
+struct weir_group *
+group_next(void *const *conf, unsigned *i)
+{
+	const struct upstream_conf *c = conf[index_];
+	struct weir_group *g;
+	unsigned at;
+
+	if (*i < STREAM_FROM && (g = next_of(&c->groups[OF_HTTP], i)) != NULL)
+		return g;
+	at = *i < STREAM_FROM ? 0 : *i - STREAM_FROM;
+	g = next_of(&c->groups[OF_STREAM], &at);
+	*i = STREAM_FROM + at;
+	return g;
 }
 
 void
@@ -841,14 +915,14 @@ start(void)
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "upstream", IN_HTTP, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_upstream,
+	{ "upstream", IN_HTTP | IN_STREAM, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_upstream,
 	  .flags = CONF_BLOCK | CONF_MULTI, .args = "name { ... }",
-	  .doc = "Defines a group of servers that proxy_pass can name." },
-	{ "server", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_server,
+	  .doc = "Defines a group of servers that proxy_pass can name: one of http, or one of stream." },
+	{ "server", IN_UPSTREAM | IN_STREAM_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_server,
 	  .flags = CONF_MULTI,
 	  .args = "address [weight=n] [max_fails=n] [fail_timeout=time] [max_conns=n] [backup] [down] [drain] "
 	  "[priority=n] [slow_start=time] [slow_start_min=n%] [route=text] [resolve] [service=name]",
-	  .doc = "A server of the group: a host or address with an optional port (80), or unix:/path. "
+	  .doc = "A server of the group: a host or address with a port (80, unless it is said; in stream it must be), or unix:/path. "
 	  "Requests are spread by weight; after max_fails failures (1; 0: never) within fail_timeout "
 	  "(10s) it is left alone for fail_timeout, and then gets one request to try. No more than max_conns "
 	  "connections are made to it at a time. Servers of a higher priority (a larger number; 1) are asked when "
@@ -861,11 +935,11 @@ static const struct weir_cmd cmds[] = {
 	  "_service._tcp.name, or of service.name when there is a dot in it, say which servers there are, with their ports and "
 	  "weights: those of the lowest priority, and all others as backups; there are none of these where the method of "
 	  "balancing knows no backups, or the line is one." },
-	{ "zone", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_zone, .args = "name [size]",
+	{ "zone", IN_UPSTREAM | IN_STREAM_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_zone, .args = "name [size]",
 	  .doc = "Shared memory in which all workers count connections, failures and times of the group's servers, "
 	  "and take turns. Reloads keep what it knows of servers that stay. Several groups may use one zone; the "
 	  "size is given once. Without it each worker counts for itself." },
-	{ "drain_timeout", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_drain_timeout, .args = "time",
+	{ "drain_timeout", IN_UPSTREAM | IN_STREAM_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_drain_timeout, .args = "time",
 	  .doc = "How long a server that drains goes on to get the requests that stick to it; then it is as if it were down.  "
 	  "Requests that it has are finished in either case.  Without it there is no limit." },
 	{ "keepalive", IN_UPSTREAM, CONF_INT, CONF_AT(upstream_conf, keepalive), .def = "32",

@@ -24,6 +24,8 @@
  *	group_conf.c the upstream block and its servers
  *	lb_conf.c    the directives that choose a balancer
  *	breaker_conf.c those of circuit breakers
+ *	target.c     a group that only the session tells
+ *	bind.c       the local address of connections
  */
 #ifndef WEIR_PEER_PEER_H
 #define WEIR_PEER_PEER_H
@@ -97,6 +99,7 @@ struct weir_group {
 	struct weir_expr key;		/* of `hash` */
 	bool		 two;		/* of `random` */
 	bool		 inflight;	/* of `least_time` */
+	bool		 by_connect;	/* of `least_time`: pick_heard() when there is a connection */
 	struct weir_block *block;
 	struct weir_breaker *breaker;	/* NULL: there is none */
 	struct weir_shared *shared;	/* its zone; NULL: the block is this process's own */
@@ -216,6 +219,8 @@ void	pick_left(struct weir_pick *, uint64_t ms);
 bool	pick_is_open(struct weir_pick *, bool all);
 /* How it went with pick->peer.  response_ms is set before, if it is known. */
 void	pick_done(struct weir_pick *, enum weir_outcome);
+/* The peer is well, although what it does for this session goes on for who knows how long. */
+void	pick_well(struct weir_pick *);
 
 /* ---- for balancers ---- */
 
@@ -225,11 +230,11 @@ bool	pick_cannot(const struct weir_pick *, unsigned i);
 int	pick_round(struct weir_pick *, const struct weir_tier *, bool ranked);
 
 /*
- * The group of a name, or of an address that is used without one (made once).  `host` without scheme.
- * A name that no upstream block defines, also not further down, is resolved when all was read; when that
- * fails the complaint is about word w.
+ * The group of a name, or of an address that is used without one (made once), of http or stream, as the scope is.  `host`
+ * without scheme; `port` 0: it must have one.  A name that no upstream block defines, also not further down, is resolved when
+ * all was read; when that fails the complaint is about word 1.
  */
-int	group_get(struct weir_conf *, const struct weir_node *, unsigned w, struct weir_str host,
+int	group_get(struct weir_conf *, const struct weir_scope *, const struct weir_node *, struct weir_str host,
 	    unsigned port, struct weir_group **) WEIR_MUST_USE;
 /* While binding: servers of groups with a zone may be changed at run time, so they get room for more. */
 void	group_allow_changes(struct weir_conf *);
@@ -237,8 +242,9 @@ void	group_allow_changes(struct weir_conf *);
 int	group_server(struct weir_conf *, struct weir_scope *, struct weir_node *) WEIR_MUST_USE;
 /* In a worker, when its loop is there: names that are to be resolved are asked for from now on. */
 void	group_start(void *const *conf);
-/* At run time, for names that come out of variables: a group that the session's configuration defines, or NULL. */
+/* At run time, for names that come out of variables: a group that an upstream block of http, or of stream, defines, or NULL. */
 struct weir_group *group_find(void *const *conf, struct weir_str name);
+struct weir_group *group_find_stream(void *const *conf, struct weir_str name);
 /* Its zone's name; "": it has none. */
 struct weir_str group_zone(const struct weir_group *);
 /* All that upstream blocks define, by *i, which is 0 at first; NULL at the end. */

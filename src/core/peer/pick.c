@@ -458,3 +458,13 @@ pick_done(struct weir_pick *p, enum weir_outcome how)
 	if (g->on_free != NULL)
 		g->on_free(g);
 }
+
+void
+pick_well(struct weir_pick *p)
+{
+	struct weir_group *g = p->group;
+
+	share_lock(g);
+	block_well(g, p->peer->number);
+	share_unlock(g);
+}

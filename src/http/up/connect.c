@@ -226,30 +226,6 @@ up_connect(struct weir_up *u)
 		connect_peer(u);
 }
 
-static void
-choose_bind(struct weir_up *u)
-{
-	struct weir_str text, host;
-	struct weir_addr *a;
-	unsigned port = 0;
-
-	if (!u->p->bind.set || u->p->bind_off)
-		return;
-	text = expr_eval(&u->r->s, &u->p->bind);
-	if (text.n == 0)
-		return;
-	a = POOL_NEW(u->r->s.pool, weir_addr);
-	if (addr_parse_ip(text, a) != WEIR_OK) {
-		if (addr_parse(u->r->s.pool, text, 0, a, &host, &port) != WEIR_OK) {
-			log_errorx(&u->r->s.log, "invalid local address \"%.*s\"", STR_ARG(text));
-			return;
-		}
-		u->dial_opts.bind_port = addr_port(a) != 0;
-	}
-	u->dial_opts.bind = a;
-	u->dial_opts.transparent = u->p->bind_transparent;
-}
-
 bool
 up_connect_how(struct weir_up *u)
 {
@@ -257,7 +233,7 @@ up_connect_how(struct weir_up *u)
 	u->dial_opts.keepalive = u->p->socket_keepalive;
 	u->dial_opts.rcvbuf = (int)u->p->rcvbuf;
 	u->dial_opts.sndbuf = (int)u->p->sndbuf;
-	choose_bind(u);
+	bind_choose(&u->r->s, &u->p->bind, &u->dial_opts);
 	if (u->p->preface.version == 0)
 		return true;	/* it would ask the kernel where the client came to */
 	return preface_make(&u->r->s, &u->p->preface, false, &u->dial_opts.preface) == WEIR_OK;

@@ -46,7 +46,7 @@ pass_variable(struct weir_req *r, const struct weir_up_conf *c, const struct wei
 		return req_error(r, 500);
 	}
 	r->proxy_host = host;
-	switch (target_group(r, *k->module->index, host, secure ? 443 : 80, &g)) {
+	switch (target_group(&r->s, *k->module->index, host, secure ? 443 : 80, &g)) {
 	case WEIR_AGAIN:
 		return WEIR_WAIT;
 	case WEIR_FAIL:

@@ -45,7 +45,7 @@ up_conf_pass(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, st
 		    "regular expression, or a named location", k->pass);
 	if (loc != NULL && s->in == IN_LOCATION && loc->name.n != 0 && loc->name.p[loc->name.n - 1] == '/')
 		((struct weir_location *)(uintptr_t)loc)->auto_redirect = true;
-	return group_get(cf, n, 1, c->pass.host, c->pass.secure ? 443 : 80, &c->pass.group);
+	return group_get(cf, s, n, c->pass.host, c->pass.secure ? 443 : 80, &c->pass.group);
 }
 
 /* ---- heads ---- */
@@ -113,22 +113,8 @@ up_conf_ignored(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n,
 int
 up_conf_bind(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
-	struct weir_up_params *p = &((struct weir_up_conf *)conf)->up;
-	struct weir_addr a;
-	struct weir_str host;
-	unsigned port;
-
 	(void)s;
-	p->bind_off = n->n == 2 && str_eq(n->w[1].s, STR("off"));
-	if (p->bind_off)
-		return WEIR_OK;
-	p->bind_transparent = n->n == 3;
-	if (n->n == 3 && !str_eq(n->w[2].s, STR("transparent")))
-		return conf_error(cf, n, 2, "the only parameter is \"transparent\"");
-	if (str_chr(n->w[1].s, '$') < 0 && addr_parse_ip(n->w[1].s, &a) != WEIR_OK &&
-	    addr_parse(cf->pool, n->w[1].s, 0, &a, &host, &port) != WEIR_OK)
-		return conf_error(cf, n, 1, "invalid address \"%.*s\"", STR_ARG(n->w[1].s));
-	return expr_field(cf, n, 1, &p->bind);
+	return bind_conf(cf, n, &((struct weir_up_conf *)conf)->up.bind);
 }
 
 int

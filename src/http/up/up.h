@@ -12,7 +12,7 @@
  *	send.c    the request goes to the upstream
  *	hedge.c   two servers at a time
  *	retry.c   may the request be tried again, and what is a failure
- *	target.c  where to, when only the request tells
+ *	target.c  what proxy_pass names: its parts
  *	request.c the head that the upstream gets
  *	forwarded.c its field Forwarded
  *	upgrade.c  is a 101 what was asked for
@@ -35,6 +35,7 @@
 
 #include "core/io/ahead.h"
 #include "core/io/replay.h"
+#include "core/peer/bind.h"
 #include "core/peer/peer.h"
 #include "core/peer/preface.h"
 #include "core/tls/tls.h"
@@ -132,8 +133,7 @@ struct weir_up_params {
 	uint64_t	 replay_size;		/* of a streamed body that is kept to be sent again; 0: none */
 	struct weir_expr method;
 	struct weir_expr body;			/* proxy_set_body */
-	struct weir_expr bind;
-	bool		 bind_transparent, bind_off;
+	struct weir_bind bind;
 	struct weir_up_header *headers;		/* compiled, what is always set included */
 	unsigned	 n_headers;
 	uint64_t	 overridden[(H_COUNT + 63) / 64]; /* known names among headers */
