@@ -39,6 +39,17 @@ end(struct weir_pump *p, enum weir_pump_end how)
 	p->done(p, how);
 }
 
+/*
+ * The kernel says EPIPE when a reset came behind the peer's orderly end: so all that it had to say is here, and only
+ * what is said to it is lost.  Else it is ECONNRESET.
+ */
+static enum step
+sink_broke(struct weir_pump *p)
+{
+	p->deaf = errno == EPIPE;
+	return SINK_BROKE;
+}
+
 static enum step
 fill(struct weir_pump *p)
 {
@@ -63,11 +74,13 @@ fill(struct weir_pump *p)
 static enum step
 drain(struct weir_pump *p, bool *held)
 {
-	ssize_t n = sink_write(p->sink, &p->q);
+	ssize_t n;
 
+	errno = 0;
+	n = sink_write(p->sink, &p->q);
 	*held = n == WEIR_AGAIN;
 	if (n == WEIR_FAIL)
-		return SINK_BROKE;
+		return sink_broke(p);
 	if (n > 0) {
 		p->moved += (uint64_t)n;
 		return MOVED;
@@ -117,6 +130,11 @@ splice_in(struct weir_pump *p, int from, uint64_t left)
 			p->src->ops->moved(p->src, 0, true);
 		return STUCK;
 	}
+	if (errno == EINVAL)	/* it is not for splicing */
+		return SRC_END;
+	/* the kernel tells a reset once: read() would say that this is an orderly end */
+	p->broke = true;
+	p->src->err = errno == ECONNRESET || errno == EPIPE ? "connection reset by peer" : strerror(errno);
 	return SRC_BROKE;
 }
 
@@ -139,7 +157,7 @@ splice_out(struct weir_pump *p, int to)
 		p->sink->ops->moved(p->sink, 0, true);
 		return STUCK;
 	}
-	return SINK_BROKE;
+	return sink_broke(p);
 }
 
 /*
@@ -157,14 +175,16 @@ splice_run(struct weir_pump *p, bool *any)
 
 		enum step in = STUCK;
 
-		if (can_splice(p, &from, &to, &left))
+		if (p->broke && p->in_pipe == 0)
+			return SRC_BROKE;
+		if (!p->broke && can_splice(p, &from, &to, &left))
 			in = splice_in(p, from, left);
 		else if (p->in_pipe == 0)
 			return SRC_END;
 		else if ((to = p->sink->ops->fd(p->sink, &left)) < 0)
 			return STUCK;	/* what is in the pipe goes first all the same */
 		if (in == SRC_BROKE && p->in_pipe == 0)
-			return SRC_END;		/* let read() find the error and name it */
+			return SRC_BROKE;
 		enum step out = splice_out(p, to);
 		if (out == SINK_BROKE)
 			return SINK_BROKE;
@@ -212,16 +232,17 @@ pump_run(struct weir_pump *p)
 			uint64_t left = 0;
 			int a, b;
 
-			if (p->in_pipe != 0 || can_splice(p, &a, &b, &left)) {
+			if (p->broke || p->in_pipe != 0 || can_splice(p, &a, &b, &left)) {
 				in = splice_run(p, &any);
-				if (in == SINK_BROKE) {
-					end(p, PUMP_SINK_FAIL);
+				if (in == SINK_BROKE || in == SRC_BROKE) {
+					end(p, in == SINK_BROKE ? PUMP_SINK_FAIL : PUMP_SRC_FAIL);
 					return;
 				}
 				turn_over = in == MOVED;
+				if (p->in_pipe == 0)	/* who rests keeps no descriptors */
+					pipe_give(p->pipe, true);
 				if (in == MOVED || in == STUCK)
 					break;
-				pipe_give(p->pipe, true);
 			}
 			in = fill(p);
 			if (in == SRC_BROKE) {

@@ -26,6 +26,8 @@ struct weir_pump {
 	int		  pipe[2];	/* while splicing; -1: none */
 	uint32_t	  in_pipe;
 	bool		  eof, over, busy;
+	bool		  broke;	/* the source did, while the kernel moved; what is in the pipe still goes */
+	bool		  deaf;		/* after PUMP_SINK_FAIL: its peer had ended its own direction before, in order */
 	bool		  keep_open;	/* at the end do not finish the sink */
 	/* Called whenever bytes moved, for idle timers; may be NULL. */
 	void		(*on_progress)(struct weir_pump *);

@@ -4,6 +4,17 @@
 #include "core/base/clock.h"
 #include "core/io/rate.h"
 
+/* Of what is below, at most so much: what is more is held. */
+static ssize_t
+read_exactly(struct weir_rate *r, struct weir_bufq *to, uint64_t most)
+{
+	ssize_t n = 1;
+
+	if (r->held.len == 0)
+		n = src_read(r->below, &r->held, (size_t)most);
+	return n > 0 ? (ssize_t)bufq_move(to, &r->held, most) : n;
+}
+
 static ssize_t
 rate_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 {
@@ -19,7 +30,10 @@ rate_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 		return WEIR_AGAIN;
 	}
 	timer_off(&r->timer);	/* who reads needs no waking, and may be done with us afterwards */
-	n = src_read(r->below, to, (size_t)WEIR_MIN(max, allowed - r->given));
+	if (r->exact)
+		n = read_exactly(r, to, WEIR_MIN(max, allowed - r->given));
+	else
+		n = src_read(r->below, to, (size_t)WEIR_MIN(max, allowed - r->given));
 	if (n > 0)
 		r->given += to->len - before;
 	else
@@ -43,6 +57,7 @@ rate_stop(struct weir_src *src)
 	struct weir_rate *r = WEIR_OF(src, struct weir_rate, src);
 
 	timer_off(&r->timer);
+	bufq_clear(&r->held);
 	src_stop(r->below);
 }
 
@@ -77,4 +92,13 @@ rate_init(struct weir_rate *r, struct weir_src *below, uint64_t bytes_s, uint64_
 	r->began_ms = weir_now_ms;
 	timer_init(&r->timer, on_timer);
 	src_on_ready(below, on_below, r);
+}
+
+void
+rate_end(struct weir_rate *r)
+{
+	timer_off(&r->timer);
+	bufq_clear(&r->held);
+	if (r->below->arg == r)
+		src_on_ready(r->below, NULL, NULL);
 }

@@ -16,8 +16,12 @@ struct weir_rate {
 	struct weir_timer timer;
 	uint64_t	 bytes_s, after, given, began_ms;
 	bool		 wanted;
+	bool		 exact;		/* said by the owner: not a byte too early, for the price of holding what came too early */
+	struct weir_bufq held;		/* that */
 };
 
 void	rate_init(struct weir_rate *, struct weir_src *below, uint64_t bytes_s, uint64_t after);
+/* It is not used any more; wanted only of one that is `exact`. */
+void	rate_end(struct weir_rate *);
 
 #endif

@@ -6,6 +6,7 @@
 static void
 over(struct weir_relay *r, enum weir_relay_end how)
 {
+	r->over = true;
 	timer_off(&r->idle);
 	pump_off(&r->ab);
 	pump_off(&r->ba);
@@ -29,6 +30,8 @@ on_progress(struct weir_pump *p)
 
 	if (r->idle_ms != 0)
 		timer_set(&r->idle, r->idle_ms);
+	if (r->on_moved != NULL)
+		r->on_moved(r);
 }
 
 static void
@@ -37,14 +40,18 @@ on_done(struct weir_pump *p, enum weir_pump_end how)
 	struct weir_relay *r = p->owner;
 	bool from_a = p == &r->ab;
 
-	if (how == PUMP_EOF && --r->open > 0)
-		return;		/* half-closed: the other direction goes on */
-	if (how == PUMP_EOF)
-		over(r, RELAY_EOF);
-	else if ((how == PUMP_SRC_FAIL) == from_a)
-		over(r, RELAY_A_FAIL);
-	else
-		over(r, RELAY_B_FAIL);
+	if (how == PUMP_SRC_FAIL) {
+		over(r, from_a ? RELAY_A_FAIL : RELAY_B_FAIL);
+		return;
+	}
+	r->open--;
+	if (how == PUMP_EOF && r->first == 0)
+		r->first = from_a ? 1 : 2;
+	/* who does not hear may have something to say all the same */
+	if (how == PUMP_SINK_FAIL && !p->deaf)
+		r->spoiled = from_a ? RELAY_B_FAIL : RELAY_A_FAIL;
+	if (r->open == 0 || (how == PUMP_EOF && r->whole))
+		over(r, r->spoiled);
 }
 
 void
@@ -63,6 +70,9 @@ relay_start(struct weir_relay *r, struct weir_io *a, struct weir_io *b, size_t c
 	r->a = a;
 	r->b = b;
 	r->open = 2;
+	r->over = false;
+	r->first = 0;
+	r->spoiled = RELAY_EOF;
 	r->idle_ms = idle_ms;
 	timer_init(&r->idle, on_idle);
 	if (idle_ms != 0)
@@ -70,15 +80,10 @@ relay_start(struct weir_relay *r, struct weir_io *a, struct weir_io *b, size_t c
 	r->ab.owner = r->ba.owner = r;
 	r->ab.done = r->ba.done = on_done;
 	r->ab.on_progress = r->ba.on_progress = on_progress;
-	/*
-	 * The second pump is started by name, not after looking at the relay again: the first
-	 * may have ended everything.
-	 */
-	pump_start(&r->ab, &a->in, &b->out, cap);
-	if (r->open > 0 && !r->ab.over)
-		pump_start(&r->ba, &b->in, &a->out, cap);
-	else if (r->open == 1)
-		pump_start(&r->ba, &b->in, &a->out, cap);
+	pump_start(&r->ab, r->from_a != NULL ? r->from_a : &a->in, &b->out, cap);
+	/* the first may have ended everything */
+	if (!r->over)
+		pump_start(&r->ba, r->from_b != NULL ? r->from_b : &b->in, &a->out, cap);
 }
 
 void

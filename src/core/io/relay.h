@@ -3,7 +3,7 @@
  *
  * CONNECT, WebSocket, SOCKS5, Shadowsocks and passthrough all end up here.  One
  * direction ending is passed on as a half-close and the other goes on; an
- * error in either ends both.  One idle timer runs for both, reset by bytes in either.
+ * error in either ends both, but what a side has said before it refused to hear more is delivered.  One idle timer runs for both, reset by bytes in either.
  */
 #ifndef WEIR_IO_RELAY_H
 #define WEIR_IO_RELAY_H
@@ -17,7 +17,14 @@ struct weir_relay {
 	struct weir_pump ab, ba;
 	struct weir_timer idle;
 	uint64_t	 idle_ms;
+	/* Said before it starts, or left 0: */
+	struct weir_src	*from_a, *from_b; /* what is read in the ios' stead: something above them */
+	bool		 whole;		/* when one direction ends, both end */
+	void		(*on_moved)(struct weir_relay *);	/* bytes did, in either direction */
 	int		 open;		/* directions still running */
+	uint8_t		 first;		/* who ended its own first: 1: a, 2: b */
+	bool		 over;
+	enum weir_relay_end spoiled;	/* a side takes no more; what it has said itself is still delivered */
 	void		(*done)(struct weir_relay *, enum weir_relay_end);
 	void		*owner;
 };
