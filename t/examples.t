@@ -438,6 +438,25 @@ example 'connect-proxy' => sub {
 }, origins => { 9001 => 'there' }, before => sub { $_[0]->write('etc/weir/passwords', "me:{PLAIN}secret\n") },
     change => sub { s/\b9001\b/%PORT21%/ };
 
+example 'tcp-services' => sub {
+	my ($w) = @_;
+
+	like $w->get('/x')->body, qr{^standby GET /x}, 'the standby, when the first is not there';
+	like +($w->access('logs/sessions.log', 1))[0], qr{ 127\.0\.0\.1 \d+ 200 \w+ \d+/\d+ [\d.]+ \S+, \S+$}, 'the log has both';
+	like $w->request('GET', '/y', [], undef, port => 2, tls => {})->body, qr{^mail GET /y}, 'TLS ends here';
+	like $w->request('GET', '/z', [], undef, port => 3)->body, qr{^other GET /z}, 'no name: the default';
+	is $w->connect(port => 3, tls => { sni => 'a.shop.example.com' }), undef, 'what the shop makes of TLS is its business';
+	is join(' ', $w->origin_notes(24, 1)), '22', 'but it gets it, with its first byte';
+}, files => 1, origins => { 9002 => 'standby', 9003 => 'mail', 9005 => 'other', 9004 => sub {
+	my ($c) = @_;
+	$c->note(ord $c->read_n(1));
+} }, before => sub {
+	my ($w) = @_;
+
+	$w->cert('site');
+	rename $w->dir . "/site.$_", $w->dir . "/etc/weir/site.$_" for qw(key crt);
+};
+
 example 'grpc' => sub {
 	my ($w) = @_;
 	my $h = Weir::H2->new($w->connect);

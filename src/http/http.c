@@ -131,6 +131,13 @@ serve(struct weir_conn *c)
 	const struct weir_tls_ctx *ctx = site_tls(c->from);
 	struct weir_http_server *server = route_default(c->from);
 
+	if (unlikely(c->layer != NULL)) {	/* stream has made the handshake, and passed the connection on */
+		if (ctx == NULL)
+			begin(c, str_eq(tls_alpn(c), STR("h2")));
+		else
+			conn_close(c);
+		return;
+	}
 	if (ctx == NULL) {
 		if (speaks_h2(c, server))
 			h2_look(c, serve_of(server)->header_ms, begin);
@@ -151,7 +158,7 @@ on_proxied(struct weir_conn *c)
 	const struct weir_log *log = http_log(conf[*http_module.index]);
 
 	if (c->from->proxied == PROXY_HEADER_TRUSTED &&
-	    (http_trusts == NULL || !http_trusts(conf, &c->peer))) {
+	    (sess_trusts == NULL || !sess_trusts(conf, &c->peer))) {
 		proxy_complain(c, log, LOG_ERROR_, "client is not trusted to send a PROXY header");
 		conn_close(c);
 		return;

@@ -63,13 +63,13 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "allow", IN_HTTP_ANY | IN_LIMIT, CONF_CUSTOM, CONF_AT(access_conf, rules), .args_min = 1,
+	{ "allow", IN_HTTP_ANY | IN_LIMIT | IN_STREAM_ANY, CONF_CUSTOM, CONF_AT(access_conf, rules), .args_min = 1,
 	  .args_max = 1, .set = set_rule, .flags = CONF_MULTI, .args = "address | CIDR | unix: | all",
 	  .doc = "Let clients with such addresses in.  Of allow and deny, the first that fits decides; who "
 	  "fits none is let in.  A block with rules of its own has none of the blocks around it." },
-	{ "deny", IN_HTTP_ANY | IN_LIMIT, CONF_CUSTOM, CONF_AT(access_conf, rules), .args_min = 1,
+	{ "deny", IN_HTTP_ANY | IN_LIMIT | IN_STREAM_ANY, CONF_CUSTOM, CONF_AT(access_conf, rules), .args_min = 1,
 	  .args_max = 1, .set = set_rule, .flags = CONF_MULTI, .args = "address | CIDR | unix: | all",
-	  .doc = "Answer clients with such addresses with 403." },
+	  .doc = "Answer clients with such addresses with 403; in stream, close their connections." },
 	{ 0 }
 };
 
@@ -83,6 +83,6 @@ static const struct weir_hook hooks[] = { { ON_ACCESS, on_access, idle }, { .fn 
 
 const struct weir_module access_module = {
 	.name = "access", .index = &module_index, .conf_size = sizeof(struct access_conf),
-	.cmds = cmds, .ready = ready, .hooks = hooks,
+	.cmds = cmds, .ready = ready, .hooks = hooks, .stream_too = true,
 	.doc = "Who may come in, by address.",
 };

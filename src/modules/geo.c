@@ -260,7 +260,7 @@ set_geo(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, 
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "geo", IN_HTTP, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_geo,
+	{ "geo", IN_HTTP | IN_STREAM, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_geo,
 	  .flags = CONF_RAW | CONF_MULTI, .args = "[$address] $variable { network value; ... }",
 	  .doc = "Define a variable whose value depends on the client's address, or on that in another "
 	  "variable.  The smallest network that holds it counts; with ranges as the first line, "

@@ -214,7 +214,7 @@ reject(struct weir_sess *s, struct limited *d, const struct zone *by, struct wei
 	}
 	d->verdict = c->dry_run ? REJECTED_DRY_RUN : REJECTED;
 	metric_add(&by->requests, d->verdict - PASSED, 1);
-	return c->dry_run ? WEIR_NEXT : weir_refuse(s, (int)c->status);
+	return c->dry_run ? WEIR_NEXT : weir_refuse(s, s->is_http ? (int)c->status : 503);
 }
 
 static struct weir_sess *
@@ -386,30 +386,30 @@ static const struct weir_choice levels[] = {
 };
 
 static const struct weir_cmd cmds[] = {
-	{ "limit_conn_zone", IN_HTTP, CONF_CUSTOM, .args_min = 2, .args_max = CONF_ANY, .set = set_zone,
+	{ "limit_conn_zone", IN_HTTP | IN_STREAM, CONF_CUSTOM, .args_min = 2, .args_max = CONF_ANY, .set = set_zone,
 	  .flags = CONF_MULTI, .args = "key zone=name:size [ipv6_prefix=bits]",
 	  .doc = "Shared memory that counts, by a key which may contain variables, how many requests are being served; "
 	  "a request whose key is empty is not counted.  When the key is $binary_remote_addr alone, IPv6 addresses "
 	  "count by their first 64 bits, or as many as ipv6_prefix says: 128 tells all addresses apart, as nginx "
 	  "does.  When the zone is full of keys in use, requests with others are refused.  What a worker that "
 	  "crashed had counted is forgotten.  A reload keeps a zone whose key and size stay the same." },
-	{ "limit_conn", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(limit_conn_conf, limits), .args_min = 2,
+	{ "limit_conn", IN_HTTP_ANY | IN_STREAM_ANY, CONF_CUSTOM, CONF_AT(limit_conn_conf, limits), .args_min = 2,
 	  .args_max = 2, .set = set_limit, .flags = CONF_MULTI, .args = "zone number",
 	  .doc = "So many requests of a key may be served at once; more are refused.  A request counts from when its head "
-	  "was read until it is over, a tunnel (WebSocket) as long as it lasts." },
-	{ "limit_conn_log_level", IN_HTTP_ANY, CONF_ENUM, CONF_AT(limit_conn_conf, log_level), .def = "error",
+	  "was read until it is over, a tunnel (WebSocket) or a connection of stream as long as it lasts." },
+	{ "limit_conn_log_level", IN_HTTP_ANY | IN_STREAM_ANY, CONF_ENUM, CONF_AT(limit_conn_conf, log_level), .def = "error",
 	  .choices = levels,
 	  .doc = "The level at which refused requests are logged." },
 	{ "limit_conn_status", IN_HTTP_ANY, CONF_INT, CONF_AT(limit_conn_conf, status), .def = "429",
 	  .min = 400, .max = 599, .args = "status",
 	  .doc = "The status of refused requests.  429 and 503 come with a field Retry-After." },
-	{ "limit_conn_dry_run", IN_HTTP_ANY, CONF_FLAG, CONF_AT(limit_conn_conf, dry_run), .def = "off",
+	{ "limit_conn_dry_run", IN_HTTP_ANY | IN_STREAM_ANY, CONF_FLAG, CONF_AT(limit_conn_conf, dry_run), .def = "off",
 	  .doc = "Requests are counted and what would be done is logged, but nobody is refused." },
 	{ 0 }
 };
 
 static const struct weir_var vars[] = {
-	{ .name = "limit_conn_status", .get = get_status, .flags = VAR_VOLATILE | VAR_KEEP,
+	{ .name = "limit_conn_status", .get = get_status, .flags = VAR_VOLATILE | VAR_KEEP | VAR_STREAM,
 	  .doc = "What limit_conn did: PASSED, REJECTED or REJECTED_DRY_RUN." },
 	{ 0 }
 };
@@ -426,7 +426,7 @@ static const struct weir_hook hooks[] = {
 
 const struct weir_module limit_conn_module = {
 	.name = "limit_conn", .index = &index_, .conf_size = sizeof(struct limit_conn_conf), .cmds = cmds,
-	.vars = vars, .hooks = hooks, .ready = ready, .done = done, .stop = stop,
+	.vars = vars, .hooks = hooks, .stream_too = true, .ready = ready, .done = done, .stop = stop,
 	.metrics = rows,
 	.doc = "How many may be served at once, by any key.",
 };

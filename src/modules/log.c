@@ -1,5 +1,5 @@
 /*
- * log.c - the access log of http: what only requests know; the rest is core/sess/alog.h.
+ * log.c - the access logs of http and stream: what only their sessions know; the rest is core/sess/alog.h.
  */
 #include "config.h"
 #include "core/base/clock.h"
@@ -13,7 +13,7 @@ extern const struct weir_module log_module;
 struct log_conf {
 	struct weir_alogs	 logs;
 	struct weir_alog_cache	*cache;
-	struct weir_alog_all	*all;
+	struct weir_alog_all	*all, *stream_all;
 };
 
 static unsigned module_index;
@@ -117,6 +117,55 @@ static const struct weir_alog_kind kind = {
 	.may_share = may_share,
 };
 
+/* ---- connections of stream ---- */
+
+static struct weir_str
+wants_nothing(struct weir_sess *s)
+{
+	(void)s;
+	return STR_NONE;
+}
+
+static int
+open_any(struct weir_sess *s, struct weir_str path)
+{
+	(void)s;
+	return log_open(path.p);
+}
+
+static int
+is_any_folder(struct weir_sess *s, struct weir_str path)
+{
+	struct stat st;
+
+	(void)s;
+	if (stat(path.p, &st) != 0)
+		return WEIR_FAIL;
+	errno = ENOTDIR;
+	return S_ISDIR(st.st_mode) ? WEIR_OK : WEIR_FAIL;
+}
+
+static bool
+may_always_share(struct weir_sess *s)
+{
+	(void)s;
+	return true;
+}
+
+static const struct weir_alog_kind stream_kind = {
+	.json = "{\"time\":\"$time_iso8601\",\"remote_addr\":\"$remote_addr\",\"remote_port\":\"$remote_port\","
+	    "\"server_addr\":\"$server_addr\",\"server_port\":\"$server_port\",\"protocol\":\"$protocol\","
+	    "\"status\":$status,\"close_reason\":\"$close_reason\",\"bytes_received\":$bytes_received,"
+	    "\"bytes_sent\":$bytes_sent,\"session_time\":$session_time,\"ssl_protocol\":\"$ssl_protocol\","
+	    "\"ssl_cipher\":\"$ssl_cipher\",\"upstream_addr\":\"$upstream_addr\","
+	    "\"upstream_connect_time\":\"$upstream_connect_time\"}",
+	.makes_in = makes_in,
+	.wants = wants_nothing,
+	.open = open_any,
+	.is_folder = is_any_folder,
+	.may_share = may_always_share,
+};
+
 /* ---- the module ---- */
 
 static enum weir_next
@@ -128,11 +177,16 @@ on_log(struct weir_sess *s)
 	return WEIR_NEXT;
 }
 
+static struct weir_alog_all *
+all_of(const struct weir_scope *scope, const struct log_conf *c)
+{
+	return scope->in & IN_STREAM_ANY ? c->stream_all : c->all;
+}
+
 static int
 set_log_format(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	(void)scope;
-	return alog_set_format(cf, node, ((struct log_conf *)conf)->all);
+	return alog_set_format(cf, node, all_of(scope, conf));
 }
 
 static int
@@ -140,8 +194,7 @@ set_access_log(struct weir_conf *cf, struct weir_scope *scope, struct weir_node 
 {
 	struct log_conf *c = conf;
 
-	(void)scope;
-	return alog_set(cf, node, c->all, &c->logs);
+	return alog_set(cf, node, all_of(scope, c), &c->logs);
 }
 
 static int
@@ -187,6 +240,7 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 	if (scope->parent != NULL)
 		return WEIR_OK;
 	c->all = alog_new(cf->pool, &kind);
+	c->stream_all = alog_new(cf->pool, &stream_kind);
 	for (n = cf->root->child; n != NULL; n = n->next)
 		if (str_eq(n->w[0].s, STR("http")) && n->block)
 			add_default(cf, n);
@@ -194,20 +248,20 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "log_format", IN_HTTP, CONF_CUSTOM, .args_min = 2, .args_max = CONF_ANY,
+	{ "log_format", IN_HTTP | IN_STREAM, CONF_CUSTOM, .args_min = 2, .args_max = CONF_ANY,
 	  .set = set_log_format, .flags = CONF_MULTI, .args = ALOG_FORMAT_ARGS,
 	  .doc = "Name a format for access_log: a text with variables; several strings are put "
 	  "together.  escape=default writes control characters, bytes above 126, quotes and backslashes "
 	  "as \\xHH and \"-\" where there is no value; json what a JSON string may hold, and nothing where "
 	  "there is no value; none all but line ends as it is.  Two formats are there from the beginning: \"combined\", and "
 	  "\"json\", an object with the request, what it cost, what TLS was agreed on and the upstream, which may be defined "
-	  "anew before it is used.  Of a value, the first 8192 bytes are "
+	  "anew before it is used; in stream there is \"json\" only, about the connection.  Of a value, the first 8192 bytes are "
 	  "logged and \"...\" marks the cut." },
-	{ "access_log", IN_HTTP_ANY | IN_IF | IN_LIMIT, CONF_CUSTOM, CONF_AT(log_conf, logs),
+	{ "access_log", IN_HTTP_ANY | IN_IF | IN_LIMIT | IN_STREAM_ANY, CONF_CUSTOM, CONF_AT(log_conf, logs),
 	  .args_min = 1, .args_max = CONF_ANY, .set = set_access_log, .flags = CONF_MULTI,
 	  .args = ALOG_ARGS,
-	  .doc = "Log each request into a file, in the format \"combined\" unless another is named; "
-	  "logs/access.log unless said otherwise.  Several may stand in one block.  With a buffer "
+	  .doc = "Log each request, in stream each connection, into a file, in the format \"combined\" unless another is named, which in "
+	  "stream one must be; in http logs/access.log unless said otherwise, in stream nowhere.  Several may stand in one block.  With a buffer "
 	  "lines are written when it is full, when the flush time has passed, on USR1 and at exit.  With gzip "
 	  "(level 1 to 9; 1) each buffer (64k) is written as a member of a gzip file.  "
 	  "Nothing is logged when the condition is empty or \"0\".  off: none of them.  "
@@ -216,7 +270,7 @@ static const struct weir_cmd cmds[] = {
 	  "names that lead out of it are refused, and the request's root must exist.  "
 	  "syslog:server=address,facility=local7,severity=info,tag=nginx,nohostname sends each line to a syslog "
 	  "server, by default at port 514; the address may be unix:/path." },
-	{ "open_log_file_cache", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(log_conf, cache),
+	{ "open_log_file_cache", IN_HTTP_ANY | IN_STREAM_ANY, CONF_CUSTOM, CONF_AT(log_conf, cache),
 	  .args_min = 1, .args_max = 4, .set = set_cache, .args = ALOG_CACHE_ARGS,
 	  .doc = "Keep up to max access logs whose names have variables open in each worker: those that were "
 	  "used min_uses times (1), until they were not used for inactive (10s).  Every valid (60s) it is "
@@ -235,6 +289,6 @@ static const struct weir_hook hooks[] = { { ON_LOG, on_log, idle }, { .fn = NULL
 
 const struct weir_module log_module = {
 	.name = "log", .index = &module_index, .conf_size = sizeof(struct log_conf),
-	.cmds = cmds, .ready = ready, .hooks = hooks, .stop = log_flush,
+	.cmds = cmds, .ready = ready, .hooks = hooks, .stream_too = true, .stop = log_flush,
 	.doc = "Access logs in any format.",
 };

@@ -245,16 +245,16 @@ set_no_effect(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "map", IN_HTTP, CONF_CUSTOM, .args_min = 2, .args_max = 2, .set = set_map,
+	{ "map", IN_HTTP | IN_STREAM, CONF_CUSTOM, .args_min = 2, .args_max = 2, .set = set_map,
 	  .flags = CONF_RAW | CONF_MULTI, .args = "string $variable { key value; ... }",
 	  .doc = "Define a variable whose value depends on the string.  A key is a text, or ~ or ~* (any "
 	  "case) and a regular expression, whose captures the value may use; \\ before a key "
 	  "takes its first character as it is.  default: the value when no key fits, else empty.  "
 	  "hostnames: keys may be *.example.com, .example.com and www.example.*.  volatile: the "
 	  "value is found out anew each time.  include file: more lines.  Values may contain variables." },
-	{ "map_hash_bucket_size", IN_HTTP, CONF_CUSTOM, .args_min = 1, .args_max = 1,
+	{ "map_hash_bucket_size", IN_HTTP | IN_STREAM, CONF_CUSTOM, .args_min = 1, .args_max = 1,
 	  .set = set_no_effect, .args = "size", .doc = "Without effect in weir." },
-	{ "map_hash_max_size", IN_HTTP, CONF_CUSTOM, .args_min = 1, .args_max = 1,
+	{ "map_hash_max_size", IN_HTTP | IN_STREAM, CONF_CUSTOM, .args_min = 1, .args_max = 1,
 	  .set = set_no_effect, .args = "size", .doc = "Without effect in weir." },
 	{ 0 }
 };

@@ -118,6 +118,17 @@ on_request(struct weir_sess *s)
 	return WEIR_NEXT;
 }
 
+/* There are no fields: it is the PROXY header that counts. */
+static enum weir_next
+on_stream(struct weir_sess *s)
+{
+	const struct realip_conf *c = SESS_CONF(s, module_index);
+
+	if (s->conn->proxied != NULL && trusts(c, &s->conn->peer))
+		s->peer = &s->conn->proxied->src;
+	return WEIR_NEXT;
+}
+
 static bool
 idle(const void *conf)
 {
@@ -125,13 +136,14 @@ idle(const void *conf)
 }
 
 static const struct weir_hook hooks[] = {
-	{ ON_SERVER_REWRITE, on_request, idle }, { ON_PREACCESS, on_request, idle }, { .fn = NULL }
+	{ ON_SERVER_REWRITE, on_request, idle }, { ON_PREACCESS, on_request, idle },
+	{ ON_POST_ACCEPT, on_stream, idle }, { .fn = NULL }
 };
 
 static int
 start(void)
 {
-	http_trusts = trusts_in;
+	sess_trusts = trusts_in;
 	return WEIR_OK;
 }
 
@@ -208,11 +220,11 @@ set_header(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *nod
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "set_real_ip_from", IN_HTTP_ANY, CONF_CUSTOM, CONF_AT(realip_conf, from), .args_min = 1,
+	{ "set_real_ip_from", IN_HTTP_ANY | IN_STREAM_ANY, CONF_CUSTOM, CONF_AT(realip_conf, from), .args_min = 1,
 	  .args_max = 1, .set = set_from, .flags = CONF_MULTI,
 	  .args = "address | CIDR | unix: | name",
 	  .doc = "Believe these peers what real_ip_header says about their clients.  A host name stands for "
-	  "all its addresses at the time of starting.  Nobody is believed by default.  A block with "
+	  "all its addresses at the time of starting.  In stream it is the PROXY header that is believed.  Nobody is believed by default.  A block with "
 	  "networks of its own has none of the blocks around it." },
 	{ "real_ip_header", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_header,
 	  .def = "X-Real-IP", .args = "field | X-Real-IP | X-Forwarded-For | proxy_protocol",
@@ -248,9 +260,9 @@ get_port(struct weir_sess *s, struct weir_str *to, const void *data)
 }
 
 static const struct weir_var vars[] = {
-	{ .name = "realip_remote_addr", .get = get_addr,
+	{ .name = "realip_remote_addr", .get = get_addr, .flags = VAR_STREAM,
 	  .doc = "The address of the connection's other end, whatever realip has found." },
-	{ .name = "realip_remote_port", .get = get_port,
+	{ .name = "realip_remote_port", .get = get_port, .flags = VAR_STREAM,
 	  .doc = "The port of the connection's other end." },
 	{ .name = NULL }
 };

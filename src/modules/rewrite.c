@@ -3,12 +3,15 @@
  * http/req/script.c.
  *
  * Those of a server run before its location is known, those of a location in it.  Scripts are not inherited.
+ *
+ * In stream there are set and return only, and what a server sets is set before it answers.
  */
 #include <stdlib.h>
 
 #include "core/base/num.h"
 #include "core/sess/regex.h"
 #include "http/req/script.h"
+#include "stream/stream.h"
 
 extern const struct weir_module rewrite_module;
 
@@ -16,6 +19,15 @@ struct rewrite_conf {
 	const struct weir_scope	*scope;		/* whose script it is */
 	struct weir_script		*script;
 	bool			 log, warn;
+	/* of a server in stream */
+	struct stream_sets {
+		struct stream_set {
+			unsigned	 var;
+			struct weir_expr value;
+		}		*v;
+		unsigned	 n, room;
+	}			 sets;
+	struct weir_expr	 answer;
 };
 
 static unsigned module_index;
@@ -42,6 +54,34 @@ on_rewrite(struct weir_sess *s)
 	struct weir_req *r = req_of(s);
 
 	return r->loc != NULL ? run_of(s, r->loc->scope) : WEIR_NEXT;
+}
+
+static enum weir_next
+on_stream_set(struct weir_sess *s)
+{
+	const struct stream_sets *sets = &((const struct rewrite_conf *)SESS_CONF(s, module_index))->sets;
+
+	for (unsigned i = 0; i < sets->n; i++)
+		var_set(s, sets->v[i].var, expr_eval(s, &sets->v[i].value));
+	return WEIR_NEXT;
+}
+
+static enum weir_next
+on_stream_return(struct weir_sess *s)
+{
+	return stream_answer(stream_of(s), expr_eval(s, &((const struct rewrite_conf *)SESS_CONF(s, module_index))->answer));
+}
+
+static bool
+sets_nothing(const void *conf)
+{
+	return ((const struct rewrite_conf *)conf)->sets.n == 0;
+}
+
+static bool
+answers_nothing(const void *conf)
+{
+	return !((const struct rewrite_conf *)conf)->answer.set;
 }
 
 /* ---- configuration ---- */
@@ -94,20 +134,52 @@ get_unset(struct weir_sess *s, struct weir_str *to, const void *data)
 	return WEIR_OK;
 }
 
+/* The variable of word 1, defined as one that can be set. */
+static int
+settable(struct weir_conf *cf, const struct weir_node *node, struct weir_str *name, unsigned *var)
+{
+	struct weir_var	def = { .get = get_unset, .flags = VAR_WEAK };
+
+	if (variable_name(cf, node, 1, node->w[1].s, name) != WEIR_OK)
+		return WEIR_FAIL;
+	def.data = pool_cstr(cf->pool, *name);
+	if (vars_define(vars_now, *name, &def, var) != WEIR_OK)
+		return conf_error(cf, node, 1, "the duplicate \"%.*s\" variable: it is built in and "
+		    "cannot be set", STR_ARG(*name));
+	return WEIR_OK;
+}
+
+static int
+set_stream_set(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	struct stream_set	set;
+	struct weir_str		name;
+
+	(void)scope;
+	if (settable(cf, node, &name, &set.var) != WEIR_OK ||
+	    expr_compile(cf, node, 2, node->w[2].s, &set.value) != WEIR_OK)
+		return WEIR_FAIL;
+	*POOL_PUSH(cf->pool, &((struct rewrite_conf *)conf)->sets) = set;
+	return WEIR_OK;
+}
+
+static int
+set_stream_return(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	if (stream_serves(cf, scope, node) != WEIR_OK)
+		return WEIR_FAIL;
+	return expr_field(cf, node, 1, &((struct rewrite_conf *)conf)->answer);
+}
+
 static int
 set_set(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	struct weir_var	def = { .get = get_unset, .flags = VAR_WEAK };
 	struct weir_op_set	set = { .var = 0 };
 	struct weir_str	name;
 
 	(void)conf;
-	if (variable_name(cf, node, 1, node->w[1].s, &name) != WEIR_OK)
+	if (settable(cf, node, &name, &set.var) != WEIR_OK)
 		return WEIR_FAIL;
-	def.data = pool_cstr(cf->pool, name);
-	if (vars_define(vars_now, name, &def, &set.var) != WEIR_OK)
-		return conf_error(cf, node, 1, "the duplicate \"%.*s\" variable: it is built in and "
-		    "cannot be set", STR_ARG(name));
 	set.builtin = vars_builtin(vars_now, name);
 	if (set.builtin != NULL && set.builtin->set == NULL)
 		set.builtin = NULL;
@@ -377,6 +449,11 @@ static const struct weir_cmd cmds[] = {
 	{ "set", IN_REWRITE, CONF_CUSTOM, .args_min = 2, .args_max = 2, .set = set_set,
 	  .flags = CONF_MULTI, .args = "$variable value",
 	  .doc = "Give a variable a value, which may contain variables." },
+	{ "set", IN_STREAM_SERVER, CONF_CUSTOM, CONF_AT(rewrite_conf, sets), .args_min = 2, .args_max = 2,
+	  .set = set_stream_set, .flags = CONF_MULTI, .args = "$variable value",
+	  .doc = "Give a variable a value, which may contain variables, before the connection is passed on or answered." },
+	{ "return", IN_STREAM_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_stream_return,
+	  .args = "text", .doc = "Send a text, which may contain variables, and close the connection." },
 	{ "if", IN_SERVER | IN_LOCATION, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY,
 	  .set = set_if, .flags = CONF_MULTI | CONF_BLOCK, .args = "(condition) { ... }",
 	  .doc = "What stands inside holds when the condition does: $variable (neither empty nor "
@@ -406,6 +483,8 @@ static const struct weir_cmd cmds[] = {
 static const struct weir_hook hooks[] = {
 	{ ON_SERVER_REWRITE, on_server_rewrite, NULL },
 	{ ON_REWRITE, on_rewrite, NULL },
+	{ ON_PREREAD, on_stream_set, sets_nothing },
+	{ ON_SERVE, on_stream_return, answers_nothing },
 	{ .fn = NULL }
 };
 

@@ -137,7 +137,7 @@ set_split(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "split_clients", IN_HTTP, CONF_CUSTOM, .args_min = 2, .args_max = 2, .set = set_split,
+	{ "split_clients", IN_HTTP | IN_STREAM, CONF_CUSTOM, .args_min = 2, .args_max = 2, .set = set_split,
 	  .flags = CONF_RAW | CONF_MULTI, .args = "string $variable { percent% value; ... * value; }",
 	  .doc = "Define a variable that has each value for so many percent of all strings; * stands for the "
 	  "rest.  The same string always has the same value.  Values may contain variables." },

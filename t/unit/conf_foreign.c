@@ -75,8 +75,8 @@ test_names(void **state)
 	assert_null(find(STR("fastcgi_pass"), true));
 	assert_string_equal(find(STR("content_by_lua_block"), false)->module,
 	    "third-party module lua-nginx-module");
-	assert_non_null(find(STR("stream"), true));
-	assert_null(find(STR("streams"), false));
+	assert_non_null(find(STR("mail"), true));
+	assert_null(find(STR("mails"), false));
 	assert_null(find(STR("a_directive_of_nobody"), false));
 	assert_null(find(STR(""), false));
 	assert_non_null(find(STR("listen/quic"), true));

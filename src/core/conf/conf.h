@@ -173,6 +173,7 @@ struct weir_module {
 	/* What higher rooms know of a module; opaque here. */
 	const struct weir_var *vars;
 	const struct weir_hook *hooks;
+	bool		 stream_too;	/* those of phases that http and stream have are for both */
 	const struct weir_balance *balance;
 	const struct weir_metric_row *metrics;	/* core/metric/metric.h; ends with { 0 } */
 	int		(*start)(void);		/* in each worker, before the loop; WEIR_OK or logs */

@@ -35,7 +35,7 @@ static const struct foreign {
 	{ "slice $slice_range", "ngx_http_slice_module", "weir has no cache of responses to slice for" },
 
 	/* ---- TLS and newer versions of HTTP ---- */
-	{ "proxy_ssl_key_log proxy_ssl_alpn", "ngx_http_proxy_module",
+	{ "proxy_ssl_key_log", "ngx_http_proxy_module",
 	  "leave the line out" },
 	{ "ssl", "ngx_http_ssl_module", "write \"ssl\" behind the address of listen instead" },
 	{ "ssl_key_log", "ngx_http_ssl_module, commercial", "weir lets nobody have the secrets of connections" },
@@ -64,10 +64,12 @@ static const struct foreign {
 	{ "mail auth_http auth_http_* imap_* pop3_* smtp_* xclient proxy_pass_error_message "
 	  "proxy_smtp_auth", "ngx_mail_core_module",
 	  "weir proxies no mail: keep nginx or a mail proxy such as dovecot for these ports" },
-	{ "stream preread_* proxy_download_rate proxy_upload_rate proxy_half_close proxy_requests "
-	  "proxy_responses proxy_session_drop proxy_timeout ssl_preread mqtt mqtt_*",
-	  "ngx_stream_core_module",
-	  "weir balances HTTP only: keep nginx or haproxy for TCP and UDP" },
+	{ "proxy_requests proxy_responses", "ngx_stream_proxy_module",
+	  "weir passes TCP on only: keep nginx for UDP" },
+	{ "proxy_session_drop", "ngx_stream_proxy_module, commercial",
+	  "sessions end with their clients, their upstreams, or proxy_timeout" },
+	{ "mqtt mqtt_*", "ngx_stream_mqtt_preread_module, commercial",
+	  "weir passes MQTT on without looking into it" },
 	{ "zone_sync zone_sync_*", "ngx_stream_zone_sync_module, commercial",
 	  "weir's machines share nothing among themselves" },
 

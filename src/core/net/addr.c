@@ -194,6 +194,14 @@ addr_parse(struct weir_pool *pool, struct weir_str s, unsigned port, struct weir
 	return WEIR_OK;
 }
 
+bool
+addr_lacks_port(struct weir_pool *pool, struct weir_str s)
+{
+	struct weir_addr a;
+
+	return addr_parse(pool, s, 0, &a, NULL, NULL) == WEIR_FAIL && addr_parse(pool, s, 1, &a, NULL, NULL) != WEIR_FAIL;
+}
+
 struct weir_addr *
 addr_lookup(struct weir_pool *pool, struct weir_str host, unsigned port, unsigned *n,
     const char **err)

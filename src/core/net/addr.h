@@ -37,6 +37,8 @@ void	addr_from_kernel(struct weir_addr *, const union weir_sockaddr *, socklen_t
 int	addr_parse_ip(struct weir_str, struct weir_addr *) WEIR_MUST_USE;
 /* The same with or without a port, as X-Forwarded-For has it: 1.2.3.4:80, [::1]:80; port 0 when there is none. */
 int	addr_parse_ip_port(struct weir_str, struct weir_addr *) WEIR_MUST_USE;
+/* Would it be an address, or a name, for addr_parse(), if only it had a port? */
+bool	addr_lacks_port(struct weir_pool *, struct weir_str);
 /*
  * 1.2.3.4:80, [::1]:80, :80, *:80, 80, unix:/path; without a port `port` is used (0: an
  * error unless unix).  A name is WEIR_AGAIN: then *host and *port_out tell its parts.

@@ -88,12 +88,6 @@ fill_peer(struct weir_conf *cf, struct weir_peer *p, const struct weir_addr *a, 
 	p->warm_min = WARM_MIN;
 }
 
-static int
-no_port(struct weir_conf *cf, const struct weir_node *n, struct weir_str s)
-{
-	return conf_error(cf, n, 1, "no port in upstream \"%.*s\"", STR_ARG(s));
-}
-
 /* A name that has no addresses now: an address where nobody can be, for a server that is down. */
 static struct weir_addr *
 down(struct weir_conf *cf, const struct weir_node *n, struct weir_str host, unsigned port, const char *err)
@@ -122,14 +116,14 @@ resolve(struct weir_conf *cf, const struct weir_node *n, struct weir_str s, unsi
 	int r = addr_parse(cf->pool, s, port, a, &host, &real_port);
 
 	*count = 1;
-	if (r == WEIR_FAIL || (r == WEIR_OK && a->sa.sa_family == AF_UNIX && a->path[0] == '\0')) {
-		conf_error(cf, n, 1, "invalid address \"%.*s\"", STR_ARG(s));
+	if (r == WEIR_OK && !(a->sa.sa_family == AF_UNIX && a->path[0] == '\0'))
+		return a;
+	if (r == WEIR_FAIL && port == 0 && addr_lacks_port(cf->pool, s)) {
+		conf_error(cf, n, 1, "no port in upstream \"%.*s\"", STR_ARG(s));
 		return NULL;
 	}
-	if (r == WEIR_OK && (a->sa.sa_family == AF_UNIX || addr_port(a) != 0))
-		return a;
-	if (r == WEIR_OK || real_port == 0) {
-		(void)no_port(cf, n, s);
+	if (r != WEIR_AGAIN) {
+		conf_error(cf, n, 1, "invalid address \"%.*s\"", STR_ARG(s));
 		return NULL;
 	}
 	a = addr_lookup(cf->pool, host, real_port, count, &err);
@@ -303,14 +297,12 @@ add_resolved(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, st
 	struct weir_peer like = { 0 };
 	struct weir_addr a;
 
-	r->port = default_port(s);
+	r->port = says_service(n) ? 80 : default_port(s);	/* of a service, records tell it */
 	if (addr_parse(cf->pool, n->w[1].s, r->port, &a, &r->name, &r->port) != WEIR_AGAIN)
 		return WEIR_AGAIN;
 	r->group = s->owner;
 	if (set_service(cf, n, r) != WEIR_OK)
 		return WEIR_FAIL;
-	if (r->port == 0 && !says_service(n))
-		return no_port(cf, n, n->w[1].s);
 	like.resolve = r;
 	fill_peer(cf, &like, &(struct weir_addr){ .sa.sa_family = AF_INET }, n->w[1].s);
 	if (server_params(cf, n, &like, s->owner) != WEIR_OK)

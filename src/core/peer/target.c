@@ -61,13 +61,6 @@ ask_name(struct weir_sess *s, unsigned module, struct weir_str host, struct weir
 	return true;
 }
 
-static int
-no_port(struct weir_sess *s, struct weir_str host)
-{
-	log_errorx(&s->log, "no port in upstream \"%.*s\"", STR_ARG(host));
-	return WEIR_FAIL;
-}
-
 int
 target_group(struct weir_sess *s, unsigned module, struct weir_str host, unsigned dflt,
     struct weir_group **g)
@@ -88,15 +81,14 @@ target_group(struct weir_sess *s, unsigned module, struct weir_str host, unsigne
 		return WEIR_OK;
 	switch (addr_parse(s->pool, host, dflt, &a, &name, &port)) {
 	case WEIR_OK:
-		if (addr_port(&a) == 0 && a.sa.sa_family != AF_UNIX)
-			return no_port(s, host);
 		*g = group_of_addrs(s->pool, &a, 1, host);
 		return WEIR_OK;
 	case WEIR_AGAIN:
-		if (port == 0)
-			return no_port(s, host);
 		return ask_name(s, module, host, name, port) ? WEIR_AGAIN : WEIR_FAIL;
 	}
-	log_errorx(&s->log, "\"%.*s\" is no address of an upstream", STR_ARG(host));
+	if (dflt == 0 && addr_lacks_port(s->pool, host))
+		log_errorx(&s->log, "no port in upstream \"%.*s\"", STR_ARG(host));
+	else
+		log_errorx(&s->log, "\"%.*s\" is no address of an upstream", STR_ARG(host));
 	return WEIR_FAIL;
 }

@@ -17,6 +17,10 @@ struct ssl_conf {
 	struct weir_expr	 name;
 	struct weir_expr	 certificate, key;	/* when o.dynamic */
 	const char		*prefix;		/* of their names */
+	struct {
+		struct weir_expr *v;
+		unsigned	  n, room;
+	}			 alpns;
 	struct weir_tls_ctx	*ctx;
 };
 
@@ -72,6 +76,24 @@ choose_shown(struct weir_sess *s, const struct ssl_conf *c, struct weir_tls_conn
 	return false;
 }
 
+/* What proxy_ssl_alpn says: words that come to nothing are left out. */
+static struct weir_str
+choose_alpns(struct weir_sess *s, const struct ssl_conf *c)
+{
+	char *to = pool_bytes(s->pool, c->alpns.n * 256), *at = to;
+
+	for (unsigned i = 0; i < c->alpns.n; i++) {
+		struct weir_str one = expr_eval(s, &c->alpns.v[i]);
+
+		if (one.n == 0 || one.n > 255)
+			continue;
+		*at++ = (char)one.n;
+		memcpy(at, one.p, one.n);
+		at += one.n;
+	}
+	return str_of(to, (size_t)(at - to));
+}
+
 bool
 peer_tls(struct weir_sess *s, const struct weir_module *m, struct weir_peer *peer, struct weir_str host,
     struct weir_tls_connect *to)
@@ -84,6 +106,8 @@ peer_tls(struct weir_sess *s, const struct weir_module *m, struct weir_peer *pee
 	to->verify = c->verify == PEER_ON || (c->verify == PEER_AUTO && !is_local(&peer->addr));
 	to->sessions = c->reuse ? &peer->tls : NULL;
 	to->shown = NULL;
+	if (c->alpns.n != 0)
+		to->alpns = choose_alpns(s, c);
 	return !c->o.dynamic || choose_shown(s, c, to);
 }
 
@@ -205,6 +229,24 @@ set_name(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node,
 }
 
 static int
+set_alpn(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	struct ssl_conf *c = conf;
+
+	(void)scope;
+	memset(&c->alpns, 0, sizeof c->alpns);
+	for (unsigned w = 1; w < node->n; w++) {
+		struct weir_expr *e = POOL_PUSH(cf->pool, &c->alpns);
+
+		if (node->w[w].s.n == 0 || node->w[w].s.n > 255)
+			return conf_error(cf, node, w, "the name of a protocol has from 1 to 255 bytes");
+		if (expr_compile(cf, node, w, node->w[w].s, e) != WEIR_OK)
+			return WEIR_FAIL;
+	}
+	return WEIR_OK;
+}
+
+static int
 set_command(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
 	struct weir_tls_words *to = &((struct ssl_conf *)conf)->o.commands;
@@ -291,9 +333,15 @@ static const struct weir_choice verify_words[] = {
 
 static const struct weir_cmd proxy_cmds[] = {
 #define P "proxy_ssl_"
+#define PLACES (IN_HTTP_ANY | IN_STREAM_ANY)
 #include "core/peer/tls_rows.h"
 #undef P
-	{ "allow_insecure_upstream", IN_HTTP_ANY, CONF_FLAG, CONF_AT(ssl_conf, insecure), .def = "off",
+#undef PLACES
+	{ "proxy_ssl_alpn", IN_STREAM_ANY, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_alpn,
+	  .args = "protocol ...",
+	  .doc = "The protocols above TLS that upstreams are offered (ALPN), the best first.  May contain variables; what is empty then is "
+	  "left out." },
+	{ "allow_insecure_upstream", IN_HTTP_ANY | IN_STREAM_ANY, CONF_FLAG, CONF_AT(ssl_conf, insecure), .def = "off",
 	  .doc = "Lets proxy_ssl_verify be off." },
 	{ 0 }
 };
@@ -306,8 +354,10 @@ const struct weir_module proxy_ssl_module = {
 
 static const struct weir_cmd grpc_cmds[] = {
 #define P "grpc_ssl_"
+#define PLACES IN_HTTP_ANY
 #include "core/peer/tls_rows.h"
 #undef P
+#undef PLACES
 	{ 0 }
 };
 

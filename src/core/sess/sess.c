@@ -6,6 +6,8 @@
 
 typedef enum weir_next (*hook_fn)(struct weir_sess *);
 
+bool (*sess_trusts)(void *const *, const struct weir_addr *);
+
 void *
 sess_ctx(struct weir_sess *s, unsigned module)
 {
@@ -94,9 +96,17 @@ has_work(const struct weir_hook *h, const struct weir_module *m, void *const *co
 	return h->idle == NULL || !h->idle(conf[*m->index]);
 }
 
+static bool
+is_for(const struct weir_hook *h, const struct weir_module *m, bool is_http)
+{
+	if (h->at == ON_PREACCESS || h->at == ON_ACCESS || h->at == ON_LOG)
+		return is_http || m->stream_too;
+	return is_http == (h->at != ON_POST_ACCEPT && h->at != ON_PREREAD && h->at != ON_SERVE);
+}
+
 /* Writes the hooks of a phase, if `to` is not NULL; returns how many there are. */
 static size_t
-gather(void *const *conf, enum weir_phase at, hook_fn *to)
+gather(void *const *conf, bool is_http, enum weir_phase at, hook_fn *to)
 {
 	const struct weir_module *const *m;
 	const struct weir_hook		*h;
@@ -104,7 +114,7 @@ gather(void *const *conf, enum weir_phase at, hook_fn *to)
 
 	for (m = weir_modules; *m != NULL; m++)
 		for (h = (*m)->hooks; h != NULL && h->fn != NULL; h++) {
-			if (h->at != at || !has_work(h, *m, conf))
+			if (h->at != at || !is_for(h, *m, is_http) || !has_work(h, *m, conf))
 				continue;
 			if (to != NULL)
 				to[n] = h->fn;
@@ -115,14 +125,14 @@ gather(void *const *conf, enum weir_phase at, hook_fn *to)
 
 /* They live as long as the process, as the configuration does in which the worker was made. */
 const struct weir_place_hooks *
-sess_hooks_make(void *const *conf)
+sess_hooks_make(void *const *conf, bool is_http)
 {
 	struct weir_place_hooks	*all = mem_zalloc(sizeof(*all));
 	hook_fn			*list;
 
 	for (unsigned at = 0; at < N_PHASES; at++) {
-		list = mem_zalloc((gather(conf, at, NULL) + 1) * sizeof(hook_fn));
-		gather(conf, at, list);
+		list = mem_zalloc((gather(conf, is_http, at, NULL) + 1) * sizeof(hook_fn));
+		gather(conf, is_http, at, list);
 		all->at[at] = (weir_hook_list)list;
 	}
 	((void **)(uintptr_t)conf)[weir_n_modules] = all;

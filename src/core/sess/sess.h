@@ -23,12 +23,16 @@ enum weir_next {
 };
 
 enum weir_phase {
-	/* hooks take a session */
+	/* hooks take a session: a request, or a connection of stream, when the module says so */
+	ON_PREACCESS,		/* limits */
 	ON_ACCESS, ON_LOG,
-	/* hooks take a request (and are cast by http) */
+	/* hooks take a connection of stream */
+	ON_POST_ACCEPT,		/* who is it? */
+	ON_PREREAD,		/* TLS is there if there is any; may look at the first bytes */
+	ON_SERVE,		/* answers, or passes on */
+	/* hooks take a request */
 	ON_SERVER_REWRITE,	/* after the server is known, before the location */
 	ON_REWRITE,		/* in the location; may send the request back to route */
-	ON_PREACCESS,		/* limits */
 	ON_CONTENT,		/* makes the response */
 	ON_RESPONSE,		/* the head is known: edit it, wrap the body */
 	N_PHASES
@@ -94,6 +98,11 @@ void	*sess_ctx_make(struct weir_sess *, unsigned module, size_t);
 void	*sess_kept(const struct weir_sess *, unsigned module);
 void	*sess_kept_make(struct weir_sess *, unsigned module, size_t);
 
+/*
+ * Does set_real_ip_from of a place name this address?  Set by module realip; NULL without it: nobody is trusted.
+ */
+extern bool (*sess_trusts)(void *const *conf, const struct weir_addr *);
+
 void	 sess_hold(struct weir_sess *, struct weir_hold *);
 /* The session has ended, as http and stream know it. */
 void	 sess_release(struct weir_sess *);
@@ -108,14 +117,14 @@ typedef enum weir_next (*const *weir_hook_list)(struct weir_sess *);
 struct weir_place_hooks {
 	weir_hook_list	at[N_PHASES];
 };
-const struct weir_place_hooks *sess_hooks_make(void *const *conf);
+const struct weir_place_hooks *sess_hooks_make(void *const *conf, bool is_http);
 
 static inline weir_hook_list
 sess_hooks(const struct weir_sess *s, enum weir_phase at)
 {
 	const struct weir_place_hooks *h = s->conf[weir_n_modules];	/* the room that bind.c leaves */
 
-	return (likely(h != NULL) ? h : sess_hooks_make(s->conf))->at[at];
+	return (likely(h != NULL) ? h : sess_hooks_make(s->conf, s->is_http))->at[at];
 }
 
 #endif

@@ -331,14 +331,12 @@ add_text(const struct line *l, struct weir_str text)
 		return conf_error(l->cf, l->node, 1, "invalid port in \"%.*s\" of the \"listen\" "
 		    "directive", STR_ARG(text));
 	rc = addr_parse(l->cf->pool, text, l->port, &addr, &host, &port);
+	if (rc == WEIR_FAIL && l->port == 0 && addr_lacks_port(l->cf->pool, text))
+		return conf_error(l->cf, l->node, 1, "no port in \"%.*s\" of the \"listen\" directive",
+		    STR_ARG(text));
 	if (rc == WEIR_FAIL)
 		return conf_error(l->cf, l->node, 1, "invalid address or port in \"%.*s\" of the "
 		    "\"listen\" directive", STR_ARG(text));
-	if (rc == WEIR_OK && addr.sa.sa_family != AF_UNIX)
-		port = addr_port(&addr);
-	if (port == 0 && !(rc == WEIR_OK && addr.sa.sa_family == AF_UNIX))
-		return conf_error(l->cf, l->node, 1, "no port in \"%.*s\" of the \"listen\" directive",
-		    STR_ARG(text));
 	return rc == WEIR_OK ? add_listen(l->cf, l->site, l->to, &addr) : add_named(l, host, port);
 }
 

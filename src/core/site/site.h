@@ -3,6 +3,7 @@
  *
  *	listen_conf.c  listen and server_name
  *	names.c        which server does a name mean?
+ *	tls_names.c    certificates whose names have variables
  *	sites.c        the servers of an address, while it is served
  *
  * A room has a struct for its server blocks, with a struct weir_site in it, and binds `listen` and
@@ -74,6 +75,12 @@ void	site_listen_port(struct weir_conf *, struct weir_site *, unsigned port);
  */
 int	site_done(struct weir_conf *, struct weir_site *, const struct weir_site_kind *, unsigned deferred_s)
 	    WEIR_MUST_USE;
+/*
+ * If names of the server's certificates have variables, they are asked of a session that make() gives, in that pool, for a
+ * connection in the handshake; `owner` is tls_owner()'s.
+ */
+int	site_tls_names(struct weir_conf *, const struct weir_scope *,
+	    struct weir_sess *(*make)(struct weir_conn *, void *owner, struct weir_pool *)) WEIR_MUST_USE;
 /* All servers are read: is there a certificate wherever one is needed? */
 int	site_check(struct weir_conf *, const struct weir_site_kind *) WEIR_MUST_USE;
 

@@ -165,16 +165,22 @@ judge(struct weir_tls *t, struct weir_log *log)
 	return true;
 }
 
+/* SSL_set_alpn_protos() says 0 when it went well. */
 static bool
-say_alpn(SSL *ssl, const char *protocol)
+say_alpn(SSL *ssl, const struct weir_tls_connect *a)
 {
 	unsigned char wire[32];
-	size_t n = strlen(protocol);
+	size_t n;
 
+	if (a->alpns.n != 0)
+		return SSL_set_alpn_protos(ssl, (const unsigned char *)a->alpns.p, (unsigned)a->alpns.n) == 0;
+	if (a->alpn == NULL)
+		return true;
+	n = strlen(a->alpn);
 	assert(n < sizeof wire);
 	wire[0] = (unsigned char)n;
-	memcpy(wire + 1, protocol, n);
-	return SSL_set_alpn_protos(ssl, wire, (unsigned)n + 1) == 0;	/* here 0 is success */
+	memcpy(wire + 1, a->alpn, n);
+	return SSL_set_alpn_protos(ssl, wire, (unsigned)n + 1) == 0;
 }
 
 void
@@ -187,7 +193,7 @@ tls_connect(struct weir_conn *c, const struct weir_tls_connect *a)
 	if (t->ssl == NULL)
 		return;
 	SSL_set_connect_state(t->ssl);
-	if (!want_name(t->ssl, a) || (a->alpn != NULL && !say_alpn(t->ssl, a->alpn))) {
+	if (!want_name(t->ssl, a) || !say_alpn(t->ssl, a)) {
 		handshake_give_up(h);
 		return;
 	}

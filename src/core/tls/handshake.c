@@ -463,6 +463,8 @@ handshake_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n, const u
 	if (h == NULL || h->accept.alpn == NULL)
 		return SSL_TLSEXT_ERR_NOACK;
 	spoken = h->accept.alpn(t->conn, t->owner);
+	if (spoken.n == 0)
+		return SSL_TLSEXT_ERR_NOACK;
 	if (SSL_select_next_proto(&found, n, (const unsigned char *)spoken.p, (unsigned)spoken.n, offered,
 	    offered_n) != OPENSSL_NPN_NEGOTIATED) {
 		log_info(&h->log, "the client offers no protocol that is spoken here");

@@ -53,6 +53,15 @@ tls_fp_entry(const struct weir_conn *c)
 	return t != NULL && t->fp != NULL ? fp_db_find(t->fp_db, t->fp) : NULL;
 }
 
+void
+tls_disown(struct weir_conn *c)
+{
+	struct weir_tls *t = tls_of(c);
+
+	if (t != NULL)
+		t->owner = NULL;
+}
+
 struct ssl_st *
 tls_ssl(const struct weir_conn *c)
 {

@@ -11,7 +11,7 @@
 #include "core/tls/server_conf.h"
 #include "core/tls/sess_cache.h"
 
-#define IN_SSL		(IN_HTTP | IN_SERVER)
+#define IN_SSL		(IN_HTTP | IN_SERVER | IN_STREAM_ANY)
 
 struct ssl_conf {
 	struct weir_tls_opts	 o;
@@ -24,6 +24,8 @@ struct ssl_conf {
 	int			 stapling;
 	struct weir_tls_word	 staple;
 	bool			*fp_anywhere;	/* of the whole configuration: some server takes fingerprints */
+	struct weir_str		 alpn;		/* as RFC 7301 writes a list */
+	uint64_t		 handshake_ms;
 	bool			 made;		/* ctx, or there is none to make */
 	struct weir_tls_ctx	*ctx;
 };
@@ -161,6 +163,28 @@ set_protocols(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *
 {
 	(void)scope;
 	return tls_protocols(cf, node, &((struct ssl_conf *)conf)->protocols);
+}
+
+static int
+set_alpn(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	struct weir_str *to = &((struct ssl_conf *)conf)->alpn;
+	size_t n = 0;
+	char *p;
+
+	(void)scope;
+	for (unsigned w = 1; w < node->n; w++) {
+		if (node->w[w].s.n == 0 || node->w[w].s.n > 255)
+			return conf_error(cf, node, w, "the name of a protocol has from 1 to 255 bytes");
+		n += 1 + node->w[w].s.n;
+	}
+	*to = str_of(p = pool_bytes(cf->pool, n), n);
+	for (unsigned w = 1; w < node->n; w++) {
+		*p++ = (char)node->w[w].s.n;
+		memcpy(p, node->w[w].s.p, node->w[w].s.n);
+		p += node->w[w].s.n;
+	}
+	return WEIR_OK;
 }
 
 /* prefer | log | require [status=code] | off */
@@ -372,6 +396,18 @@ tls_ctx_of(const struct weir_scope *scope)
 	return tls_ctx_in(scope->conf);
 }
 
+struct weir_str
+tls_alpn_in(void *const *conf)
+{
+	return ((const struct ssl_conf *)conf[index_])->alpn;
+}
+
+uint64_t
+tls_handshake_ms_in(void *const *conf)
+{
+	return ((const struct ssl_conf *)conf[index_])->handshake_ms;
+}
+
 static const struct weir_choice verify_words[] = {
 	{ "off", VERIFY_OFF }, { "on", VERIFY_ON }, { "optional", VERIFY_OPTIONAL },
 	{ "optional_no_ca", VERIFY_OPTIONAL_NO_CA }, { NULL, 0 }
@@ -511,14 +547,14 @@ static const struct weir_cmd cmds[] = {
 	  .args_max = 1, .set = set_ticket_key, .flags = CONF_MULTI, .args = "file",
 	  .doc = "A file of 80 or 48 random bytes that seals tickets, for several machines that share their "
 	  "clients.  The first seals, all open.  A file that everybody can read is refused." },
-	{ "ssl_session_ticket_rotate", IN_HTTP, CONF_MSEC, CONF_AT(ssl_conf, o.rotate_ms), .def = "12h",
+	{ "ssl_session_ticket_rotate", IN_HTTP | IN_STREAM, CONF_MSEC, CONF_AT(ssl_conf, o.rotate_ms), .def = "12h",
 	  .min = 1000, .max = 86400000,
 	  .doc = "How long a key seals tickets, where no ssl_session_ticket_key is given.  All workers share it, and it "
 	  "outlives reloads.  As long again it opens the tickets that it has sealed; then it is wiped out." },
 	{ "ssl_conf_command", IN_SSL, CONF_CUSTOM, CONF_AT(ssl_conf, o.commands), .args_min = 2, .args_max = 2,
 	  .set = set_command, .flags = CONF_MULTI, .args = "name value",
 	  .doc = "A command of OpenSSL's, see SSL_CONF_cmd(3)." },
-	{ "ssl_early_data", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, o.early), .def = "off",
+	{ "ssl_early_data", IN_HTTP | IN_SERVER, CONF_FLAG, CONF_AT(ssl_conf, o.early), .def = "off",
 	  .doc = "Whether clients that come back may send requests before the handshake is over (RFC 8446, 2.3), 16 kB at "
 	  "most; the default server of the address must say so, too.  Such a request may be a copy that somebody else "
 	  "sends: see early_data_methods, and give upstreams the field Early-Data, which they get by themselves." },
@@ -536,6 +572,12 @@ static const struct weir_cmd cmds[] = {
 	  .args = "off | class ...",
 	  .doc = "Which classes of clients, by ssl_fingerprint_db, are refused in the handshake, before anything is computed for them.  "
 	  "Think twice of suspicious: each new version of a browser is at first." },
+	{ "ssl_alpn", IN_STREAM_ANY, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_alpn,
+	  .args = "protocol ...",
+	  .doc = "The protocols above TLS that clients may offer (ALPN), the best first.  A client that offers others only is refused; one "
+	  "that offers none is not." },
+	{ "ssl_handshake_timeout", IN_STREAM_ANY, CONF_MSEC, CONF_AT(ssl_conf, handshake_ms), .def = "60s",
+	  .doc = "How long the TLS handshake with a client may take." },
 	{ "ssl_reject_handshake", IN_SSL, CONF_FLAG, CONF_AT(ssl_conf, o.reject), .def = "off",
 	  .doc = "Refuse every handshake that means this server: for a default server, all names that no other "
 	  "server has." },

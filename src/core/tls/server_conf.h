@@ -19,7 +19,10 @@ const struct weir_tls_ctx *tls_ctx_of(const struct weir_scope *);
 struct weir_tls_dynamic *tls_dynamic_of(const struct weir_scope *);
 /* ssl_key_permissions there: for keys that are not of servers, too. */
 enum weir_tls_key_mode tls_key_mode_of(const struct weir_scope *);
-/* The same with the frozen structs. */
+/* ssl_alpn, as RFC 7301 writes a list, or empty; ssl_handshake_timeout: both of stream. */
+struct weir_str tls_alpn_in(void *const *conf);
+uint64_t tls_handshake_ms_in(void *const *conf);
+/* tls_ctx_of() with the frozen structs. */
 const struct weir_tls_ctx *tls_ctx_in(void *const *conf);
 
 #endif

@@ -49,7 +49,7 @@ struct weir_tls_accept {
 	const struct weir_tls_ctx *(*find)(struct weir_conn *, struct weir_str name, void **owner);
 	/*
 	 * What is spoken there, the best first, as RFC 7301 writes a list; `owner` is find()'s.  A client that
-	 * offers protocols and none of these is refused.
+	 * offers protocols and none of these is refused.  An empty list: that is nobody's business.
 	 */
 	struct weir_str	(*alpn)(struct weir_conn *, void *owner);
 	/* With what names of OCSP responders are resolved there; NULL: with nothing. */
@@ -74,6 +74,7 @@ struct weir_tls_connect {
 	bool		 sni;		/* and the name is asked for, unless it is an address */
 	bool		 verify;
 	const char	*alpn;		/* the one protocol that we speak: "http/1.1"; NULL: none is said */
+	struct weir_str	 alpns;		/* or several, as RFC 7301 writes a list; lives until done() */
 	/* Of a context that is `dynamic`: what we show, and then no session is resumed.  NULL: nothing. */
 	const struct weir_tls_names *shown;
 	struct weir_tls_sessions **sessions;	/* outlives the connection; NULL: nothing is resumed */
@@ -93,6 +94,8 @@ bool	tls_is_early(const struct weir_conn *);
 bool	conn_is_tls(const struct weir_conn *);
 /* What find() said of the server that was asked for; NULL: it was not asked, or there is no TLS. */
 void	*tls_owner(const struct weir_conn *);
+/* The connection goes to who knows nothing of that server: nobody was asked for. */
+void	tls_disown(struct weir_conn *);
 
 /* ---- what was agreed; empty when there is no TLS, or no such thing ---- */
 

@@ -122,11 +122,6 @@ struct weir_limit_except {
 	struct weir_location *inner;		/* the place for all others */
 };
 
-/*
- * Does set_real_ip_from of a place name this address?  Set by module realip; NULL without it: nobody is trusted.
- */
-extern bool (*http_trusts)(void *const *conf, const struct weir_addr *);
-
 /* TLS (route.c): as site_tls_name() and site_tls_of(). */
 struct weir_http_server *route_tls_name(const struct weir_listen *, struct weir_str name);
 const struct weir_tls_ctx *route_tls_of(const struct weir_listen *, const struct weir_http_server *);

@@ -4,8 +4,6 @@
 #include "http/req/core.h"
 #include "http/req/locations.h"
 
-bool (*http_trusts)(void *const *, const struct weir_addr *);
-
 static struct weir_http_server *
 server_of(struct weir_site *site)
 {

@@ -20,7 +20,7 @@ extern const struct weir_module forwarded_module;
 static bool
 trusted(const struct weir_req *r, const struct weir_addr *a)
 {
-	return http_trusts != NULL && http_trusts(r->s.conf, a);
+	return sess_trusts != NULL && sess_trusts(r->s.conf, a);
 }
 
 /* Who has written the request. */

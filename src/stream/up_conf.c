@@ -1,0 +1,134 @@
+/*
+ * up_conf.c - the directives of proxying in stream.
+ */
+#include "core/peer/tls_conf.h"
+#include "stream/up.h"
+
+static unsigned index_;
+
+static int
+set_pass(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	struct weir_stream_params *p = conf;
+	struct weir_str to = node->w[1].s;
+
+	if (stream_serves(cf, scope, node) != WEIR_OK)
+		return WEIR_FAIL;
+	p->given = true;
+	p->host = to;
+	if (str_chr(to, '$') >= 0)
+		return expr_field(cf, node, 1, &p->variable);
+	return group_get(cf, scope, node, to, 0, &p->group);
+}
+
+static int
+set_bind(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return bind_conf(cf, node, &((struct weir_stream_params *)conf)->bind);
+}
+
+static int
+set_rate(struct weir_conf *cf, struct weir_node *node, struct weir_expr *to)
+{
+	uint64_t n;
+
+	memset(to, 0, sizeof *to);
+	if (expr_field(cf, node, 1, to) != WEIR_OK)
+		return WEIR_FAIL;
+	return expr_is_const(to) ? conf_size(cf, node, 1, to->source, &n) : WEIR_OK;
+}
+
+static int
+set_upload(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return set_rate(cf, node, &((struct weir_stream_params *)conf)->upload);
+}
+
+static int
+set_download(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return set_rate(cf, node, &((struct weir_stream_params *)conf)->download);
+}
+
+static int
+set_tlv(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+{
+	(void)scope;
+	return preface_conf_tlv(cf, node, &((struct weir_stream_params *)conf)->preface);
+}
+
+/* A place that encrypts wants a context. */
+static int
+ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
+{
+	const struct weir_stream_params *p = conf;
+
+	if (scope != cf->main && preface_conf_ready(cf, scope->node, &p->preface) != WEIR_OK)
+		return WEIR_FAIL;
+	return scope->in == IN_STREAM_SERVER && p->ssl ? peer_tls_need(cf, scope, &proxy_ssl_module) : WEIR_OK;
+}
+
+static enum weir_next
+on_serve(struct weir_sess *s)
+{
+	return stream_up_pass(stream_of(s), SESS_CONF(s, index_));
+}
+
+static bool
+idle(const void *conf)
+{
+	return !((const struct weir_stream_params *)conf)->given;
+}
+
+static const struct weir_hook hooks[] = { { ON_SERVE, on_serve, idle }, { .fn = NULL } };
+
+#define AT(field)	CONF_AT(weir_stream_params, field)
+
+static const struct weir_cmd cmds[] = {
+	{ "proxy_pass", IN_STREAM_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_pass,
+	  .args = "address | upstream",
+	  .doc = "Join connections with this upstream: an address with a port, unix:/path, or an upstream block.  May contain "
+	  "variables; a name that they give is asked of the resolver." },
+	{ "proxy_connect_timeout", IN_STREAM_ANY, CONF_MSEC, AT(connect_ms), .def = "60s",
+	  .doc = "How long connecting to the upstream may take." },
+	{ "proxy_timeout", IN_STREAM_ANY, CONF_MSEC, AT(timeout_ms), .def = "10m",
+	  .doc = "After so long without a byte in either direction the connection is closed." },
+	{ "proxy_buffer_size", IN_STREAM_ANY, CONF_SIZE, AT(buffer_size), .def = "16k", .min = 1, .max = 16777216,
+	  .doc = "How much is read of one side before the other takes it.  It does not matter between two connections without TLS "
+	  "and rates: there the kernel moves the bytes." },
+	{ "proxy_upload_rate", IN_STREAM_ANY, CONF_CUSTOM, AT(upload), .args_min = 1, .args_max = 1, .set = set_upload,
+	  .args = "rate", .doc = "How many bytes a second are read of a client; 0: no limit.  May contain variables." },
+	{ "proxy_download_rate", IN_STREAM_ANY, CONF_CUSTOM, AT(download), .args_min = 1, .args_max = 1, .set = set_download,
+	  .args = "rate", .doc = "How many bytes a second are read of an upstream for one client; 0: no limit.  May contain "
+	  "variables." },
+	{ "proxy_next_upstream", IN_STREAM_ANY, CONF_FLAG, AT(next), .def = "on",
+	  .doc = "Whether another server is tried when one cannot be connected to." },
+	{ "proxy_next_upstream_tries", IN_STREAM_ANY, CONF_INT, AT(next_tries), .def = "0", .max = 1000,
+	  .doc = "How many servers to try at most; 0: all." },
+	{ "proxy_next_upstream_timeout", IN_STREAM_ANY, CONF_MSEC, AT(next_timeout_ms), .def = "0",
+	  .doc = "For how long to try further servers; 0: no limit." },
+	{ "proxy_half_close", IN_STREAM_ANY, CONF_FLAG, AT(half_close), .def = "on",
+	  .doc = "Whether the end of one direction is handed on, and the other goes on until it ends itself.  off: when one ends, "
+	  "and all that it carried is delivered, both are closed." },
+	{ "proxy_socket_keepalive", IN_STREAM_ANY, CONF_FLAG, AT(keepalive), .def = "off",
+	  .doc = "TCP keepalive on connections to the upstream." },
+	{ "proxy_bind", IN_STREAM_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_bind, .args = BIND_ARGS,
+	  .doc = "The local address of connections to the upstream.  May contain variables." },
+#define PP		"proxy_protocol"
+#define PP_IN		IN_STREAM_ANY
+#define PP_AT(field)	CONF_AT(weir_stream_params, preface.field)
+#define PP_TLV		set_tlv
+#include "core/peer/preface_rows.h"
+	{ "proxy_ssl", IN_STREAM_ANY, CONF_FLAG, AT(ssl), .def = "off",
+	  .doc = "Encrypt connections to the upstream, as proxy_ssl_... say." },
+	{ 0 }
+};
+
+const struct weir_module stream_proxy_module = {
+	.name = "stream_proxy", .index = &index_, .conf_size = sizeof(struct weir_stream_params),
+	.cmds = cmds, .hooks = hooks, .ready = ready,
+	.doc = "Connections are joined with upstreams.",
+};
