@@ -334,8 +334,8 @@ my %around = (
 	limit_except => [ 'http { server { location / { limit_except GET {', '} } } }' ],
 	upstream => [ 'http { upstream u { server 127.0.0.1:1;', '} }' ],
 	stream => [ 'stream {', '}' ],
-	'server-in-stream' => [ 'stream { server {', '} }' ],
-	'upstream-in-stream' => [ 'stream { upstream u {', '} }' ],
+	'server-in-stream' => [ 'stream { server { listen unix:/nowhere/s.sock; return x;', '} }' ],
+	'upstream-in-stream' => [ 'stream { upstream u { server 127.0.0.1:1;', '} }' ],
 );
 
 # Does this build know the blocks that lead there?
