@@ -522,7 +522,6 @@ test_places(void **state)
 	assert_int_equal(one(WENT_WELL), -1);
 	assert_state(0, OPEN);			/* nobody is there to be tried */
 	block_in(group, 0, OUT_VACANT);
-	group->block->circuits_ms = 0;
 	some(1, WENT_WELL);
 	assert_int_equal(block_state(group->block, 0)->warm_from_ms, 0);
 	some(1, WENT_WELL);

@@ -196,6 +196,8 @@ block_in(struct weir_group *g, unsigned i, unsigned bit)
 	if (!(st->out & bit))
 		return;
 	st->out &= (uint8_t)~bit;
+	if (bit == OUT_VACANT)
+		b->circuits_ms = 0;	/* the same server may be back, with its circuit */
 	b->failed -= bit == OUT_FAILED;
 	b->weak += is_weak(st);
 	if (st->out == 0)

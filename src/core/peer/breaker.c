@@ -185,7 +185,7 @@ settle(struct weir_group *g, struct weir_circuit_news *news)
 	for (unsigned i = 0; i < b->n; i++) {
 		const struct weir_circuit *c = breaker_circuit(b, i);
 
-		/* of who has gone nothing is told any more; who comes in its place begins anew */
+		/* of who has gone nothing is told; when it comes back, or another one, all is settled again */
 		if (c->state == CIRCUIT_OPEN && !(block_state(b, i)->out & OUT_VACANT))
 			look_at_open(g, i, news);
 		b->tripped += c->state != CIRCUIT_CLOSED;
