@@ -117,9 +117,9 @@ subtest 'limits' => sub {
 	is $i[0] . $i[1] . $i[2], $i[0] x 3, 'keepalive_requests';
 	is $i[3] . $i[4] . $i[5], $i[3] x 3;
 	is different(@i), 3;
-	my ($a) = ids('/short/', 1);
-	is +(ids('/short/', 1))[0], $a;
-	my $begin = time;
+	my ($a, $begin);
+	# On a machine that stalls its time may be over before the second request.
+	ok wait_for(sub { ($a) = ids('/short/', 1); $begin = time; $a eq (ids('/short/', 1))[0] }), 'kept for a while';
 	ok wait_for(sub { grep $_ eq "end $a", $w->origin_notes(2) }), 'keepalive_timeout';
 	cmp_ok time - $begin, '>', 0.3;
 	cmp_ok time - $begin, '<', slack(2);
@@ -195,7 +195,7 @@ subtest 'an upstream that closes what was kept' => sub {
 		$c->send("GET /local HTTP/1.1\r\nHost: a\r\n\r\n");
 		$c->response;
 		kill STOP => $worker;
-		$c->send("POST /$how HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx");
+		$c->send("POST /last HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx");
 		$w->write('leave', '');
 		ok wait_for(sub { !kill 0 => $id }), 'the upstream has left';
 		kill CONT => $worker;
