@@ -101,12 +101,13 @@ static const struct weir_cmd cmds[] = {
 	{ "server", IN_STREAM, CONF_CUSTOM, .set = set_server, .flags = CONF_BLOCK | CONF_MULTI,
 	  .doc = "A server of stream: its addresses are said by listen, what it does with connections by proxy_pass or return." },
 	{ "listen", IN_STREAM_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_listen,
-	  .flags = CONF_MULTI, .args = "address:port | port | unix:path [default_server] [ssl] [proxy_protocol[=trusted]] "
+	  .flags = CONF_MULTI, .args = "address:port | port | unix:path [default_server] [ssl] [udp] [proxy_protocol[=trusted]] "
 	  "[backlog=number] [rcvbuf=size] [sndbuf=size] [fastopen=number] [ipv6only=on | off] "
 	  "[so_keepalive=on | off | idle:interval:count] [deferred] [bind] [reuseport]",
 	  .doc = "An address of the server; of ports there may be a range, 127.0.0.1:8000-8010.  Every address has a socket of its "
 	  "own for each worker, so reuseport and bind say what is done anyway.  With ssl connections are encrypted: see "
-	  "ssl_certificate.  With proxy_protocol every connection begins with a header of the PROXY protocol, version 1 or 2, "
+	  "ssl_certificate.  With udp datagrams come there instead of connections: all that an address and port sends is a session, "
+	  "see udp_sessions, proxy_requests and proxy_responses.  With proxy_protocol every connection begins with a header of the PROXY protocol, version 1 or 2, "
 	  "within proxy_protocol_timeout, and is closed when it does not; with proxy_protocol=trusted only those whom "
 	  "set_real_ip_from of the default server names may connect." },
 	{ "server_name", IN_STREAM_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_server_name,

@@ -10,6 +10,7 @@
 #include "core/io/qsrc.h"
 #include "core/net/proxy_protocol.h"
 #include "core/net/resolver.h"
+#include "core/net/udp.h"
 #include "core/os/sock.h"
 #include "core/tls/judge.h"
 #include "core/tls/server_conf.h"
@@ -91,6 +92,8 @@ drain(struct weir_stream *st)
 {
 	struct weir_bufq q = { 0 };
 
+	if (stream_is_udp(st))
+		return;
 	for (unsigned i = 0; i < 8 && src_read(&st->s.conn->io->in, &q, SEG_LARGE) > 0; i++)
 		bufq_clear(&q);
 	bufq_clear(&q);
@@ -166,8 +169,12 @@ on_gone(void *arg)
 static void
 on_drain(struct weir_conn *c, enum weir_drain how)
 {
-	if (how == DRAIN_CUT)
-		cut(c->owner, NULL);
+	struct weir_stream *st = c->owner;
+
+	if (stream_is_udp(st) && udp_of(c)->evicted)
+		(void)stream_finish(st, 503, "evicted");
+	else if (how == DRAIN_CUT)
+		cut(st, NULL);
 }
 
 /* ---- steps ---- */
@@ -339,6 +346,8 @@ stream_preread(struct weir_stream *st)
 	struct weir_str first = bufq_first(&st->preread);
 	char *all;
 
+	if (stream_is_udp(st))
+		return udp_first(udp_of(st->s.conn));
 	if (st->peeked != NULL)
 		return str_of(st->peeked, st->peeked_n);
 	if (first.n == st->preread.len)
@@ -389,7 +398,7 @@ stream_preread_more(struct weir_stream *st)
 	size_t most = (size_t)STREAM_CONF(st)->preread_size, have = c->layer == NULL ? st->peeked_n : st->preread.len;
 	ssize_t n;
 
-	if (have >= most) {
+	if (have >= most || stream_is_udp(st)) {	/* a datagram is all that there is */
 		log_errorx(&st->s.log, "preread buffer full");
 		return stream_finish(st, 400, "preread_full");
 	}
@@ -462,8 +471,13 @@ on_progress(struct weir_pump *p)
 enum weir_next
 stream_answer(struct weir_stream *st, struct weir_str text)
 {
-	struct weir_answer *a = POOL_NEW(st->s.pool, weir_answer);
+	struct weir_answer *a;
 
+	if (stream_is_udp(st)) {
+		(void)udp_put(udp_of(st->s.conn), (struct weir_bundle){ text.n != 0 ? text.p : "", text.n, text.n });
+		return stream_finish(st, 200, "answered");
+	}
+	a = POOL_NEW(st->s.pool, weir_answer);
 	st->answer = a;
 	qsrc_init(&a->src);
 	bufq_put_view(&a->src.q, text.p, text.n);
@@ -563,7 +577,7 @@ tell_connected(struct weir_stream *st)
 	char addr[ADDR_TEXT_MAX];
 	size_t n = addr_put(addr, &st->s.conn->peer);
 
-	log_info(&st->s.log, "client %.*s connected to %s", (int)n, addr, st->s.conn->from->text);
+	log_info(&st->s.log, "%sclient %.*s connected to %s", stream_is_udp(st) ? "udp " : "", (int)n, addr, st->s.conn->from->text);
 }
 
 static void
@@ -598,7 +612,7 @@ begin(struct weir_conn *c)
 	struct weir_stream *st = slab_take(&slab);
 
 	init(st, c, pool_new(0));
-	st->before = c->tcp.got;
+	st->before = stream_is_udp(st) ? 0 : c->tcp.got;
 	task_init(&st->end, on_end);
 	timer_init(&st->timer, on_timer);
 	c->owner = st;
@@ -607,7 +621,7 @@ begin(struct weir_conn *c)
 	c->tcp.gone_arg = st;
 	metric_add(&active, 0, 1);
 	use_server(st, stream_server(site_default(c->from)));
-	if (!STREAM_CONF(st)->tcp_nodelay && c->peer.sa.sa_family != AF_UNIX)
+	if (!STREAM_CONF(st)->tcp_nodelay && !stream_is_udp(st) && c->peer.sa.sa_family != AF_UNIX)
 		(void)!sock_nodelay(c->tcp.ev.fd, false);	/* the listener's sockets begin with it on */
 	if (unlikely(log_on(&st->s.log, LOG_INFO_)))
 		tell_connected(st);

@@ -12,6 +12,7 @@
  *	serve.c  the life of a session
  *	vars.c   its variables
  *	up.c     the upstream's side of it
+ *	udp.c    the same of datagrams
  *	up_conf.c its directives: proxy_pass ...
  *	up_vars.c $upstream_*
  */
@@ -66,6 +67,12 @@ struct weir_stream {
 
 extern const struct weir_module stream_module, stream_vars_module;
 extern const struct weir_metric_row stream_rows[];	/* serve.c */
+
+static inline bool
+stream_is_udp(const struct weir_stream *st)
+{
+	return (st->s.conn->flags & CONN_UDP) != 0;
+}
 
 static inline struct weir_stream *
 stream_of(struct weir_sess *s)

@@ -7,7 +7,7 @@
 #include "core/os/sock.h"
 #include "core/peer/target.h"
 #include "core/peer/tls_conf.h"
-#include "stream/up.h"
+#include "stream/udp.h"
 
 #define NEVER	UINT64_MAX
 #define BUFFER_LEAST	((uint64_t)4096)	/* what a read takes in any case */
@@ -62,7 +62,17 @@ attempt_end(struct weir_stream_up *u)
 	if (u->conn != NULL) {
 		a->received = u->conn->tcp.got;
 		a->sent = u->conn->tcp.put;
+	} else if (u->udp != NULL) {
+		a->received = u->udp->link.got;
+		a->sent = u->udp->link.put;
 	}
+}
+
+/* Has it come so far that bytes move? */
+static bool
+moves(const struct weir_stream_up *u)
+{
+	return u->joined || (u->udp != NULL && u->udp->begun);
 }
 
 struct weir_str
@@ -91,8 +101,9 @@ let_go(struct weir_stream_up *u, enum weir_outcome how)
 			conn_close(u->conn);
 		u->conn = NULL;
 	}
+	stream_udp_let_go(u);
 	if (u->pick.peer != NULL) {
-		u->pick.response_ms = u->joined ? weir_now_ms - u->attempt_ms : PICK_NO_TIME;
+		u->pick.response_ms = moves(u) ? weir_now_ms - u->attempt_ms : PICK_NO_TIME;
 		pick_done(&u->pick, how);
 	}
 }
@@ -109,14 +120,17 @@ stream_up_end(struct weir_stream *st)
 	for (unsigned i = 0; i < 2; i++)
 		if (u->rates[i] != NULL)
 			rate_end(u->rates[i]);
-	let_go(u, u->joined ? WENT_WELL : WENT_NOWHERE);
+	let_go(u, moves(u) ? WENT_WELL : WENT_NOWHERE);
+	stream_udp_end(u);
 }
 
 void
 stream_up_free(struct weir_stream *st)
 {
-	if (st->up != NULL)
-		slab_give(&slab, st->up);
+	if (st->up == NULL)
+		return;
+	stream_udp_free(st->up);
+	slab_give(&slab, st->up);
 	st->up = NULL;
 }
 
@@ -245,6 +259,28 @@ failed(struct weir_stream_up *u)
 		(void)stream_finish(u->st, 502, "upstream_failed");
 }
 
+void
+stream_up_lost(struct weir_stream_up *u, bool again)
+{
+	if (again) {
+		failed(u);
+		return;
+	}
+	let_go(u, WENT_BADLY);
+	(void)stream_finish(u->st, 502, "upstream_failed");
+}
+
+void
+stream_up_heard(struct weir_stream_up *u)
+{
+	current(u)->first_ms = weir_now_ms - u->attempt_ms;
+	pick_well(&u->pick);
+	if (!u->pick.group->by_connect)
+		pick_heard(&u->pick, current(u)->first_ms);
+	if (can_rest(u) && u->udp->head.n == 0)
+		stream_rest(u->st);
+}
+
 static void
 connected(struct weir_stream_up *u)
 {
@@ -332,6 +368,24 @@ on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 		connected(u);
 }
 
+/* There is nobody to wait for: whether somebody is there is known when the first datagram is sent. */
+static void
+dial_udp(struct weir_stream_up *u, const struct weir_addr *to, const struct weir_dial_opts *o)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (!stream_udp_dial(u, to, o)) {
+		log_at(&u->st->s.log, LOG_ERROR_, errno, "connect() failed");
+		failed(u);
+		return;
+	}
+	if (unlikely(log_on(&u->st->s.log, LOG_INFO_)))
+		log_info(&u->st->s.log, "udp proxy connected to %.*s", (int)addr_put(text, to), text);
+	current(u)->connect_ms = 0;
+	u->st->s.log.doing = "proxying datagrams";
+	stream_udp_begin(u);
+}
+
 static void
 next_peer(struct weir_stream_up *u)
 {
@@ -349,9 +403,14 @@ next_peer(struct weir_stream_up *u)
 	}
 	attempt_begin(u, peer->text);
 	bind_choose(&st->s, &u->p->bind, &o);
-	if (u->p->preface.version != 0 && preface_make(&st->s, &u->p->preface, false, &o.preface) != WEIR_OK) {
+	if (u->p->preface.version != 0 &&
+	    preface_make(&st->s, &u->p->preface, stream_is_udp(st), &o.preface) != WEIR_OK) {
 		let_go(u, WENT_NOWHERE);
 		(void)stream_finish(st, 500, "error");
+		return;
+	}
+	if (stream_is_udp(st)) {
+		dial_udp(u, &peer->addr, &o);
 		return;
 	}
 	u->dialling = true;

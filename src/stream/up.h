@@ -25,6 +25,8 @@ struct weir_stream_params {			/* what the directives say */
 	struct weir_expr upload, download;	/* rates */
 	bool		 next, half_close, keepalive, ssl;
 	int64_t		 next_tries;
+	int64_t		 requests;		/* proxy_requests; 0: any number */
+	int64_t		 responses;		/* proxy_responses; -1: any number */
 	uint64_t	 next_timeout_ms;
 	struct weir_bind bind;
 	struct weir_preface_conf preface;
@@ -40,6 +42,7 @@ struct weir_stream_up {
 	struct weir_stream *st;
 	const struct weir_stream_params *p;
 	struct weir_pick pick;
+	struct weir_stream_udp *udp;		/* of a client that sends datagrams; NULL until there was a server */
 	struct weir_conn *conn;			/* once it is there, also in the handshake */
 	struct weir_dial dial;
 	struct weir_relay relay;
@@ -57,6 +60,12 @@ enum weir_next stream_up_pass(struct weir_stream *, const struct weir_stream_par
 /* The session is over: what was begun ends now, and is counted; the struct stays for the log. */
 void	stream_up_end(struct weir_stream *);
 void	stream_up_free(struct weir_stream *);
+/*
+ * For udp.c.  stream_up_heard(): the first answer has come.  stream_up_lost(): the server is none for the session; `again`:
+ * rather another than the end.
+ */
+void	stream_up_heard(struct weir_stream_up *);
+void	stream_up_lost(struct weir_stream_up *, bool again);
 /* For messages: the upstream that it is about, or nothing. */
 struct weir_str stream_up_text(const struct weir_stream *);
 /* How many attempts there were, and which. */

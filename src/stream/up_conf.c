@@ -87,6 +87,8 @@ static const struct weir_hook hooks[] = { { ON_SERVE, on_serve, idle }, { .fn = 
 
 #define AT(field)	CONF_AT(weir_stream_params, field)
 
+static const struct weir_choice any_number[] = { { "unlimited", -1 }, { NULL, 0 } };
+
 static const struct weir_cmd cmds[] = {
 	{ "proxy_pass", IN_STREAM_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_pass,
 	  .args = "address | upstream",
@@ -95,7 +97,7 @@ static const struct weir_cmd cmds[] = {
 	{ "proxy_connect_timeout", IN_STREAM_ANY, CONF_MSEC, AT(connect_ms), .def = "60s",
 	  .doc = "How long connecting to the upstream may take." },
 	{ "proxy_timeout", IN_STREAM_ANY, CONF_MSEC, AT(timeout_ms), .def = "10m",
-	  .doc = "After so long without a byte in either direction the connection is closed." },
+	  .doc = "After so long without a byte in either direction the connection is closed; a session of datagrams, too." },
 	{ "proxy_buffer_size", IN_STREAM_ANY, CONF_SIZE, AT(buffer_size), .def = "16k", .min = 1, .max = 16777216,
 	  .doc = "How much is read of one side before the other takes it.  It does not matter between two connections without TLS "
 	  "and rates: there the kernel moves the bytes." },
@@ -117,6 +119,11 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "TCP keepalive on connections to the upstream." },
 	{ "proxy_bind", IN_STREAM_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_bind, .args = BIND_ARGS,
 	  .doc = "The local address of connections to the upstream.  May contain variables." },
+	{ "proxy_requests", IN_STREAM_ANY, CONF_INT, AT(requests), .def = "0",
+	  .doc = "How many datagrams of a client are one session; the next begins another, perhaps with another server.  0: all." },
+	{ "proxy_responses", IN_STREAM_ANY, CONF_INT, AT(responses), .def = "unlimited", .choices = any_number,
+	  .doc = "How many datagrams the upstream answers each one of the client with.  When all have come, the session is over; "
+	  "when proxy_timeout is over before, the server has failed.  Unlimited: a session ends by proxy_timeout only." },
 #define PP		"proxy_protocol"
 #define PP_IN		IN_STREAM_ANY
 #define PP_AT(field)	CONF_AT(weir_stream_params, preface.field)

@@ -30,8 +30,8 @@ get_time(struct weir_sess *s, struct weir_str *to, const void *data)
 static int
 get_protocol(struct weir_sess *s, struct weir_str *to, const void *data)
 {
-	(void)s, (void)data;
-	*to = STR("TCP");
+	(void)data;
+	*to = stream_is_udp(stream_of(s)) ? STR("UDP") : STR("TCP");
 	return WEIR_OK;
 }
 
@@ -71,13 +71,13 @@ static const struct weir_var vars[] = {
 	{ "bytes_received", get_received, NULL, V, NULL, "Bytes from the client." },
 	{ "bytes_sent", get_sent, NULL, V, NULL, "In stream: bytes to the client." },
 	{ "session_time", get_time, NULL, V, NULL, "How long the connection has lasted, in seconds with milliseconds." },
-	{ "protocol", get_protocol, NULL, V, NULL, "TCP." },
+	{ "protocol", get_protocol, NULL, V, NULL, "TCP or UDP." },
 	{ "status", get_status, NULL, V, NULL,
 	  "In stream: 200 when a connection ended as it should, 400 when what the client sent is not understood, 403 when it may not, 500, 502 "
 	  "when no upstream can be connected to, 503 when there are too many." },
 	{ "close_reason", get_closed, NULL, V, NULL,
 	  "Who ended the connection, or why: client_closed, upstream_closed, client_reset, upstream_reset, idle (proxy_timeout), answered, refused, "
-	  "preread_timeout, preread_full, handshake_timeout, handshake_failed, no_upstream, upstream_failed, memory, shutdown, error." },
+	  "preread_timeout, preread_full, evicted, handshake_timeout, handshake_failed, no_upstream, upstream_failed, memory, shutdown, error." },
 	{ "server_name", get_server_name, NULL, V, NULL, "In stream: the first name of the server." },
 	{ .name = NULL }
 };

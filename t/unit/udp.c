@@ -256,14 +256,14 @@ test_kept(void **state)
 
 	reset();
 	wait_first = true;
-	for (char c = 'a'; c < 'a' + KEPT_MOST + 8; c++)
+	for (char c = 'a'; c < 'a' + DGRAMQ_MOST + 8; c++)
 		assert_int_equal(send(fd, &c, 1, 0), 1);
-	for (unsigned i = 0; i < 1000 && (n_new == 0 || last->taken < KEPT_MOST + 8); i++)
+	for (unsigned i = 0; i < 1000 && (n_new == 0 || last->taken < DGRAMQ_MOST + 8); i++)
 		loop_turn(10);
 	assert_int_equal(n_data, 0);
 	udp_begin(last, on_data);
-	assert_true(n_data >= KEPT_MOST && n_data <= KEPT_MOST + 8);
-	for (char c = 'a'; c < 'a' + KEPT_MOST; c++) {
+	assert_true(n_data >= DGRAMQ_MOST && n_data <= DGRAMQ_MOST + 8);
+	for (char c = 'a'; c < 'a' + DGRAMQ_MOST; c++) {
 		assert_int_equal(recv(fd, got, sizeof got, 0), 1);
 		assert_int_equal(got[0], c);
 	}

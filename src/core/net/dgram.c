@@ -68,6 +68,79 @@ bundle_cut(struct weir_bundle *b, size_t count, struct weir_bundle *to)
 	return true;
 }
 
+/* ---- keeping ---- */
+
+struct dgram_kept {
+	struct dgram_kept *next;
+	struct weir_bundle bundle;
+	char		 bytes[];
+};
+
+void
+dgramq_init(struct weir_dgramq *q)
+{
+	memset(q, 0, sizeof *q);
+	q->tail = &q->first;
+}
+
+bool
+dgramq_put(struct weir_dgramq *q, const struct weir_bundle *b)
+{
+	struct dgram_kept *k;
+
+	if (q->n >= DGRAMQ_MOST || q->bytes + b->n > DGRAMQ_BYTES)
+		return false;
+	k = slab_sized_take(sizeof *k + b->n);
+	if (b->n != 0)
+		memcpy(k->bytes, b->p, b->n);
+	k->bundle = (struct weir_bundle){ k->bytes, b->n, b->each };
+	k->next = NULL;
+	*q->tail = k;
+	q->tail = &k->next;
+	q->n++;
+	q->bytes += b->n;
+	return true;
+}
+
+bool
+dgramq_first(const struct weir_dgramq *q, struct weir_bundle *to)
+{
+	if (q->first == NULL)
+		return false;
+	*to = q->first->bundle;
+	return true;
+}
+
+bool
+dgramq_next(const struct weir_dgramq *q, struct dgram_kept **at, struct weir_bundle *to)
+{
+	*at = *at == NULL ? q->first : (*at)->next;
+	if (*at == NULL)
+		return false;
+	*to = (*at)->bundle;
+	return true;
+}
+
+void
+dgramq_drop(struct weir_dgramq *q)
+{
+	struct dgram_kept *k = q->first;
+
+	q->first = k->next;
+	if (q->first == NULL)
+		q->tail = &q->first;
+	q->n--;
+	q->bytes -= k->bundle.n;
+	slab_sized_give(k, sizeof *k + k->bundle.n);
+}
+
+void
+dgramq_clear(struct weir_dgramq *q)
+{
+	while (q->first != NULL)
+		dgramq_drop(q);
+}
+
 /* ---- taking ---- */
 
 static void

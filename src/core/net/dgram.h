@@ -37,6 +37,24 @@ bundle_count(const struct weir_bundle *b)
 /* The first `count` of them, at least 1; the others stay in *b.  False: there are none left (*b is n 0, each 0). */
 bool	bundle_cut(struct weir_bundle *b, size_t count, struct weir_bundle *to);
 
+/* Copies of some, in order: while nobody takes them, or because they may have to be sent once more. */
+struct weir_dgramq {
+	struct dgram_kept *first, **tail;
+	unsigned	 n;
+	size_t		 bytes;
+};
+enum { DGRAMQ_MOST = 16, DGRAMQ_BYTES = 131072 };
+
+void	dgramq_init(struct weir_dgramq *);
+/* False: there is no room, nothing was taken. */
+bool	dgramq_put(struct weir_dgramq *, const struct weir_bundle *);
+/* The first; it stays until dgramq_drop().  False: there is none. */
+bool	dgramq_first(const struct weir_dgramq *, struct weir_bundle *);
+void	dgramq_drop(struct weir_dgramq *);
+/* One after the other; *at begins with NULL. */
+bool	dgramq_next(const struct weir_dgramq *, struct dgram_kept **at, struct weir_bundle *);
+void	dgramq_clear(struct weir_dgramq *);
+
 /* What came to a socket that many send to. */
 struct weir_dgram_in {
 	struct weir_bundle bundle;

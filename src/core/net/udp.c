@@ -21,8 +21,6 @@
 enum {
 	BATCHES		= 4,	/* of a socket in one turn */
 	SHARE		= 4,	/* sessions that are not proven may have a fourth of the room for sure */
-	KEPT_MOST	= 16,	/* datagrams of a session that has not begun */
-	KEPT_BYTES	= 131072,
 	COMPLAIN_MS	= 60000
 };
 
@@ -31,12 +29,6 @@ struct udp_socket {
 	struct weir_listen *from;
 	unsigned	 sessions;
 	bool		 wild;		/* bound to all addresses */
-};
-
-struct udp_kept {
-	struct udp_kept	*next;
-	struct weir_bundle bundle;
-	char		 bytes[];
 };
 
 static struct weir_slab slab = WEIR_SLAB(weir_udp);
@@ -134,25 +126,11 @@ udp_forget(struct weir_udp *u)
 /* ---- sessions ---- */
 
 static void
-drop_kept(struct weir_udp *u)
-{
-	struct udp_kept *k;
-
-	while ((k = u->kept) != NULL) {
-		u->kept = k->next;
-		slab_sized_give(k, sizeof *k + k->bundle.n);
-	}
-	u->n_kept = 0;
-	u->kept_bytes = 0;
-	u->kept_tail = &u->kept;
-}
-
-static void
 on_free(struct weir_task *t)
 {
 	struct weir_udp *u = WEIR_OF(t, struct weir_udp, conn.free);
 
-	drop_kept(u);
+	dgramq_clear(&u->kept);
 	conn_fini(&u->conn);
 	slab_give(&slab, u);
 }
@@ -204,6 +182,7 @@ evict(void)
 	complain();
 	u = list_last(from, struct weir_udp, age);
 	metric_add(&evicted, 0, 1);
+	u->evicted = true;
 	if (u->conn.on_drain != NULL)
 		u->conn.on_drain(&u->conn, DRAIN_CUT);
 	if (!u->gone)
@@ -211,8 +190,19 @@ evict(void)
 	return true;
 }
 
+/* Counts what it takes. */
+static void
+count(struct weir_udp *u, const struct weir_bundle *b)
+{
+	u->taken += bundle_count(b);
+	u->conn.tcp.got += b->n;
+	if (u->most != 0 && u->taken >= u->most)
+		udp_forget(u);
+}
+
+/* A session for the first of these datagrams.  It may be over when this returns. */
 static struct weir_udp *
-make(struct udp_socket *s, const struct key *k, uint64_t hash)
+make(struct udp_socket *s, const struct key *k, uint64_t hash, struct weir_bundle *rest)
 {
 	struct weir_udp *u;
 
@@ -233,7 +223,7 @@ make(struct udp_socket *s, const struct key *k, uint64_t hash)
 	u->chain = table[hash & mask];
 	table[hash & mask] = u;
 	u->known = true;
-	u->kept_tail = &u->kept;
+	dgramq_init(&u->kept);
 	list_init(&u->age);
 	age_on(u);
 	s->sessions++;
@@ -241,28 +231,16 @@ make(struct udp_socket *s, const struct key *k, uint64_t hash)
 	metric_add(&begun, 0, 1);
 	metric_add(&now, 0, 1);
 	conn_came(&u->conn);
+	(void)bundle_cut(rest, 1, &u->now);
+	count(u, &u->now);
 	s->from->on_conn(&u->conn);
-	return u->gone ? NULL : u;
+	if (!u->gone && u->now.p != NULL)
+		(void)dgramq_put(&u->kept, &u->now);
+	u->now.p = NULL;
+	return u;
 }
 
 /* ---- what comes ---- */
-
-static void
-keep(struct weir_udp *u, const struct weir_bundle *b)
-{
-	struct udp_kept *k;
-
-	if (u->n_kept >= KEPT_MOST || u->kept_bytes + b->n > KEPT_BYTES)
-		return;
-	k = slab_sized_take(sizeof *k + b->n);
-	memcpy(k->bytes, b->p, b->n);
-	k->bundle = (struct weir_bundle){ k->bytes, b->n, b->each };
-	k->next = NULL;
-	*u->kept_tail = k;
-	u->kept_tail = &k->next;
-	u->n_kept++;
-	u->kept_bytes += b->n;
-}
 
 /* Takes of the bundle what is this session's. */
 static void
@@ -272,14 +250,11 @@ hand_over(struct weir_udp *u, struct weir_bundle *rest)
 
 	if (!bundle_cut(rest, u->most != 0 ? u->most - u->taken : SIZE_MAX, &b))
 		return;
-	u->taken += bundle_count(&b);
-	if (u->most != 0 && u->taken >= u->most)
-		udp_forget(u);
-	u->conn.tcp.got += b.n;
+	count(u, &b);
 	if (u->on_data != NULL)
 		u->on_data(u, b);
 	else
-		keep(u, &b);
+		(void)dgramq_put(&u->kept, &b);		/* who sends so much before it is served loses some */
 }
 
 static void
@@ -298,11 +273,12 @@ take(struct udp_socket *s, struct weir_dgram_in *in)
 	while (rest.p != NULL) {
 		struct weir_udp *u = find(&k, hash);
 
-		if (u != NULL)
+		if (u != NULL) {
 			age_on(u);
-		else if ((u = make(s, &k, hash)) == NULL)
+			hand_over(u, &rest);
+		} else if (make(s, &k, hash, &rest) == NULL) {
 			return;
-		hand_over(u, &rest);
+		}
 	}
 }
 
@@ -324,16 +300,28 @@ on_readable(struct weir_fd *ev, unsigned what)
 void
 udp_begin(struct weir_udp *u, void (*on_data)(struct weir_udp *, struct weir_bundle))
 {
-	struct udp_kept *k;
+	struct weir_bundle b = u->now;
 
 	u->on_data = on_data;
-	while (!u->gone && (k = u->kept) != NULL) {
-		u->kept = k->next;
-		if (u->kept == NULL)
-			u->kept_tail = &u->kept;
-		on_data(u, k->bundle);
-		slab_sized_give(k, sizeof *k + k->bundle.n);
+	u->now.p = NULL;
+	if (u->most != 0 && u->taken >= u->most)
+		udp_forget(u);
+	if (b.p != NULL)
+		on_data(u, b);
+	while (!u->gone && dgramq_first(&u->kept, &b)) {
+		on_data(u, b);
+		dgramq_drop(&u->kept);
 	}
+}
+
+struct weir_str
+udp_first(const struct weir_udp *u)
+{
+	struct weir_bundle b = u->now;
+
+	if (b.p == NULL && !dgramq_first(&u->kept, &b))
+		return STR_NONE;
+	return str_of(b.p, b.each);
 }
 
 size_t

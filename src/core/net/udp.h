@@ -32,11 +32,11 @@ struct weir_udp {
 	struct weir_udp	*chain;		/* in the table; of the same hash */
 	uint64_t	 hash;
 	struct weir_list age;		/* of its kind, the one that was heard last in front */
-	struct udp_kept	*kept, **kept_tail;
-	unsigned	 n_kept;
-	size_t		 kept_bytes;
+	struct weir_bundle now;		/* while on_conn is told: what made the session */
+	struct weir_dgramq kept;
 	bool		 known;		/* it is in the table */
 	bool		 proven;	/* the client has heard us: it sent after an answer */
+	bool		 evicted;	/* it ends because there is no room for it */
 	bool		 gone;
 };
 
@@ -50,6 +50,8 @@ udp_of(struct weir_conn *c)
 int	udp_start(struct weir_listeners *, unsigned worker, unsigned workers, unsigned most) WEIR_MUST_USE;
 void	udp_stop(void);
 
+/* The first bytes that came, before udp_begin(). */
+struct weir_str udp_first(const struct weir_udp *);
 /* From now on this gets what comes, and, first, what came before; `most` counts from the first. */
 void	udp_begin(struct weir_udp *, void (*on_data)(struct weir_udp *, struct weir_bundle));
 /* To the client, from the address that it sent to.  Returns how many of the datagrams were sent. */

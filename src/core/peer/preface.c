@@ -92,7 +92,7 @@ int
 preface_make(struct weir_sess *s, const struct weir_preface_conf *c, bool datagram, struct weir_str *to)
 {
 	struct weir_addr local;
-	struct weir_proxy_say say = { .version = (unsigned)c->version, .datagram = datagram,
+	struct weir_proxy_say say = { .version = datagram ? V2 : (unsigned)c->version, .datagram = datagram,
 		.src = s->peer, .dst = wanted(s, &local) };
 	char bytes[PROXY_V2_MAX];
 	ssize_t n;
@@ -100,7 +100,7 @@ preface_make(struct weir_sess *s, const struct weir_preface_conf *c, bool datagr
 	*to = STR("");
 	if (c->version == 0)
 		return WEIR_OK;
-	if (c->version == V2 && c->tlvs.n != 0)
+	if (say.version == V2 && c->tlvs.n != 0)
 		collect(s, c, &say);
 	n = proxy_write(bytes, &say);
 	if (n < 0) {

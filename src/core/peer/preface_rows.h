@@ -8,7 +8,7 @@
 	  .doc = "Tells the upstream in front of each connection who the client is: a header of the PROXY protocol, of version "
 	  "1 (on) or 2.  It comes before TLS.  A connection over which it does not go out whole is closed.  Connections are "
 	  "kept only for requests with the very same header, so for those of one connection of a client.  The upstream "
-	  "must expect it." },
+	  "must expect it.  Of datagrams the first one has it, always in version 2." },
 	{ PP "_tlv", PP_IN, CONF_CUSTOM, PP_AT(tlvs), .args_min = 2, .args_max = 2, .set = PP_TLV,
 	  .flags = CONF_MULTI, .args = "name value",
 	  .doc = "What else a header of version 2 says.  The name is alpn, authority, unique_id, netns or a number, 0xE0.  The "

@@ -249,6 +249,7 @@ set_events(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void
 	e = conf_of(block, &core_module);
 	m->c.connections = e->c.connections;
 	m->c.multi_accept = e->c.multi_accept;
+	m->c.udp_sessions = e->c.udp_sessions;
 	m->connections_set = conf_set_here(block, &core_module, "worker_connections");
 	m->debug_nets = e->debug_nets;
 	netset_freeze(cf->pool, &m->debug_nets);
@@ -436,6 +437,10 @@ static const struct weir_cmd cmds[] = {
 	    "it cannot have that many descriptors." },
 	{ "multi_accept", IN_EVENTS, CONF_FLAG, AT(c.multi_accept), .def = "off",
 	    .doc = "Whether a worker accepts everything that waits at once." },
+	{ "udp_sessions", IN_EVENTS, CONF_INT, AT(c.udp_sessions), .min = 1, .max = 1 << 28,
+	    .doc = "How many clients that send datagrams a worker may serve at the same time; half of worker_connections "
+	    "unless it is said.  They count as connections, too.  When another comes, the one that was quiet for longest gives "
+	    "way, rather one that has never answered an answer." },
 	{ "use", IN_EVENTS, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_use, .args = "epoll",
 	    .doc = "How weir waits for events: with epoll." },
 	{ "accept_mutex", IN_EVENTS, CONF_CUSTOM, .args_min = 1, .args_max = 1,

@@ -53,6 +53,7 @@ struct weir_core_conf {
 	int64_t		 nofile;		/* worker_rlimit_nofile, 0: leave */
 	/* events */
 	uint64_t	 connections;
+	int64_t		 udp_sessions;		/* 0: half as many */
 	bool		 multi_accept;
 	bool		 pcre_jit;		/* regular expressions are compiled to machine code */
 	/* proc's own fields follow in proc/core_conf.c's struct */

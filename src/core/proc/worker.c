@@ -209,6 +209,12 @@ on_master_end(void)
 	retire_asked = true;
 }
 
+static unsigned
+udp_sessions(const struct weir_core_conf *cc)
+{
+	return cc->udp_sessions != 0 ? (unsigned)cc->udp_sessions : (unsigned)WEIR_MAX(cc->connections / 2, 1u);
+}
+
 static int
 begin(struct weir_cycle *c, unsigned index)
 {
@@ -220,7 +226,7 @@ begin(struct weir_cycle *c, unsigned index)
 	timer_init(&shutdown_timer, on_shutdown_timer);
 	accept_on_empty = on_empty;
 	metric_add(&stats_workers, WORKER_SERVES, 1);
-	if (udp_start(&c->listeners, index, c->workers, (unsigned)WEIR_MAX(cc->connections / 2, 1u)) != WEIR_OK)
+	if (udp_start(&c->listeners, index, c->workers, udp_sessions(cc)) != WEIR_OK)
 		return WEIR_FAIL;
 	return accept_start(&c->listeners, index, c->workers, (unsigned)cc->connections,
 	    cc->multi_accept);

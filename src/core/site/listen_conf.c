@@ -216,6 +216,13 @@ set_http2(struct line *l)
 	    "directive instead");
 }
 
+static int
+set_udp(struct line *l)
+{
+	l->to->type = SOCK_DGRAM;
+	return WEIR_OK;
+}
+
 #define BOTH	(IN_SERVER | IN_STREAM_SERVER)
 
 static const struct listen_param {
@@ -236,6 +243,7 @@ static const struct listen_param {
 	{ "ssl", BOTH, set_ssl },
 	{ "http2", IN_SERVER, set_http2 },
 	{ "proxy_protocol", BOTH, set_proxied },
+	{ "udp", IN_STREAM_SERVER, set_udp },
 	/* not proposed to who mistypes: */
 	{ "default", IN_SERVER, set_default },
 	{ "proxy_protocol=", BOTH, set_proxied_by },
@@ -243,7 +251,7 @@ static const struct listen_param {
 	{ "accept_filter=", BOTH, not_here },
 };
 
-enum { PROPOSED = 13 };
+enum { PROPOSED = 14 };
 
 static bool
 fits(struct line *l, const struct listen_param *p)
@@ -286,8 +294,10 @@ add_listen(struct weir_conf *cf, struct weir_site *site,
 	if (like->v6only_given && addr->sa.sa_family != AF_INET6)
 		return conf_error(cf, like->node, 1, "ipv6only is not supported on addr \"%.*s\"",
 		    (int)addr_put(text, addr), text);
+	if (like->type == SOCK_DGRAM && addr->sa.sa_family == AF_UNIX)
+		return conf_error(cf, like->node, 1, "datagrams come by UDP only, not by unix sockets");
 	for (l = site->listens; l != NULL; l = l->next)
-		if (addr_eq(&l->addr, addr))
+		if (l->type == like->type && addr_eq(&l->addr, addr))
 			return conf_error(cf, like->node, 1, "a duplicate listen %.*s",
 			    (int)addr_put(text, addr), text);
 	l = pool_dup(cf->pool, like, sizeof(*l));
@@ -353,11 +363,25 @@ port_range(struct weir_str s, size_t *at, uint64_t *first, uint64_t *last)
 	    num_u64(str_from(s, (size_t)dash + 1), last) == WEIR_OK;
 }
 
+/* What is about connections says nothing about datagrams. */
+static int
+check_udp(struct weir_conf *cf, const struct weir_node *node)
+{
+	static const char *const not_with[] = { "ssl", "so_keepalive", "proxy_protocol", "deferred", "fastopen", "backlog" };
+	unsigned	w, i;
+
+	for (w = 2; w < node->n; w++)
+		for (i = 0; i < WEIR_COUNT(not_with); i++)
+			if (str_begins(node->w[w].s, str_c(not_with[i])))
+				return conf_error(cf, node, w, "\"%s\" parameter is incompatible with \"udp\"", not_with[i]);
+	return WEIR_OK;
+}
+
 int
 site_listen(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, const struct weir_site_kind *kind,
     struct weir_site *site)
 {
-	struct weir_site_listen	 like = { .node = node, .opts = plain };
+	struct weir_site_listen	 like = { .node = node, .type = SOCK_STREAM, .opts = plain };
 	struct line		 line = { .cf = cf, .node = node, .site = site, .to = &like, .in = scope->in,
 				    .port = kind->port };
 	struct weir_str		 text = node->w[1].s;
@@ -367,6 +391,8 @@ site_listen(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *no
 	for (line.w = 2; line.w < node->n; line.w++)
 		if (read_param(&line) != WEIR_OK)
 			return WEIR_FAIL;
+	if (like.type == SOCK_DGRAM && check_udp(cf, node) != WEIR_OK)
+		return WEIR_FAIL;
 	if (!port_range(text, &at, &first, &last))
 		return add_text(&line, text);
 	if (first == 0 || last < first || last > 65535)
@@ -504,7 +530,7 @@ static int
 take(struct weir_conf *cf, struct weir_site_listen *by, struct weir_site *site, const struct weir_site_kind *kind)
 {
 	struct weir_listen	*l = listen_get(&cycle_of(cf)->listeners, cf->pool, &by->addr,
-				    SOCK_STREAM);
+				    by->type);
 	struct weir_site_addr	*a = l->owner;
 
 	if (l->on_conn != NULL && l->on_conn != kind->on_conn)

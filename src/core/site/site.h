@@ -32,6 +32,7 @@ enum { LISTEN_PROXY_PROTOCOL = 1, LISTEN_SSL = 2, LISTEN_HTTP2 = 4 };
 struct weir_site_listen {
 	struct weir_site_listen *next;
 	struct weir_addr addr;
+	int		 type;		/* SOCK_STREAM or SOCK_DGRAM */
 	struct weir_listen_opts opts;
 	bool		 deferred, v6only_given;
 	bool		 given;		/* options of the socket were written here */
