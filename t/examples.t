@@ -457,6 +457,43 @@ example 'tcp-services' => sub {
 	rename $w->dir . "/site.$_", $w->dir . "/etc/weir/site.$_" for qw(key crt);
 };
 
+# Answers datagrams as a name server would: the id of the question, and who it is.
+my @name_servers;
+sub name_server {
+	my ($w, $n) = @_;
+	my $s = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1', LocalPort => $w->port(20 + $n)) or die "port: $!";
+	my $pid = fork // die;
+	if ($pid) {
+		push @name_servers, $pid;
+		return;
+	}
+	alarm 300;
+	while (1) {
+		my $from = $s->recv(my $question, 512) // next;
+		$s->send(substr($question, 0, 2) . "ns$n", 0, $from);
+	}
+}
+END { if (@name_servers) { local $?; CORE::kill('KILL', @name_servers); waitpid $_, 0 for @name_servers } }
+
+example 'dns-balancer' => sub {
+	my ($w) = @_;
+	my %who;
+	for my $id (1 .. 6) {
+		my $s = IO::Socket::INET->new(Proto => 'udp', PeerAddr => '127.0.0.1', PeerPort => $w->port(1)) or die;
+		$s->send(pack('n', $id) . 'question');
+		my $in = '';
+		vec($in, fileno $s, 1) = 1;
+		$s->recv(my $answer, 512) if select $in, undef, undef, $Weir::TIMEOUT;
+		is unpack('n', $answer // ''), $id, 'the answer to the question';
+		$who{ substr $answer, 2 }++;
+	}
+	is join(' ', sort keys %who), 'ns1 ns2', 'of both servers';
+	is scalar(() = grep / UDP 200 /, $w->access('logs/dns.log', 6)), 6, 'each is logged';
+	my $c = $w->connect;
+	$c->send("GET / HTTP/1.0\r\n\r\n");
+	like $c->response->body, qr/^by tcp /, 'and by TCP';
+}, origins => { 9001 => 'by tcp', 9002 => 'by tcp' }, before => sub { name_server($_[0], $_) for 1, 2 };
+
 example 'grpc' => sub {
 	my ($w) = @_;
 	my $h = Weir::H2->new($w->connect);
