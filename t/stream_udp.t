@@ -274,18 +274,33 @@ sub metric
 	$s->send('late go');
 	ok wait_for(sub { -e $w->dir . '/go.asked' }), 'an answer that takes its time';
 	my ($old) = $w->worker_pids;
-	ok $w->reload($conf =~ s/WORKERS/2/r), 'a reload';
+	my $next = ($conf =~ s/WORKERS/2/r) =~ s/worker_shutdown_timeout 60s/worker_shutdown_timeout 100ms/r;
+	ok $w->reload($next), 'a reload';
 	like ask(client(2), 'new'), qr/:new$/, 'new clients are served';
 	ok CORE::kill(0, $old), 'the old worker has sessions';
 	$w->write('go', '');
 	is get($s), 'late', 'and the answer comes by it';
+	CORE::kill('TERM', $old);
 	my @s = map client(2), 1 .. 20;
 	like ask($_, 'x'), qr/:x$/, 'two workers' for @s;
-	ok $w->reload(($conf =~ s/WORKERS/2/r) =~ s/worker_shutdown_timeout 60s/worker_shutdown_timeout 100ms/r), 'another reload';
 	my @all = $w->worker_pids;
-	ok $w->reload(($conf =~ s/WORKERS/2/r) =~ s/worker_shutdown_timeout 60s/worker_shutdown_timeout 100ms/r), 'and one with a short time';
+	ok $w->reload($next), 'another reload';
 	like ask($_, 'y'), qr/:y$/, 'clients go on with new sessions' for @s[0 .. 3];
 	ok wait_for(sub { !grep { CORE::kill(0, $_) } @all }), 'worker_shutdown_timeout ends sessions';
+}
+
+# ---- another binary ----
+
+{
+	my $old = $w->pid;
+	$w->kill('USR2');
+	my $new = wait_for(sub { ($w->read('weir.pid') // '') =~ /^(\d+)$/m && $1 != $old ? $1 : 0 });
+	ok $new, 'USR2';
+	$w->kill('QUIT');
+	ok wait_for(sub { !Weir::alive($old) }), 'the old master goes';
+	$w->adopt($new);
+	my @s = map client(2), 1 .. 10;
+	like ask($_, 'z'), qr/:z$/, 'the sockets were handed over' for @s;
 }
 
 $w->kill('TERM');
