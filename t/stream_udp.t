@@ -113,6 +113,8 @@ stream {
 	server { listen 127.0.0.1:%PORT16% udp; proxy_pass two; proxy_responses 1; access_log %DIR%/balance.log l; }
 	server { listen 127.0.0.1:%PORT17%; proxy_pass 127.0.0.1:%PORT18%; proxy_protocol v2; proxy_protocol_tlv unique_id t6; }
 	server { listen 127.0.0.1:%PORT18% proxy_protocol; return "$proxy_protocol_addr $proxy_protocol_server_port $proxy_protocol_tlv_unique_id"; }
+	server { listen 127.0.0.1:%PORT30% udp; pass 127.0.0.1:%PORT15%; access_log %DIR%/pass.log l; }
+	server { listen 127.0.0.1:%PORT31% udp; ssl_preread on; return x; access_log %DIR%/preread.log l; }
 	server { listen 127.0.0.1:%PORT19%; proxy_pass 127.0.0.1:%PORT18%; proxy_protocol on; }
 	SIX
 }
@@ -200,6 +202,11 @@ $w->start($conf =~ s/WORKERS/1/r);
 	client(13, from => '127.0.0.5')->send('x');
 	like +($w->access('deny.log', 1))[0], qr/^UDP 127\.0\.0\.5 403 /, 'deny';
 	like ask(client(13), 'x'), qr/^a:/, 'and others';
+	client(30)->send('x');
+	like +($w->access('pass.log', 1))[0], qr/^UDP 127\.0\.0\.1 500 /, 'pass is for connections';
+	$w->log_like(qr/datagrams cannot be passed to another listener/, 'and says so');
+	client(31)->send("\x16\x03\x01");
+	like +($w->access('preread.log', 1))[0], qr/^UDP 127\.0\.0\.1 400 .* preread_full /, 'a datagram is all that can be looked at';
 	is ask(client(15), 'x'), 'UDP', 'UDP and TCP';
 	my $c = $w->connect(port => 15);
 	is $c->read_all, 'TCP', 'on the same port';

@@ -68,7 +68,7 @@ static const struct weir_cmd cmds[] = {
 	{ "pass", IN_STREAM_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_pass, .args = "address",
 	  .doc = "Give connections to a server that listens on this very address, of stream or of http, without connecting to it: it sees the "
 	  "client's own address.  With listen ... ssl of this server TLS ends here, and the other gets what is in it; with ssl_preread "
-	  "the other one may make the handshake.  May contain variables." },
+	  "the other one may make the handshake.  May contain variables.  It is for connections, not for datagrams." },
 	{ 0 }
 };
 

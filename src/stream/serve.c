@@ -508,6 +508,10 @@ stream_hand_over(struct weir_stream *st, struct weir_listen *to)
 	static unsigned depth;		/* who hands over may hand over to us */
 	struct weir_conn *c = st->s.conn;
 
+	if (stream_is_udp(st)) {
+		log_errorx(&st->s.log, "datagrams cannot be passed to another listener");
+		return stream_finish(st, 500, "error");
+	}
 	if (depth == HANDS) {
 		log_errorx(&st->s.log, "the connection is passed round in a circle");
 		return stream_finish(st, 500, "error");
