@@ -93,13 +93,14 @@ preface_make(struct weir_sess *s, const struct weir_preface_conf *c, bool datagr
 {
 	struct weir_addr local;
 	struct weir_proxy_say say = { .version = datagram ? V2 : (unsigned)c->version, .datagram = datagram,
-		.src = s->peer, .dst = wanted(s, &local) };
+		.src = s->peer };
 	char bytes[PROXY_V2_MAX];
 	ssize_t n;
 
 	*to = STR("");
 	if (c->version == 0)
 		return WEIR_OK;
+	say.dst = wanted(s, &local);
 	if (say.version == V2 && c->tlvs.n != 0)
 		collect(s, c, &say);
 	n = proxy_write(bytes, &say);
