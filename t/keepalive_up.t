@@ -12,6 +12,7 @@ use Weir;
 # effect: keepalive keepalive_requests keepalive_timeout keepalive_time proxy_ignore_client_abort upstream
 
 my $w = Weir->new;
+$w->cert('a', san => 'DNS:a.test');
 
 # Says which connection it is; the end of each is noted.
 for my $n (2, 3) {
@@ -67,6 +68,7 @@ http {
 	upstream short { server 127.0.0.1:%PORT2%; keepalive_timeout 400ms; }
 	upstream old { server 127.0.0.1:%PORT2%; keepalive_time 300ms; }
 	upstream both { server 127.0.0.1:%PORT2%; server 127.0.0.1:%PORT3%; }
+	upstream stale_tls { server 127.0.0.1:%PORT6%; }
 	upstream stale { server 127.0.0.1:%PORT4%; }
 	server {
 		listen 127.0.0.1:%PORT5%;
@@ -74,6 +76,18 @@ http {
 		proxy_next_upstream off;
 		location / { proxy_pass http://stale; }
 		location /local { return 200; }
+		location /tls { proxy_pass https://stale_tls; proxy_ssl_trusted_certificate %DIR%/a.crt; proxy_ssl_name a.test; }
+	}
+	# The second request of a connection ends it.
+	server {
+		listen 127.0.0.1:%PORT6% ssl;
+		ssl_certificate %DIR%/a.crt;
+		ssl_certificate_key %DIR%/a.key;
+		access_log off;
+		location / {
+			if ($connection_requests = 2) { return 444; }
+			return 200 "$connection $connection_requests $server_protocol";
+		}
 	}
 	server {
 		listen 127.0.0.1:%PORT1%;
@@ -185,6 +199,11 @@ subtest 'an upstream that closes what was kept' => sub {
 	is $ask->(GET => '/cut')->status, 502, 'nor is what was begun to be answered';
 	$w->log_unlike(qr/temporarily disabled/);
 	$logged->(4);
+
+	my ($first) = split ' ', $ask->(GET => '/tls')->body;
+	my $text = $ask->(GET => '/tls')->body;
+	like $text, qr{^\d+ 1 HTTP/1\.1$}, 'over TLS: once more';
+	isnt +(split ' ', $text)[0], $first, 'by another connection';
 
 	# the end comes while the link is idle, or just before the request, in the same turn
 	for my $how (qw(leave leave-reset)) {
