@@ -2,7 +2,7 @@
  * resolver.c - names to addresses: the cache, and those who wait.
  *
  * Both kinds of addresses are asked for at once; when neither question gave any but an alias, what that stands for
- * is asked for in turn.  How questions get out is resolver_ares.c's, what an answer says resolver_answer.c's.
+ * is asked for in turn.  How questions get out is resolver_ares.c's and resolver_https.c's, what an answer says resolver_answer.c's.
  *
  *	NEW -> ASKING -> KNOWN -> (expires) -> ASKING ...
  *	          |                               |
@@ -44,6 +44,7 @@ struct entry {
 	uint8_t			 asked;		/* questions without an answer so far */
 	enum weir_resolved	 failed;	/* RESOLVED: none did */
 	struct resolver_found	 now;
+	struct resolver_question first, second;
 	struct weir_timer	 hurry;		/* those who wait could have what is stale, or half of it */
 };
 
@@ -317,48 +318,49 @@ judge(struct entry *e)
 }
 
 static void
-on_answer(struct entry *e, ares_dns_rec_type_t type, ares_status_t status, const ares_dns_record_t *rec)
+on_answer(struct entry *e, ares_dns_rec_type_t type, ares_status_t status, const ares_dns_record_t *rec, uint64_t age_s)
 {
 	enum weir_resolved how = meaning(status);
 
 	if (how != RESOLVED)
 		e->failed = how;
 	else if (rec != NULL)
-		found_take(&e->now, type, rec);
+		found_take(&e->now, type, rec, age_s);
 	if (--e->asked == 0)
 		judge(e);
 	else if (e->now.n != 0)
 		timer_set(&e->hurry, HALF_WAIT_MS);
 }
 
-#define ON_ANSWER(name, type)									\
-static void											\
-on_##name(void *arg, ares_status_t status, size_t timeouts, const ares_dns_record_t *rec)	\
-{												\
-	(void)timeouts;										\
-	on_answer(arg, (type), status, rec);							\
+static void
+on_first(struct resolver_question *q, ares_status_t status, const ares_dns_record_t *rec, uint64_t age_s)
+{
+	on_answer(WEIR_OF(q, struct entry, first), q->type, status, rec, age_s);
 }
 
-ON_ANSWER(a, ARES_REC_TYPE_A)
-ON_ANSWER(aaaa, ARES_REC_TYPE_AAAA)
-ON_ANSWER(srv, ARES_REC_TYPE_SRV)
+static void
+on_second(struct resolver_question *q, ares_status_t status, const ares_dns_record_t *rec, uint64_t age_s)
+{
+	on_answer(WEIR_OF(q, struct entry, second), q->type, status, rec, age_s);
+}
 
 /* The answer may come at once, so the questions are counted before the first is asked. */
 static void
 ask(struct entry *e, const char *name)
 {
 	struct weir_resolver *r = e->r;
-	bool v4 = r->v4 && !e->is_srv, v6 = r->v6 && !e->is_srv;
+	bool both = r->v4 && r->v6 && !e->is_srv;
 
 	e->failed = RESOLVED;
-	e->asked = (uint8_t)(v4 + v6 + e->is_srv);
+	e->asked = 1 + both;
 	metric_add(&r->questions, 0, e->asked);
-	if (e->is_srv)
-		r->way->ask(r, name, ARES_REC_TYPE_SRV, on_srv, e);
-	if (v4)
-		r->way->ask(r, name, ARES_REC_TYPE_A, on_a, e);
-	if (v6)
-		r->way->ask(r, name, ARES_REC_TYPE_AAAA, on_aaaa, e);
+	e->first = (struct resolver_question){ .name = name, .done = on_first, .type = e->is_srv ? ARES_REC_TYPE_SRV :
+	    r->v4 ? ARES_REC_TYPE_A : ARES_REC_TYPE_AAAA };
+	r->way->ask(r, &e->first);
+	if (!both)
+		return;
+	e->second = (struct resolver_question){ .name = name, .done = on_second, .type = ARES_REC_TYPE_AAAA };
+	r->way->ask(r, &e->second);
 }
 
 static void

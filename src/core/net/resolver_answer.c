@@ -28,17 +28,17 @@ found_end(struct resolver_found *f)
 	memset(f, 0, sizeof *f);
 }
 
-/* A TTL with the highest bit set is none (RFC 2181, 8). */
+/* A TTL with the highest bit set is none (RFC 2181, 8).  What the answer has spent in caches of HTTP is over. */
 static uint64_t
-ms_of(unsigned ttl)
+ms_of(const struct resolver_found *f, unsigned ttl)
 {
-	return ttl > INT32_MAX ? 0 : (uint64_t)WEIR_MIN(ttl, (unsigned)TTL_MOST) * 1000;
+	return ttl > INT32_MAX || ttl <= f->age_s ? 0 : WEIR_MIN(ttl - f->age_s, (uint64_t)TTL_MOST) * 1000;
 }
 
 static void
 take_ttl(struct resolver_found *f, const ares_dns_rr_t *rr)
 {
-	f->ttl_ms = WEIR_MIN(f->ttl_ms, ms_of(ares_dns_rr_get_ttl(rr)));
+	f->ttl_ms = WEIR_MIN(f->ttl_ms, ms_of(f, ares_dns_rr_get_ttl(rr)));
 }
 
 static void
@@ -131,7 +131,7 @@ take_soa(struct resolver_found *f, const ares_dns_record_t *rec)
 		if (rr == NULL || ares_dns_rr_get_type(rr) != ARES_REC_TYPE_SOA)
 			continue;
 		ttl = WEIR_MIN(ares_dns_rr_get_ttl(rr), ares_dns_rr_get_u32(rr, ARES_RR_SOA_MINIMUM));
-		f->none_ms = WEIR_MIN(f->none_ms, ms_of(ttl));
+		f->none_ms = WEIR_MIN(f->none_ms, ms_of(f, ttl));
 		return true;
 	}
 	return false;
@@ -149,13 +149,14 @@ take_records(struct resolver_found *f, ares_dns_rec_type_t type, const ares_dns_
 }
 
 void
-found_take(struct resolver_found *f, ares_dns_rec_type_t type, const ares_dns_record_t *rec)
+found_take(struct resolver_found *f, ares_dns_rec_type_t type, const ares_dns_record_t *rec, uint64_t age_s)
 {
 	unsigned depth = f->depth, before = f->n;
 	const char *name, *asked, *alias;
 
 	if (ares_dns_record_query_get(rec, 0, &asked, NULL, NULL) != ARES_SUCCESS)
 		return;
+	f->age_s = age_s;
 	for (name = asked; depth <= RESOLVER_CNAMES && (alias = alias_of(f, rec, name)) != NULL; name = alias)
 		depth++;
 	f->deepest = WEIR_MAX(f->deepest, depth);

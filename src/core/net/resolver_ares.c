@@ -99,10 +99,10 @@ ares_more(void *p, size_t n)
 }
 
 /* c-ares 1.34 follows a null pointer where memory ran out (server_increment_failures()); ours does not. */
-static int
-begin(void)
+int
+resolver_ares_begin(void)
 {
-	return ares_library_init_mem(ARES_LIB_INIT_ALL, mem_alloc, mem_free, ares_more);
+	return ares_library_init_mem(ARES_LIB_INIT_ALL, mem_alloc, mem_free, ares_more) == ARES_SUCCESS ? WEIR_OK : WEIR_FAIL;
 }
 
 static int
@@ -115,7 +115,7 @@ start(struct weir_resolver *r)
 	};
 	char list[4096], *p = list;
 
-	if (begin() != ARES_SUCCESS ||
+	if (resolver_ares_begin() != WEIR_OK ||
 	    ares_init_options(&r->channel, &o, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
 	    ARES_OPT_SOCK_STATE_CB | ARES_OPT_UDP_MAX_QUERIES | ARES_OPT_QUERY_CACHE) != ARES_SUCCESS) {
 		r->channel = NULL;
@@ -135,9 +135,18 @@ start(struct weir_resolver *r)
 }
 
 static void
-ask(struct weir_resolver *r, const char *name, ares_dns_rec_type_t type, ares_callback_dnsrec done, void *arg)
+on_answer(void *arg, ares_status_t status, size_t timeouts, const ares_dns_record_t *rec)
 {
-	ares_query_dnsrec(r->channel, name, ARES_CLASS_IN, type, done, arg, NULL);
+	struct resolver_question *q = arg;
+
+	(void)timeouts;
+	q->done(q, status, rec, 0);
+}
+
+static void
+ask(struct weir_resolver *r, struct resolver_question *q)
+{
+	ares_query_dnsrec(r->channel, q->name, ARES_CLASS_IN, q->type, on_answer, q, NULL);
 	set_timer(r);
 }
 
