@@ -20,6 +20,7 @@ use Socket qw(SOCK_DGRAM);
 use lib 't/lib';
 use Pq;
 use Weir;
+use Weir::Dns;
 use Weir::H2;
 use Test::More;
 
@@ -206,6 +207,28 @@ example 'load-balancing' => sub {
 	like $w->get('/status')->body, qr/^Active connections/, 'numbers';
 	like join("\n", $w->access('logs/access.log', 33)), qr{"GET / HTTP/1.1" 200 by .*, 127}, 'the log tells of the tries';
 }, origins => { 9001 => 'one', 9002 => 'two', 9003 => 'spare' };
+
+my $names;
+example 'names-by-dns' => sub {
+	my ($w) = @_;
+
+	ok wait_for(sub { $w->get('/')->status == 200 }), 'the addresses of a name';
+	is +(split ' ', $w->get('/')->body)[0], 'app';
+	ok wait_for(sub { $w->get('/api/')->status == 200 }), 'the servers of a service';
+	is +(split ' ', $w->get('/api/')->body)[0], 'api', 'the one of the lowest priority';
+	$names->stop;
+}, origins => { 9002 => 'app', 9003 => 'api' }, change => sub { s/(app\.example\.com):9002/$1:%PORT22%/ }, before => sub {
+	my ($w) = @_;
+	my $api = '_http._tcp.api.example.com';
+	my ($spare, $port) = map $w->port($_), 22, 23;
+
+	$names = Weir::Dns->new($w, 21, sub {
+		my ($name, $type) = @_;
+		return { answer => [ srv($api, 'b.example.com', 20, 1, $spare), srv($api, 'a.example.com', 10, 1, $port) ] }
+		    if $type == 33 && $name eq $api;
+		return { answer => [ $type == 1 ? a($name, '127.0.0.1') : () ] };
+	});
+};
 
 example 'health-checks' => sub {
 	my ($w) = @_;

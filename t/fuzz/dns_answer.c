@@ -19,8 +19,8 @@ try_type(const ares_dns_record_t *rec, ares_dns_rec_type_t type, unsigned depth)
 
 	found_begin(&f);
 	f.depth = depth;
-	found_take(&f, type, rec);
-	found_take(&f, type, rec);
+	found_take(&f, type, rec, 0);
+	found_take(&f, type, rec, 100);
 	check(f.n <= (type == ARES_REC_TYPE_SRV ? (unsigned)RESOLVER_SRVS : RESOLVER_ADDRS));
 	check(f.deepest >= depth && f.deepest <= RESOLVER_CNAMES + 1);
 	check(f.n == 0 || (type == ARES_REC_TYPE_SRV ? f.srvs != NULL : f.addrs != NULL));
