@@ -15,6 +15,7 @@
  *	udp.c    the same of datagrams
  *	up_conf.c its directives: proxy_pass ...
  *	up_vars.c $upstream_*
+ *	health.c servers are asked how they are
  */
 #ifndef WEIR_STREAM_STREAM_H
 #define WEIR_STREAM_STREAM_H

@@ -398,6 +398,7 @@ next_peer(struct weir_stream_up *u)
 	if (peer == NULL) {
 		attempt_begin(u, u->pick.group->name);
 		log_errorx(&st->s.log, "no live upstreams");
+		log_errorx(&st->s.log, "servers that were passed over: %.*s", STR_ARG(pick_why(&u->pick, st->s.pool)));
 		(void)stream_finish(st, 502, "no_upstream");
 		return;
 	}

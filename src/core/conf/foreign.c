@@ -74,8 +74,6 @@ static const struct foreign {
 	/* ---- upstreams ---- */
 	{ "ntlm", "ngx_http_upstream_module, commercial",
 	  "NTLM authenticates connections, which weir shares among clients: use another method" },
-	{ "health_check_timeout", "ngx_stream_upstream_hc_module, commercial",
-	  "it is a parameter of health_check: timeout=" },
 
 	/* ---- who may come in ---- */
 	{ "auth_jwt auth_jwt_* $jwt_*", "ngx_http_auth_jwt_module, commercial",
