@@ -66,6 +66,7 @@ fill(struct weir_pump *p)
 			return SRC_BROKE;
 		if (n == WEIR_AGAIN)
 			return found == MOVED ? MOVED : STUCK;
+		p->bulk |= n >= (ssize_t)SEG_LARGE;
 		found = MOVED;
 	}
 	return found;
@@ -99,6 +100,8 @@ can_splice(struct weir_pump *p, int *from, int *to, uint64_t *left)
 		return false;
 	*from = p->src->ops->fd(p->src, left);
 	if (*from < 0 || (*left < SPLICE_MIN && p->in_pipe == 0))
+		return false;
+	if (*left == UINT64_MAX && !p->bulk)	/* nobody knows how much will come: small messages are copied */
 		return false;
 	*to = p->sink->ops->fd(p->sink, &room);
 	if (*to < 0)
@@ -241,6 +244,8 @@ pump_run(struct weir_pump *p)
 				turn_over = in == MOVED;
 				if (p->in_pipe == 0)	/* who rests keeps no descriptors */
 					pipe_give(p->pipe, true);
+				if (in == STUCK && p->in_pipe == 0 && p->moved - start < SEG_LARGE)
+					p->bulk = false;
 				if (in == MOVED || in == STUCK)
 					break;
 			}

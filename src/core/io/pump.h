@@ -26,6 +26,7 @@ struct weir_pump {
 	int		  pipe[2];	/* while splicing; -1: none */
 	uint32_t	  in_pipe;
 	bool		  eof, over, busy;
+	bool		  bulk;		/* the source gives much at a time: a pipe is worth its while */
 	bool		  broke;	/* the source did, while the kernel moved; what is in the pipe still goes */
 	bool		  deaf;		/* after PUMP_SINK_FAIL: its peer had ended its own direction before, in order */
 	bool		  keep_open;	/* at the end do not finish the sink */
