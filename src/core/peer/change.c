@@ -211,7 +211,7 @@ end(struct weir_group *g, enum server_error how)
 
 /* -1: there is none. */
 static int
-find(struct weir_group *g, uint32_t id)
+find_server(struct weir_group *g, uint32_t id)
 {
 	for (unsigned i = 0; i < g->n; i++)
 		if (!(block_state(g->block, i)->out & OUT_VACANT) && block_state(g->block, i)->id == id)
@@ -395,7 +395,7 @@ servers_add(struct weir_group *g, struct weir_server *s)
 static enum server_error
 move_out(struct weir_group *g, uint32_t id)
 {
-	int i = find(g, id);
+	int i = find_server(g, id);
 	struct weir_state *st;
 
 	if (i < 0)
@@ -422,7 +422,7 @@ static enum server_error
 change(struct weir_group *g, const struct weir_server *s)
 {
 	enum server_error e;
-	int i = find(g, s->id);
+	int i = find_server(g, s->id);
 
 	if (i < 0)
 		return SERVERS_UNKNOWN;
