@@ -433,7 +433,7 @@ site_server_name(struct weir_conf *cf, struct weir_node *node, struct weir_site 
 void
 site_listen_port(struct weir_conf *cf, struct weir_site *site, unsigned port)
 {
-	struct weir_site_listen	like = { .node = site->node, .opts = plain };
+	struct weir_site_listen	like = { .node = site->node, .type = SOCK_STREAM, .opts = plain };
 	struct weir_addr	addr = { .in.sin_family = AF_INET };
 	int			rc;
 
