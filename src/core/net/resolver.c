@@ -294,13 +294,16 @@ meaning(ares_status_t status)
 	}
 }
 
-/* All questions of a round are answered.  What one has found counts, whatever became of the other. */
+/*
+ * All questions of a round are answered, or nobody says anything.  Silence about one kind of addresses does not harm the
+ * other; a failure does, as with nginx.
+ */
 static void
 judge(struct entry *e)
 {
 	char *next = e->now.next;
 
-	if (e->now.n != 0) {
+	if (e->now.n != 0 && e->failed != RESOLVE_FAIL) {
 		settle(e, RESOLVED);
 	} else if (e->now.deepest > RESOLVER_CNAMES) {
 		log_errorx(weir_log, "\"%s\" has more than %d names behind one another", e->name, RESOLVER_CNAMES);
@@ -322,13 +325,13 @@ on_answer(struct entry *e, ares_dns_rec_type_t type, ares_status_t status, const
 {
 	enum weir_resolved how = meaning(status);
 
-	if (how != RESOLVED)
+	if (how != RESOLVED && e->failed != RESOLVE_FAIL)
 		e->failed = how;
 	else if (rec != NULL)
 		found_take(&e->now, type, rec, age_s);
 	if (--e->asked == 0)
 		judge(e);
-	else if (e->now.n != 0)
+	else if (e->now.n != 0 && e->failed == RESOLVED)
 		timer_set(&e->hurry, HALF_WAIT_MS);
 }
 

@@ -164,8 +164,9 @@ found_take(struct resolver_found *f, ares_dns_rec_type_t type, const ares_dns_re
 		take_records(f, type, rec, name);
 	if (f->n != before || take_soa(f, rec) || ares_dns_record_get_rcode(rec) == ARES_RCODE_NXDOMAIN)
 		return;
-	if (name == asked || f->next != NULL)
+	if (name == asked)
 		return;
+	mem_free(f->next);
 	f->next = mem_alloc(strlen(name) + 1);
 	strcpy(f->next, name);
 }
