@@ -26,7 +26,7 @@ sub wrong
 	like $err, $re, "$name: said";
 }
 
-sub place { my ($check, $more) = @_; return "$u " . ($more // '') . " server { location / { proxy_pass http://u; health_check $check; } }" }
+sub place { my ($check, $more) = @_; return "$u " . ($more // '') . " server { listen 127.0.0.1:%PORT9%; location / { proxy_pass http://u; health_check $check; } }" }
 sub group { my ($check, $more) = @_; return ($more // '') . " upstream u { zone z 256k; server 127.0.0.1:1; health_check $check; }" }
 
 wrong 'no zone', 'upstream u { server 127.0.0.1:1; health_check; }', qr/health_check: upstream "u" must be in shared memory: .* "zone name 256k;"/;
