@@ -451,9 +451,10 @@ sub reload
 	my $fails = () = $self->log_text =~ /reload failed/g;
 	$self->kill('HUP');
 	my $ok = wait_for(sub {
+		# First the workers: those of a reload that failed may be others, too, behind the line.
+		my %w = map { $_ => 1 } $self->worker_pids;
 		my $now = () = $self->log_text =~ /reload failed/g;
 		return -1 if $now > $fails;
-		my %w = map { $_ => 1 } $self->worker_pids;
 		return %w && !grep($w{$_}, @before);
 	}, 20);
 	croak 'reload: nothing happened' unless $ok;
