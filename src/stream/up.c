@@ -149,20 +149,6 @@ tell_end(struct weir_stream_up *u, enum weir_relay_end how)
 	    (unsigned long long)u->conn->tcp.got, (unsigned long long)u->conn->tcp.put);
 }
 
-static void
-on_relay_end(struct weir_relay *r, enum weir_relay_end how)
-{
-	struct weir_stream_up *u = r->owner;
-	static const char *const words[] = {
-		[RELAY_A_FAIL] = "client_reset", [RELAY_B_FAIL] = "upstream_reset", [RELAY_IDLE] = "idle",
-	};
-
-	tell_end(u, how);
-	u->st->cut = how == RELAY_A_FAIL || how == RELAY_B_FAIL;
-	(void)stream_finish(u->st, 200, how != RELAY_EOF ? words[how] :
-	    r->first == 1 ? "client_closed" : "upstream_closed");
-}
-
 /* The upstream's first byte. */
 static void
 on_moved(struct weir_relay *r)
@@ -175,6 +161,22 @@ on_moved(struct weir_relay *r)
 	current(u)->first_ms = weir_now_ms - u->attempt_ms;
 	if (!u->pick.group->by_connect)
 		pick_heard(&u->pick, current(u)->first_ms);
+}
+
+static void
+on_relay_end(struct weir_relay *r, enum weir_relay_end how)
+{
+	struct weir_stream_up *u = r->owner;
+	static const char *const words[] = {
+		[RELAY_A_FAIL] = "client_reset", [RELAY_B_FAIL] = "upstream_reset", [RELAY_IDLE] = "idle",
+	};
+
+	if (r->on_moved != NULL)	/* what came with the end */
+		on_moved(r);
+	tell_end(u, how);
+	u->st->cut = how == RELAY_A_FAIL || how == RELAY_B_FAIL;
+	(void)stream_finish(u->st, 200, how != RELAY_EOF ? words[how] :
+	    r->first == 1 ? "client_closed" : "upstream_closed");
 }
 
 /*
