@@ -40,7 +40,7 @@ group_new(struct weir_pool *to, const char *names, struct weir_breaker br)
 	for (unsigned i = 0; i < g->n; i++) {
 		struct weir_peer *p = &g->peers[i];
 
-		fill_peer(&(struct weir_conf){ .pool = to }, p, &(struct weir_addr){ .sa.sa_family = AF_INET },
+		server_fill(to, p, &(struct weir_addr){ .sa.sa_family = AF_INET },
 		    pool_printf(to, "127.0.0.%u:80", (unsigned)names[i]));
 		p->text = p->name;
 		p->max_fails = 0;

@@ -20,7 +20,7 @@ make_with(unsigned n, unsigned backups, const unsigned *weights, const struct we
 	for (unsigned i = 0; i < n; i++) {
 		struct weir_peer *p = &group->peers[i];
 
-		fill_peer(&(struct weir_conf){ .pool = pool }, p, &(struct weir_addr){ .sa.sa_family = AF_INET },
+		server_fill(pool, p, &(struct weir_addr){ .sa.sa_family = AF_INET },
 		    pool_printf(pool, "127.0.0.1:%u", 8001 + i));
 		p->text = p->name;
 		p->weight = weights != NULL ? weights[i] : 1;

@@ -41,7 +41,7 @@ opened(const char *names, const struct generation *old)
 		struct weir_str text = pool_printf(n.pool, "127.0.0.%u:80", (unsigned)names[i] - '0');
 
 		assert_int_equal(addr_parse(n.pool, text, 80, &a, NULL, NULL), WEIR_OK);
-		fill_peer(&cf, &g->peers[i], &a, text);
+		server_fill(cf.pool, &g->peers[i], &a, text);
 	}
 	sh = share_declare(n.zones, STR("z"), 131072, &why);
 	assert_non_null(sh);

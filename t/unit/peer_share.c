@@ -31,7 +31,7 @@ group_new(struct weir_pool *pool, const char *names, const unsigned *weights)
 	for (unsigned i = 0; i < g->n; i++) {
 		struct weir_peer *p = &g->peers[i];
 
-		fill_peer(&(struct weir_conf){ .pool = pool }, p, &(struct weir_addr){ .sa.sa_family = AF_INET },
+		server_fill(pool, p, &(struct weir_addr){ .sa.sa_family = AF_INET },
 		    pool_printf(pool, "127.0.0.%u:80", (unsigned)names[i]));
 		p->text = p->name;
 		p->weight = weights != NULL ? weights[i] : 1;

@@ -5,13 +5,12 @@
 
 #include "core/peer/breaker.h"
 #include "core/peer/resolve.h"
+#include "core/peer/server_conf.h"
 #include "core/peer/share.h"
-
-struct peer_list { struct weir_peer *v; unsigned n, room; };
 
 struct upstream_conf {			/* the module's struct: of an upstream block */
 	struct groups	*groups;	/* of http, and behind them of stream */
-	struct peer_list servers;
+	struct server_list servers;
 	uint64_t	 keepalive_ms, keepalive_time_ms;
 	int64_t		 keepalive, keepalive_requests;
 };
@@ -44,7 +43,6 @@ struct groups {
 };
 
 enum { DEFAULT_KEEPALIVE = 32, DEFAULT_REQUESTS = 1000 };
-enum { PRIORITY_MAX = 255, PRIORITY_BACKUP = PRIORITY_MAX + 1, WARM_MIN = 10 };
 
 static unsigned index_;
 
@@ -54,310 +52,18 @@ groups_all(struct weir_conf *cf)
 	return ((struct upstream_conf *)cf->main->conf[index_])->groups;
 }
 
-static bool
-is_stream(const struct weir_scope *s)
-{
-	return (s->in & (IN_STREAM | IN_STREAM_SERVER | IN_STREAM_UPSTREAM)) != 0;
-}
-
 static struct groups *
 groups_of(struct weir_conf *cf, const struct weir_scope *s)
 {
-	return &groups_all(cf)[is_stream(s) ? OF_STREAM : OF_HTTP];
+	return &groups_all(cf)[server_in_stream(s) ? OF_STREAM : OF_HTTP];
 }
 
-/* Of servers that say none. */
-static unsigned
-default_port(const struct weir_scope *s)
-{
-	return is_stream(s) ? 0 : 80;
-}
-
-static void
-fill_peer(struct weir_conf *cf, struct weir_peer *p, const struct weir_addr *a, struct weir_str name)
-{
-	char text[ADDR_TEXT_MAX];
-
-	p->addr = *a;
-	p->name = name;
-	p->text = pool_str(cf->pool, str_of(text, addr_put(text, a)));
-	p->weight = 1;
-	p->priority = 1;
-	p->max_fails = 1;
-	p->fail_timeout_ms = 10000;
-	p->warm_min = WARM_MIN;
-}
-
-/* A name that has no addresses now: an address where nobody can be, for a server that is down. */
-static struct weir_addr *
-down(struct weir_conf *cf, const struct weir_node *n, struct weir_str host, unsigned port, const char *err)
-{
-	struct weir_addr *a = POOL_NEW(cf->pool, weir_addr);
-
-	conf_warn(cf, n, 1, "host not found in upstream \"%.*s\"%s%s: it is down until the next reload, or say \"resolve\"",
-	    STR_ARG(host), err != NULL ? ": " : "", err != NULL ? err : "");
-	a->in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = INADDR_BROADCAST };
-	addr_set_port(a, port);
-	return a;
-}
-
-/*
- * The addresses of "host:port", "unix:/path", which word 1 is.  `port` 0: it must have one.  *is_down: when that is
- * NULL names must have addresses, else it
- * is set for one that has none.
- */
-static struct weir_addr *
-resolve(struct weir_conf *cf, const struct weir_node *n, struct weir_str s, unsigned port, unsigned *count, bool *is_down)
-{
-	struct weir_addr *a = POOL_NEW(cf->pool, weir_addr);
-	struct weir_str host;
-	unsigned real_port = port;
-	const char *err = NULL;
-	int r = addr_parse(cf->pool, s, port, a, &host, &real_port);
-
-	*count = 1;
-	if (r == WEIR_OK && !(a->sa.sa_family == AF_UNIX && a->path[0] == '\0'))
-		return a;
-	if (r == WEIR_FAIL && port == 0 && addr_lacks_port(cf->pool, s)) {
-		conf_error(cf, n, 1, "no port in upstream \"%.*s\"", STR_ARG(s));
-		return NULL;
-	}
-	if (r != WEIR_AGAIN) {
-		conf_error(cf, n, 1, "invalid address \"%.*s\"", STR_ARG(s));
-		return NULL;
-	}
-	a = addr_lookup(cf->pool, host, real_port, count, &err);
-	if ((a == NULL || *count == 0) && is_down != NULL) {
-		*count = 1;
-		*is_down = true;
-		return down(cf, n, host, real_port, err);
-	}
-	if (a == NULL || *count == 0) {
-		conf_error(cf, n, 1, "host not found in upstream \"%.*s\"%s%s", STR_ARG(host),
-		    err != NULL ? ": " : "", err != NULL ? err : "");
-		return NULL;
-	}
-	return a;
-}
-
-/* ---- server ---- */
-
-static int
-set_count(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_str v, int64_t min, int64_t max,
-    unsigned *to)
-{
-	uint64_t num;
-
-	if (conf_u64(cf, n, w, v, min, max, &num) != WEIR_OK)
-		return WEIR_FAIL;
-	*to = (unsigned)num;
-	return WEIR_OK;
-}
-
-static int
-set_warm_min(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_str v, unsigned *to)
-{
-	if (v.n < 2 || v.p[v.n - 1] != '%')
-		return conf_error(cf, n, w, "a share is written as a number from 1 to 100 and %%");
-	return set_count(cf, n, w, str_of(v.p, v.n - 1), 1, 100, to);
-}
-
-static int
-set_route(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_str v, struct weir_peer *p)
-{
-	if (v.n == 0)
-		return conf_error(cf, n, w, "route is empty");
-	if (v.n > ROUTE_MAX)
-		return conf_error(cf, n, w, "route is longer than %d", ROUTE_MAX);
-	p->route = v;
-	return WEIR_OK;
-}
-
-/* The parameters with a value: WEIR_AGAIN when it is none of them. */
-static int
-server_value(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_peer *p)
-{
-	struct weir_str v;
-
-	if (conf_param(n, w, "weight", &v))
-		return set_count(cf, n, w, v, 1, 65535, &p->weight);
-	if (conf_param(n, w, "max_fails", &v))
-		return set_count(cf, n, w, v, 0, 1000000, &p->max_fails);
-	if (conf_param(n, w, "max_conns", &v))
-		return set_count(cf, n, w, v, 0, 1000000, &p->max_conns);
-	if (conf_param(n, w, "fail_timeout", &v))
-		return conf_msec(cf, n, w, v, &p->fail_timeout_ms);
-	if (conf_param(n, w, "slow_start", &v))
-		return conf_msec(cf, n, w, v, &p->warm_ms);
-	if (conf_param(n, w, "slow_start_min", &v))
-		return set_warm_min(cf, n, w, v, &p->warm_min);
-	if (conf_param(n, w, "priority", &v))
-		return set_count(cf, n, w, v, 1, PRIORITY_MAX, &p->priority);
-	if (conf_param(n, w, "route", &v))
-		return set_route(cf, n, w, v, p);
-	if (conf_param(n, w, "service", &v))
-		return WEIR_OK;		/* it was looked at before */
-	return WEIR_AGAIN;
-}
-
-static int
-server_word(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_peer *p,
-    const struct weir_group *g)
-{
-	static const char *const known[] = { "weight=", "max_fails=", "fail_timeout=", "max_conns=",
-		"down", "backup", "drain", "resolve", "service=", "slow_start=", "slow_start_min=", "priority=", "route=", NULL };
-
-	if (str_eq(n->w[w].s, STR("down"))) {
-		p->down = true;
-	} else if (str_eq(n->w[w].s, STR("drain"))) {
-		p->drain = true;
-	} else if (str_eq(n->w[w].s, STR("resolve"))) {
-		return WEIR_OK;		/* it was looked at before */
-	} else if (str_eq(n->w[w].s, STR("backup"))) {
-		if (g->balancer != NULL && g->balancer->no_backup)
-			return conf_error(cf, n, w, "balancing method does not support parameter \"backup\"");
-		p->backup = true;
-	} else {
-		return conf_bad_param(cf, n, w, known);
-	}
-	return WEIR_OK;
-}
-
-static int
-server_params(struct weir_conf *cf, struct weir_node *n, struct weir_peer *p, const struct weir_group *g)
-{
-	for (unsigned w = 2; w < n->n; w++) {
-		int r = server_value(cf, n, w, p);
-
-		if (r == WEIR_AGAIN)
-			r = server_word(cf, n, w, p, g);
-		if (r != WEIR_OK)
-			return WEIR_FAIL;
-	}
-	if (p->backup)
-		p->priority = PRIORITY_BACKUP;
-	return WEIR_OK;
-}
-
-/* Does the line say so?  Its other parameters are read when there is a peer to put them into. */
-static bool
-says_resolve(const struct weir_node *n)
-{
-	for (unsigned w = 2; w < n->n; w++)
-		if (str_eq(n->w[w].s, STR("resolve")))
-			return true;
-	return false;
-}
-
-static int
-set_service(struct weir_conf *cf, struct weir_node *n, struct weir_resolve *r)
-{
-	struct weir_str v = STR_NONE;
-
-	for (unsigned w = 2; w < n->n; w++) {
-		if (!conf_param(n, w, "service", &v))
-			continue;
-		if (v.n == 0)
-			return conf_error(cf, n, w, "service is empty");
-		if (r->name.n != n->w[1].s.n)
-			return conf_error(cf, n, 1, "service upstream \"%.*s\" may not have port",
-			    STR_ARG(n->w[1].s));
-		resolve_service(cf, r, v);
-	}
-	return WEIR_OK;
-}
-
-static bool
-says_service(const struct weir_node *n)
-{
-	struct weir_str v;
-
-	for (unsigned w = 2; w < n->n; w++)
-		if (conf_param(n, w, "service", &v))
-			return true;
-	return false;
-}
-
-static void
-add_places(struct weir_conf *cf, struct upstream_conf *u, const struct weir_peer *like)
-{
-	for (unsigned i = 0; i < RESOLVE_PLACES; i++) {
-		struct weir_peer *p = POOL_PUSH(cf->pool, &u->servers);
-
-		*p = *like;
-		resolve_make_room(cf, like->resolve, p);
-	}
-}
-
-/* A name that is asked for while the server runs: WEIR_AGAIN when it is none, but an address. */
-static int
-add_resolved(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, struct upstream_conf *u)
-{
-	struct weir_resolve *r = POOL_NEW(cf->pool, weir_resolve);
-	struct weir_peer like = { 0 };
-	struct weir_addr a;
-
-	r->port = says_service(n) ? 80 : default_port(s);	/* of a service, records tell it */
-	if (addr_parse(cf->pool, n->w[1].s, r->port, &a, &r->name, &r->port) != WEIR_AGAIN)
-		return WEIR_AGAIN;
-	r->group = s->owner;
-	if (set_service(cf, n, r) != WEIR_OK)
-		return WEIR_FAIL;
-	like.resolve = r;
-	fill_peer(cf, &like, &(struct weir_addr){ .sa.sa_family = AF_INET }, n->w[1].s);
-	if (server_params(cf, n, &like, s->owner) != WEIR_OK)
-		return WEIR_FAIL;
-	r->priority = like.priority;
-	r->next = r->group->resolves;
-	r->group->resolves = r;
-	add_places(cf, u, &like);
-	r->spares = r->service.n != 0 && !like.backup &&
-	    (r->group->balancer == NULL || !r->group->balancer->no_backup);
-	if (r->spares) {
-		like.backup = true;
-		like.priority = PRIORITY_BACKUP;
-		add_places(cf, u, &like);
-	}
-	return WEIR_OK;
-}
+/* ---- groups ---- */
 
 static int
 set_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
-	struct upstream_conf *u = conf;
-	struct weir_peer like;
-	struct weir_addr *a;
-	struct weir_str v;
-	bool is_down = false;
-	unsigned count;
-
-	if (says_resolve(n)) {
-		int r = add_resolved(cf, s, n, u);
-
-		if (r != WEIR_AGAIN)
-			return r;
-	}
-	for (unsigned w = 2; w < n->n; w++)
-		if (conf_param(n, w, "service", &v))
-			return conf_error(cf, n, w, "service upstream \"%.*s\" requires \"resolve\" and a domain "
-			    "name", STR_ARG(n->w[1].s));
-	memset(&like, 0, sizeof like);
-	a = resolve(cf, n, n->w[1].s, default_port(s), &count, &is_down);
-	if (a == NULL)
-		return WEIR_FAIL;
-	fill_peer(cf, &like, a, n->w[1].s);
-	if (server_params(cf, n, &like, s->owner) != WEIR_OK)
-		return WEIR_FAIL;
-	for (unsigned i = 0; i < count; i++) {
-		struct weir_peer *p = POOL_PUSH(cf->pool, &u->servers);
-		char text[ADDR_TEXT_MAX];
-
-		*p = like;
-		p->addr = a[i];
-		p->text = is_down ? p->name : pool_str(cf->pool, str_of(text, addr_put(text, &a[i])));
-		p->down |= is_down;
-	}
-	return WEIR_OK;
+	return server_read(cf, s, n, &((struct upstream_conf *)conf)->servers);
 }
 
 int
@@ -365,13 +71,11 @@ group_server(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n)
 {
 	if (!str_eq(n->w[0].s, STR("server")) || n->block || n->n < 2)
 		return conf_error(cf, n, 0, "only lines like \"server address;\" may stand here");
-	if (says_resolve(n))
+	if (server_resolves(n))
 		return conf_error(cf, n, 1, "names that are resolved at run time stand in an upstream block: this file is "
 		    "written with addresses");
 	return set_server(cf, s, n, conf_own(cf, s, &upstream_module));
 }
-
-/* ---- groups ---- */
 
 static void
 number_tiers(struct weir_group *g)
@@ -452,7 +156,7 @@ set_upstream(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, vo
 	g->name = g->host = n->w[1].s;
 	g->node = n;
 	hash_put(h, g->name, g);
-	inner = conf_block(cf, s, n, is_stream(s) ? IN_STREAM_UPSTREAM : IN_UPSTREAM, g);
+	inner = conf_block(cf, s, n, server_in_stream(s) ? IN_STREAM_UPSTREAM : IN_UPSTREAM, g);
 	if (inner == NULL)
 		return WEIR_FAIL;
 	/* done() is not called for a block without anything of this module. */
@@ -502,13 +206,13 @@ settle(struct weir_conf *cf, struct pending *p)
 
 	if (g->node != NULL || g->n != 0)
 		return WEIR_OK;
-	a = resolve(cf, p->node, g->host, p->port, &count, NULL);
+	a = server_addrs(cf, p->node, g->host, p->port, &count, NULL);
 	if (a == NULL)
 		return WEIR_FAIL;
 	g->n = count;
 	g->peers = pool_zalloc(cf->pool, count * sizeof *g->peers);
 	for (unsigned i = 0; i < count; i++)
-		fill_peer(cf, &g->peers[i], &a[i], g->host);
+		server_fill(cf->pool, &g->peers[i], &a[i], g->host);
 	g->keepalive = DEFAULT_KEEPALIVE;
 	g->keepalive_requests = DEFAULT_REQUESTS;
 	g->keepalive_ms = 60000;
@@ -617,7 +321,7 @@ put_spares(struct weir_conf *cf, struct weir_peer *to, unsigned n, unsigned prio
 {
 	for (; n > 0; n--, to++) {
 		memset(to, 0, sizeof *to);
-		fill_peer(cf, to, &(struct weir_addr){ .sa.sa_family = AF_INET }, STR_NONE);
+		server_fill(cf->pool, to, &(struct weir_addr){ .sa.sa_family = AF_INET }, STR_NONE);
 		to->spare = true;
 		to->priority = priority;
 		to->backup = priority == PRIORITY_BACKUP;

@@ -21,7 +21,8 @@
  *	resolve.c    servers whose addresses DNS tells while the server runs
  *	change.c     servers come, go and change while the server runs
  *	save.c       and are written into a file
- *	group_conf.c the upstream block and its servers
+ *	group_conf.c the upstream block, and groups without one
+ *	server_conf.c its servers
  *	lb_conf.c    the directives that choose a balancer
  *	breaker_conf.c those of circuit breakers
  *	target.c     a group that only the session tells
