@@ -6,6 +6,8 @@
  *	wait for events -> clock_update() -> notices of descriptors
  *	-> timers that are due -> tasks
  *
+ * Timers wait for a further turn, a few times at most, when one batch may not have held all events.
+ *
  * Nothing is freed while its own function may be on the stack or while an event
  * for it may still be in the batch: owners tear themselves down in a task.
  * A task runs after all notices of the turn, so what it frees is safe to free.
