@@ -36,6 +36,7 @@ http {
 	server {
 		listen 127.0.0.1:%PORT2%;
 		large_client_header_buffers 4 32k;
+		location /back { add_header X-One $http_x_long; add_header X-Two $http_x_long; return 204; }
 		location / { if ($http_x_long ~ "^x{30000}$") { return 204; } return 400; }
 	}
 }
@@ -118,6 +119,18 @@ my $long = 'x' x 30000;
 my $large = $h->request([@base[0 .. 3], ':path' => '/', @base[6, 7], 'x-long' => $long], frame => 100_000);
 is $h->response($large)->{status}, 204, 'with larger buffers a head is one frame';
 is $h->{settings}{5}, 131072, 'which clients are told';
+
+for ([131072, 1], [40000, 2], [16384, 4]) {
+	my ($most, $want) = @$_;
+	$h = Weir::H2->new($w->connect(port => 2), settings => [5 => $most]);
+	$h->read_until(sub { $_[0]{type} == 4 });
+	my $sid = $h->request([@base[0 .. 3], ':path' => '/back', @base[6, 7], 'x-long' => $long], frame => 100_000);
+	my @f = grep { $_->{sid} == $sid } $h->read_until(sub { $_[0]{sid} == $sid && $_[0]{flags} & 4 });
+	is join(' ', map { $_->{type} } @f), join(' ', 1, (9) x ($want - 1)), "the head of a response, for frames of $most";
+	cmp_ok length $_->{payload}, '<=', $most, 'none is larger' for @f;
+	my %field = @{ $f[-1]{fields} };
+	is $field{'x-two'}, $long, 'all of it';
+}
 
 # ---- S-82: a hundred at once ----
 

@@ -107,6 +107,7 @@ on_free(struct weir_task *t)
 	h2_tails_free(s);
 	h2_priority_free(s);
 	nghttp2_session_del(s->ng);
+	h2_wide_end(&s->wide);
 	s->magic = 0;
 	slab_give(&slab, s);
 }
@@ -217,7 +218,7 @@ h2_pack(struct h2_server *s)
 			s->fresh = s->out.len >= H2_OUT_MOST;	/* a body waits for room */
 			return n == 0 ? WEIR_OK : WEIR_FAIL;
 		}
-		bufq_put(&s->out, p, (size_t)n);
+		h2_put_frame(s, p, (size_t)n);
 	}
 	s->inside = false;
 	return WEIR_OK;

@@ -105,6 +105,13 @@ enum h2_abuse {
 
 #define H2_SERVER_MAGIC 0x68327376u
 
+/* wide.c's: a head that is put together */
+struct h2_wide {
+	uint8_t		 head[9];
+	uint8_t		*p;		/* NULL: there is none */
+	size_t		 n;
+};
+
 struct h2_server {
 	uint32_t	 magic;
 	uint8_t		 state;
@@ -126,6 +133,7 @@ struct h2_server {
 	const struct weir_serve *opts;
 	const struct h2_conf *conf;
 	struct weir_bufq out;		/* frames */
+	struct h2_wide	 wide;
 	struct weir_list streams, todo, tails;
 	struct h2_stream *latest;	/* that session.c looked for; NULL: none, or it is gone */
 	uint32_t	 n_streams, requests;
@@ -244,6 +252,12 @@ int	h2_trailer(struct h2_stream *, struct weir_str name, struct weir_str value) 
 int	h2_put_head(struct h2_stream *, const struct weir_msg *, const nghttp2_data_provider2 *) WEIR_MUST_USE;
 /* Fields behind the body. */
 int	h2_put_trailers(struct h2_stream *, const struct weir_fields *) WEIR_MUST_USE;
+
+/* ---- wide.c ---- */
+
+/* A frame that nghttp2 made goes out; one in which a head begins or goes on may wait for the rest of it. */
+void	h2_put_frame(struct h2_server *, const uint8_t *, size_t n);
+void	h2_wide_end(struct h2_wide *);
 
 /* ---- budget.c ---- */
 
