@@ -28,7 +28,11 @@ sub answer
 	my $question = substr $q, 12, $at + 5 - 12;
 	my ($says) = $w->read('zone') =~ /^\Q@{[ join '.', @name ]}\E: *(.*)$/m;
 	return pack('n6', $id, 0x8183, 1, 0, 0, 0) . $question if !defined $says;
-	return pack('n6', $id, 0x8182, 1, 0, 0, 0) . $question if $says eq 'fail';
+	if ($says eq 'fail') {
+		open my $f, '>>', $w->dir . '/failed' or die "failed: $!";
+		print $f join('.', @name), "\n";
+		return pack('n6', $id, 0x8182, 1, 0, 0, 0) . $question;
+	}
 	return pack('n6', $id, 0x8180, 1, scalar(split /,/, $says), 0, 0) . $question . join '', map {
 		my (@n, $to) = split ' ';
 		$to = pop @n;
@@ -190,6 +194,8 @@ subtest 'priorities' => sub {
 	$say->("10 1 $to[0]", "10 1 $to[2]", "20 1 $to[1]");
 	becomes('/tiers/', '2 4', 'one is a backup no more');
 	$zone{'b.tiers.test'} = 'fail';
+	dns(\%zone);
+	ok wait_for(sub { ($w->read('failed') // '') =~ /^b\.tiers\.test$/m }), 'a name fails';
 	$zone{'c.tiers.test'} = '127.0.0.5';
 	dns(\%zone);
 	becomes('/tiers/', '2 4 5', 'while a name cannot be asked for others come, and none goes');
