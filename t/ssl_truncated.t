@@ -79,7 +79,8 @@ for my $at ('', '/direct') {
 	is $w->get("$at/head/cut")->status, 502, "$at: a head that is cut";
 }
 $w->log_like(qr{connection closed without a close_notify while .*request: "GET /$_/cut }, "$_: the log says so") for 'open', 'old';
-$w->log_unlike(qr{close_notify.*"GET /(?:direct/)?\w+/told }, 'what was ended in order is not complained of');
+# A connection that was kept may have ended so, behind a response that was whole.
+$w->log_unlike(qr{close_notify while .*"GET /(?:direct/)?\w+/told }, 'what was ended in order is not complained of');
 
 # ---- clients ----
 
