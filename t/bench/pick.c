@@ -63,7 +63,7 @@ group_new(struct weir_pool *pool, unsigned n, unsigned which)
 	for (unsigned i = 0; i < n; i++) {
 		struct weir_peer *p = &g->peers[i];
 
-		fill_peer(&(struct weir_conf){ .pool = pool }, p, &(struct weir_addr){ .sa.sa_family = AF_INET },
+		server_fill(pool, p, &(struct weir_addr){ .sa.sa_family = AF_INET },
 		    pool_printf(pool, "10.0.%u.%u:80", i / 256, i % 256));
 		p->text = p->name;
 		p->weight = 1 + i % 3;
