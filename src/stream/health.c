@@ -9,18 +9,9 @@
 #include "core/proc/keeper.h"
 #include "stream/up.h"
 
-struct matches {
-	struct matches	*next;
-	const struct weir_node *node;
-	struct weir_expect e;
-	bool		 used;
-};
-
 struct checks {				/* of a configuration */
 	struct weir_keeper_job job;
-	struct { struct weir_health **v; unsigned n, room; } all;
-	struct { struct weir_group **v; unsigned n, room; } groups;	/* of each */
-	struct matches	*matches;
+	struct weir_checks list;
 };
 
 struct health_conf {
@@ -39,8 +30,7 @@ begin(struct weir_keeper_job *job)
 {
 	const struct checks *c = WEIR_OF(job, struct checks, job);
 
-	for (unsigned i = 0; i < c->all.n; i++)
-		health_start(c->all.v[i]);
+	checks_start(&c->list);
 }
 
 /* ---- where it stands ---- */
@@ -64,21 +54,16 @@ set_check(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node
 static int
 set_match(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
-	struct checks *c = checks_of(cf);
-	struct matches *m;
+	struct weir_match *m = checks_match(cf, &checks_of(cf)->list, node);
 
 	(void)scope, (void)conf;
-	for (m = c->matches; m != NULL; m = m->next)
-		if (str_eq(m->node->w[1].s, node->w[1].s))
-			return conf_error(cf, node, 1, "duplicate match \"%.*s\", the first is at %s:%u",
-			    STR_ARG(node->w[1].s), m->node->file->path, m->node->w[0].line);
-	m = POOL_NEW(cf->pool, matches);
-	*m = (struct matches){ .next = c->matches, .node = node };
-	c->matches = m;
+	if (m == NULL)
+		return WEIR_FAIL;
+	m->what = POOL_NEW(cf->pool, weir_expect);
 	if (node->child == NULL)
 		return conf_error(cf, node, 0, "it has no conditions");
 	for (const struct weir_node *n = node->child; n != NULL; n = n->next)
-		switch (expect_line(cf, n, &m->e)) {
+		switch (expect_line(cf, n, m->what)) {
 		case WEIR_AGAIN:
 			return conf_error(cf, n, 0, "unknown condition \"%.*s\": there are send and expect",
 			    STR_ARG(n->w[0].s));
@@ -86,17 +71,6 @@ set_match(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node
 			return WEIR_FAIL;
 		}
 	return WEIR_OK;
-}
-
-static int
-prepare_tls(struct weir_conf *cf, struct weir_scope *scope, struct weir_health *h)
-{
-	if (!h->secure)
-		return WEIR_OK;
-	if (peer_tls_varies(scope, h->tls))
-		return conf_error(cf, h->node, 0, "TLS of this place depends on connections (variables in a certificate or a "
-		    "name), and checks have none: let it stand in upstream, or use fixed ones");
-	return peer_tls_need(cf, scope, h->tls);
 }
 
 /* What says nothing about bytes. */
@@ -115,7 +89,6 @@ take(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, con
 {
 	static const struct weir_probe_kind *const kinds[] = { &probe_tcp, &probe_tls, NULL };
 	const struct health_conf *here = conf_of(scope, &stream_health_module);
-	struct checks *c = checks_of(cf);
 	struct weir_group *g = p != NULL ? p->group : scope->owner;
 	struct weir_health *h = health_parse(cf, node, kinds, p != NULL && p->ssl, here->timeout_ms);
 
@@ -124,10 +97,7 @@ take(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, con
 	h->host = p != NULL ? p->host : g->name;
 	h->preface = p != NULL ? p->preface.version : 0;
 	h->tls = &proxy_ssl_module;
-	h->conf = scope->conf;
-	*POOL_PUSH(cf->pool, &c->all) = h;
-	*POOL_PUSH(cf->pool, &c->groups) = g;
-	return prepare_tls(cf, scope, h);
+	return checks_add(cf, scope, &checks_of(cf)->list, h, g);
 }
 
 static int
@@ -161,13 +131,12 @@ ready(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 static int
 settle_match(struct weir_conf *cf, struct weir_health *h)
 {
-	for (struct matches *m = checks_of(cf)->matches; m != NULL; m = m->next)
-		if (str_eq(m->node->w[1].s, h->match)) {
-			m->used = true;
-			h->expect = &m->e;
-			return WEIR_OK;
-		}
-	return conf_error(cf, h->node, 0, "there is no match \"%.*s\"", STR_ARG(h->match));
+	struct weir_match *m = checks_find(cf, &checks_of(cf)->list, h);
+
+	if (m == NULL)
+		return WEIR_FAIL;
+	h->expect = m->what;
+	return WEIR_OK;
 }
 
 static int
@@ -178,15 +147,16 @@ done(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 
 	if (scope->in != IN_MAIN)
 		return WEIR_OK;
-	for (unsigned i = 0; i < c->all.n; i++)
-		if (health_join(cf, c->all.v[i], c->groups.v[i]) != WEIR_OK ||
-		    (c->all.v[i]->match.n != 0 && settle_match(cf, c->all.v[i]) != WEIR_OK))
+	for (unsigned i = 0; i < c->list.all.n; i++) {
+		struct weir_health *h = c->list.all.v[i];
+
+		if (health_join(cf, h, c->list.groups.v[i]) != WEIR_OK || (h->match.n != 0 && settle_match(cf, h) != WEIR_OK))
 			r = WEIR_FAIL;
-	for (struct matches *m = c->matches; r == WEIR_OK && m != NULL; m = m->next)
-		if (!m->used)
-			conf_warn(cf, m->node, 1, "no health_check has match=%.*s", STR_ARG(m->node->w[1].s));
+	}
+	if (r == WEIR_OK)
+		checks_unused(cf, &c->list);
 	c->job = (struct weir_keeper_job){ .name = "health checks of stream", .fn = begin };
-	if (r == WEIR_OK && c->all.n != 0)
+	if (r == WEIR_OK && c->list.all.n != 0)
 		keeper_add(cycle_of(cf), &c->job);
 	return r;
 }

@@ -21,6 +21,7 @@
  *	health.c       who is asked when, in the keeper
  *	health_state.c what is known, in the block
  *	health_conf.c  the parameters of health_check
+ *	health_list.c  the checks and the blocks match of a configuration
  *	probe.c        connections to those who are asked
  *	probe_tcp.c    the kinds tcp and tls
  */
@@ -139,12 +140,37 @@ struct weir_health *health_parse(struct weir_conf *, struct weir_node *, const s
 	    bool secure, uint64_t timeout_ms);
 /* It belongs to this group from now on.  When all groups are known. */
 int	health_join(struct weir_conf *, struct weir_health *, struct weir_group *) WEIR_MUST_USE;
+
+/* The checks of http, or of stream, and the blocks match.  `what` is the room's that reads it. */
+struct weir_match {
+	struct weir_match *next;
+	const struct weir_node *node;
+	void		*what;
+	bool		 used;
+};
+
+struct weir_checks {
+	struct { struct weir_health **v; unsigned n, room; } all;
+	struct { struct weir_group **v; unsigned n, room; } groups;	/* of each */
+	struct weir_match *matches;
+};
+
+/* A check that stands in this scope; health_join() comes when all groups are known. */
+int	checks_add(struct weir_conf *, struct weir_scope *, struct weir_checks *, struct weir_health *, struct weir_group *) WEIR_MUST_USE;
+/* `match name { }`; NULL after a complaint. */
+struct weir_match *checks_match(struct weir_conf *, struct weir_checks *, const struct weir_node *) WEIR_MUST_USE;
+/* The one that a check names; NULL after a complaint. */
+struct weir_match *checks_find(struct weir_conf *, struct weir_checks *, const struct weir_health *) WEIR_MUST_USE;
+/* Warns of those that no check names. */
+void	checks_unused(struct weir_conf *, const struct weir_checks *);
+
 /* One line of a match: send or expect; WEIR_AGAIN: it is none of them. */
 int	expect_line(struct weir_conf *, const struct weir_node *, struct weir_expect *) WEIR_MUST_USE;
 
 /* ---- in the keeper ---- */
 
 void	health_start(struct weir_health *);
+void	checks_start(const struct weir_checks *);
 
 /* ---- health_state.c: the block is locked ---- */
 

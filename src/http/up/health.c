@@ -10,18 +10,9 @@
 #include "core/proc/keeper.h"
 #include "http/up/health.h"
 
-struct matches {
-	struct matches	*next;
-	const struct weir_node *node;
-	struct up_match	*m;
-	bool		 used;
-};
-
 struct checks {				/* of a configuration */
 	struct weir_keeper_job job;
-	struct { struct weir_health **v; unsigned n, room; } all;
-	struct { struct weir_group **v; unsigned n, room; } groups;	/* of each */
-	struct matches	*matches;
+	struct weir_checks list;
 };
 
 struct upstream_health_conf {
@@ -39,8 +30,7 @@ begin(struct weir_keeper_job *job)
 {
 	const struct checks *c = WEIR_OF(job, struct checks, job);
 
-	for (unsigned i = 0; i < c->all.n; i++)
-		health_start(c->all.v[i]);
+	checks_start(&c->list);
 }
 
 /* ---- where it stands ---- */
@@ -64,42 +54,13 @@ set_check(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void 
 static int
 set_match(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
-	struct checks *c = checks_of(cf);
-	struct matches *m;
+	struct weir_match *m = checks_match(cf, &checks_of(cf)->list, n);
 
 	(void)s, (void)conf;
-	for (m = c->matches; m != NULL; m = m->next)
-		if (str_eq(m->node->w[1].s, n->w[1].s))
-			return conf_error(cf, n, 1, "duplicate match \"%.*s\", the first is at %s:%u", STR_ARG(n->w[1].s),
-			    m->node->file->path, m->node->w[0].line);
-	m = POOL_NEW(cf->pool, matches);
-	*m = (struct matches){ .next = c->matches, .node = n };
-	c->matches = m;
-	m->m = up_match_parse(cf, n);
-	return m->m != NULL ? WEIR_OK : WEIR_FAIL;
-}
-
-/* What TLS needs, in this place. */
-static int
-prepare_tls(struct weir_conf *cf, struct weir_scope *s, struct weir_health *h)
-{
-	if (!h->secure)
-		return WEIR_OK;
-	if (peer_tls_varies(s, h->tls))
-		return conf_error(cf, h->node, 0, "TLS of this place depends on requests (variables in a certificate or a name), "
-		    "and checks have none: let it stand in a location of its own, with fixed ones");
-	return peer_tls_need(cf, s, h->tls);
-}
-
-static int
-take(struct weir_conf *cf, struct weir_scope *s, struct weir_health *h, struct weir_group *g)
-{
-	struct checks *c = checks_of(cf);
-
-	h->conf = s->conf;
-	*POOL_PUSH(cf->pool, &c->all) = h;
-	*POOL_PUSH(cf->pool, &c->groups) = g;
-	return prepare_tls(cf, s, h);
+	if (m == NULL)
+		return WEIR_FAIL;
+	m->what = up_match_parse(cf, n);
+	return m->what != NULL ? WEIR_OK : WEIR_FAIL;
 }
 
 static struct up_check *
@@ -126,7 +87,7 @@ take_group(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n)
 	check_new(cf, h, NULL);
 	h->host = g->name;
 	h->tls = &proxy_ssl_module;
-	return take(cf, s, h, g);
+	return checks_add(cf, s, &checks_of(cf)->list, h, g);
 }
 
 /* In a location. */
@@ -150,7 +111,7 @@ take_place(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, cons
 	h->host = up->pass.host;
 	h->tls = k->tls;
 	h->preface = up->up.preface.version;
-	return take(cf, s, h, up->pass.group);
+	return checks_add(cf, s, &checks_of(cf)->list, h, up->pass.group);
 }
 
 int
@@ -183,26 +144,16 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 
 /* ---- when all is known ---- */
 
-static const struct up_match *
-find_match(struct weir_conf *cf, const struct weir_health *h)
-{
-	for (struct matches *m = checks_of(cf)->matches; m != NULL; m = m->next)
-		if (str_eq(m->node->w[1].s, h->match)) {
-			m->used = true;
-			return m->m;
-		}
-	conf_error(cf, h->node, 0, "there is no match \"%.*s\"", STR_ARG(h->match));
-	return NULL;
-}
-
 static int
 settle_match(struct weir_conf *cf, struct weir_health *h, bool http)
 {
 	struct up_check *c = (struct up_check *)(uintptr_t)h->judge;
-	const struct up_match *m = find_match(cf, h);
+	struct weir_match *found = checks_find(cf, &checks_of(cf)->list, h);
+	const struct up_match *m;
 
-	if (m == NULL)
+	if (found == NULL)
 		return WEIR_FAIL;
+	m = found->what;
 	if (http && up_match_bytes(m) != NULL)
 		return conf_error(cf, h->node, 0, "match \"%.*s\" has send or expect, which are for types tcp and tls",
 		    STR_ARG(h->match));
@@ -249,14 +200,13 @@ settle_all(struct weir_conf *cf, struct checks *c)
 {
 	int r = WEIR_OK;
 
-	for (unsigned i = 0; i < c->all.n; i++)
-		if (settle(cf, c->all.v[i], c->groups.v[i]) != WEIR_OK)
+	for (unsigned i = 0; i < c->list.all.n; i++)
+		if (settle(cf, c->list.all.v[i], c->list.groups.v[i]) != WEIR_OK)
 			r = WEIR_FAIL;
-	for (struct matches *m = c->matches; r == WEIR_OK && m != NULL; m = m->next)
-		if (!m->used)
-			conf_warn(cf, m->node, 1, "no health_check has match=%.*s", STR_ARG(m->node->w[1].s));
+	if (r == WEIR_OK)
+		checks_unused(cf, &c->list);
 	c->job = (struct weir_keeper_job){ .name = "health checks", .fn = begin };
-	if (r == WEIR_OK && c->all.n != 0)
+	if (r == WEIR_OK && c->list.all.n != 0)
 		keeper_add(cycle_of(cf), &c->job);
 	return r;
 }
