@@ -24,21 +24,7 @@ $w->cert('other', cn => 'localhost', san => 'DNS:localhost');
 $w->write('other.pem', $w->read('other.crt') . $w->read('other.key'));
 
 my %pid;
-sub launch
-{
-	my ($name, $port, @cmd) = @_;
-	my $pid = fork // die;
-	if (!$pid) {
-		open STDOUT, '>>', "$dir/others";
-		open STDERR, '>>', "$dir/others";
-		exec @cmd or POSIX::_exit(127);
-	}
-	$pid{$name} = $pid;
-	wait_for(sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $w->port($port)) })
-	    or BAIL_OUT("$cmd[0] does not come up: " . ($w->read('others') // ''));
-}
-sub leave { my ($name) = @_; my $pid = delete $pid{$name} or return; CORE::kill('TERM', $pid); waitpid $pid, 0 }
-END { local $?; leave($_) for keys %pid }
+sub leave { my ($name) = @_; my $pid = delete $pid{$name} or return; return $w->leave($pid) }
 
 my @groups;
 sub group { my ($name, $port, $check) = @_; push @groups, "upstream $name { zone z 1m; server 127.0.0.1:%PORT$port%; health_check interval=200ms mandatory $check; }" }
@@ -60,7 +46,7 @@ http {
 		location /health { return 200 "$server_protocol $ssl_server_name"; } }
 }
 E
-	launch('nginx', 2, 'nginx', '-p', "$dir/ngx/", '-e', "$dir/ngx/error.log", '-c', $conf);
+	$pid{nginx} = $w->other(2, 'nginx', '-p', "$dir/ngx/", '-e', "$dir/ngx/error.log", '-c', $conf);
 	group('nginx1', 2, 'uri=/health match=here keepalive_time=10s');
 	group('nginx2', 3, 'uri=/health type=h2 match=two keepalive_time=10s');
 	group('nginxs', 4, 'uri=/health ssl match=one');
@@ -82,7 +68,7 @@ frontend secure
 	bind 127.0.0.1:%PORT6% ssl crt %DIR%/other.pem alpn h2,http/1.1
 	http-request return status 200 content-type text/plain string "haproxy is here"
 E
-	launch('haproxy', 5, 'haproxy', '-db', '-f', $cfg);
+	$pid{haproxy} = $w->other(5, 'haproxy', '-db', '-f', $cfg);
 	group('haproxy1', 5, 'match=here');
 	group('haproxyt', 5, 'type=tcp');
 	group('haproxysend', 5, 'type=tcp match=bytes');
@@ -90,7 +76,7 @@ E
 	group('haproxys2', 6, 'type=h2 ssl match=here keepalive_time=10s');
 }
 if ($nghttpd) {
-	launch('nghttpd', 7, 'nghttpd', '--no-tls', '-d', "$dir/site", $w->port(7));
+	$pid{nghttpd} = $w->other(7, 'nghttpd', '--no-tls', '-d', "$dir/site", $w->port(7));
 	group('nghttpd2', 7, 'type=h2 uri=/index.html match=here');
 	group('nghttpdill', 7, 'type=h2 uri=/nothing');
 }

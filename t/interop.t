@@ -23,28 +23,6 @@ $w->write('site/small', 'small');
 chmod 0755, "$dir/site";
 mkdir "$dir/ngx";
 
-my @pids;
-sub launch
-{
-	my ($port, @cmd) = @_;
-	my $pid = fork // die;
-	if (!$pid) {
-		open STDOUT, '>>', "$dir/others";
-		open STDERR, '>>', "$dir/others";
-		exec @cmd or POSIX::_exit(127);
-	}
-	push @pids, $pid;
-	wait_for(sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $w->port($port)) })
-	    or BAIL_OUT("$cmd[0] does not come up: " . ($w->read('others') // ''));
-}
-END {
-	local $?;
-	for (@pids) {
-		CORE::kill('TERM', $_);
-		waitpid $_, 0;
-	}
-}
-
 sub curl
 {
 	my (@args) = @_;
@@ -116,7 +94,7 @@ http {
 	}
 }
 E
-	launch(2, 'nginx', '-c', $ngx, '-p', "$dir/ngx/", '-e', "$dir/ngx/error.log");
+	$w->other(2, 'nginx', '-c', $ngx, '-p', "$dir/ngx/", '-e', "$dir/ngx/error.log");
 	exercise('nginx behind weir', 1);
 	exercise('nginx before and behind', 3);
 	exercise('with HTTP/1.0 between', 4);
@@ -144,7 +122,7 @@ frontend f
 backend b
 	server weir 127.0.0.1:%PORT1%
 E
-	launch(5, 'haproxy', '-db', '-f', $cfg);
+	$w->other(5, 'haproxy', '-db', '-f', $cfg);
 	exercise('behind haproxy', 5);
 }
 

@@ -23,28 +23,6 @@ chmod 0755, "$dir/site";
 mkdir "$dir/ngx";
 $w->cert('other', cn => 'localhost', san => 'DNS:localhost');
 
-my @pids;
-sub launch
-{
-	my ($port, @cmd) = @_;
-	my $pid = fork // die;
-	if (!$pid) {
-		open STDOUT, '>>', "$dir/others";
-		open STDERR, '>>', "$dir/others";
-		exec @cmd or POSIX::_exit(127);
-	}
-	push @pids, $pid;
-	wait_for(sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $w->port($port)) })
-	    or BAIL_OUT("$cmd[0] does not come up: " . ($w->read('others') // ''));
-}
-END {
-	local $?;
-	for (@pids) {
-		CORE::kill('TERM', $_);
-		waitpid $_, 0;
-	}
-}
-
 $w->start(<<'E');
 http {
 	access_log %DIR%/access.log;
@@ -113,13 +91,13 @@ http {
 	}
 }
 E
-	launch(2, 'nginx', '-p', "$dir/ngx", '-e', "$dir/ngx/error.log", '-c', "$dir/ngx/nginx.conf");
+	$w->other(2, 'nginx', '-p', "$dir/ngx", '-e', "$dir/ngx/error.log", '-c', "$dir/ngx/nginx.conf");
 	asks('nginx', 2);
 	asks('nginxs', 2);
 }
 if ($nghttpd) {
-	launch(4, 'nghttpd', '--no-tls', '-a', '127.0.0.1', '--echo-upload', '-d', "$dir/site", $w->port(4));
-	launch(5, 'nghttpd', '-a', '127.0.0.1', '--echo-upload', '-d', "$dir/site", $w->port(5), "$dir/other.key",
+	$w->other(4, 'nghttpd', '--no-tls', '-a', '127.0.0.1', '--echo-upload', '-d', "$dir/site", $w->port(4));
+	$w->other(5, 'nghttpd', '-a', '127.0.0.1', '--echo-upload', '-d', "$dir/site", $w->port(5), "$dir/other.key",
 	    "$dir/other.crt");
 	asks('nghttpd', 1);
 	asks('nghttpds', 1);

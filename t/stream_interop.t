@@ -17,29 +17,6 @@ plan skip_all => 'needs nginx with stream, haproxy, openssl' unless have('nginx'
 
 my $w = Weir->new;
 my $dir = $w->dir;
-my @pids;
-sub launch
-{
-	my ($port, @cmd) = @_;
-	my $pid = fork // die;
-	if (!$pid) {
-		open STDIN, '<', '/dev/null';
-		open STDOUT, '>>', "$dir/others";
-		open STDERR, '>>', "$dir/others";
-		exec @cmd or POSIX::_exit(127);
-	}
-	push @pids, $pid;
-	wait_for(sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $w->port($port)) })
-	    or BAIL_OUT("$cmd[0] does not come up: " . ($w->read('others') // ''));
-}
-END {
-	local $?;
-	for (@pids) {
-		CORE::kill('TERM', $_);
-		waitpid $_, 0;
-	}
-}
-
 $w->cert('up', san => 'DNS:up.test');
 $w->start(<<'E');
 stream {
@@ -89,7 +66,7 @@ stream {
 	server { listen 127.0.0.1:%PORT21%; proxy_pass 127.0.0.1:%PORT4%; proxy_protocol on; }
 }
 E
-launch(20, 'nginx', '-p', $dir, '-e', "$dir/nginx.log", '-c', "$dir/nginx.conf");
+$w->other(20, 'nginx', '-p', $dir, '-e', "$dir/nginx.log", '-c', "$dir/nginx.conf");
 $w->write('haproxy.conf', $w->expand(<<"E"));
 defaults
 	mode tcp
@@ -103,8 +80,8 @@ listen tls
 	bind 127.0.0.1:%PORT23%
 	server weir 127.0.0.1:%PORT2% ssl verify none
 E
-launch(22, 'haproxy', '-f', "$dir/haproxy.conf");
-launch(13, 'openssl', 's_server', '-accept', '127.0.0.1:' . $w->port(13), '-cert', "$dir/up.crt", '-key', "$dir/up.key", '-www', '-quiet');
+$w->other(22, 'haproxy', '-f', "$dir/haproxy.conf");
+$w->other(13, 'openssl', 's_server', '-accept', '127.0.0.1:' . $w->port(13), '-cert', "$dir/up.crt", '-key', "$dir/up.key", '-www', '-quiet');
 
 is through(port => 1), $want, 'both ways at once';
 is through(port => 20), $want, 'behind nginx';
@@ -118,7 +95,7 @@ like $w->http("GET / HTTP/1.0\r\n\r\n", port => 6, tls => { sni => 'up.test' }),
 
 SKIP: {
 	skip 'needs redis-server', 2 unless have('redis-server');
-	launch(14, 'redis-server', '--port', $w->port(14), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', $dir);
+	$w->other(14, 'redis-server', '--port', $w->port(14), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', $dir);
 	my $c = $w->connect(port => 7);
 	$c->send("SET key " . 'v' x 1000 . "\r\nGET key\r\n");
 	is $c->read_n(5), "+OK\r\n", 'redis is set';

@@ -47,6 +47,9 @@ package Weir;
 #	wait_log(REGEX)		waits until the error log has it; true or false
 #	access([NAME], [COUNT])	lines of DIR/access.log; waits until there are COUNT
 #
+#	other(N, COMMAND...)	another server, which comes up on port N; its pid.  What it says goes to DIR/others
+#	leave(PID)		ends it; the end of the test does so, too
+#
 #	cert(NAME, %opt)	a key and a certificate, DIR/NAME.key and DIR/NAME.crt; see there
 #	crl(NAME, NAMES...)	DIR/NAME.crl, what it has revoked
 #	s_client(HOST, ARGS...)	what openssl's client says of a GET / on port 1
@@ -687,6 +690,24 @@ sub origin_stop
 	CORE::kill('KILL', -$pid);
 	end_pid($pid);
 }
+
+sub other
+{
+	my ($self, $port, @cmd) = @_;
+	my $pid = fork // die "fork: $!";
+	if (!$pid) {
+		open STDIN, '<', '/dev/null';
+		open STDOUT, '>>', "$self->{dir}/others";
+		open STDERR, '>>', "$self->{dir}/others";
+		exec @cmd or POSIX::_exit(127);
+	}
+	$ours{$pid} = 'other';
+	wait_for(sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->port($port)) })
+	    or Test::More::BAIL_OUT("$cmd[0] does not come up: " . ($self->read('others') // ''));
+	return $pid;
+}
+
+sub leave { my ($self, $pid) = @_; return end_pid($pid) }
 
 sub background
 {
