@@ -1,8 +1,8 @@
 /*
  * wide.c - large heads for clients that take large frames.
  *
- * nghttp2 makes HEADERS and CONTINUATION of 16k at most, whatever SETTINGS_MAX_FRAME_SIZE says.  For who allows more they
- * are put together again, as far as it allows: nginx's clients have never seen a head of a response in pieces.
+ * nghttp2 makes HEADERS and CONTINUATION of 16k at most, whatever the client's SETTINGS_MAX_FRAME_SIZE says.  For who allows
+ * more they are put together again, as far as it allows; nginx does so, too, and some of its clients want it.
  */
 #include "core/base/mem.h"
 #include "http/h2/server.h"
