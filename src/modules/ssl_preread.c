@@ -3,7 +3,7 @@
  * server, or, by a variable, the upstream.
  */
 #include "core/tls/fingerprint.h"
-#include "stream/stream.h"
+#include "stream/preread.h"
 
 extern const struct weir_module ssl_preread_module;
 

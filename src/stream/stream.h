@@ -10,6 +10,7 @@
  *
  *	core.c   module stream: the blocks, and the directives of every place
  *	serve.c  the life of a session
+ *	preread.c what its client sends first, looked at
  *	vars.c   its variables
  *	up.c     the upstream's side of it
  *	udp.c    the same of datagrams
@@ -118,12 +119,6 @@ struct weir_sess *stream_likeness(struct weir_conn *, void *server, struct weir_
 enum weir_next stream_finish(struct weir_stream *, int status, const char *closed);
 /* ON_SERVE: this text is all that the client gets. */
 enum weir_next stream_answer(struct weir_stream *, struct weir_str text);
-/*
- * ON_PREREAD: the bytes that are here, in one piece; and: I need more of them.  The hook is asked again when there are.  The session
- * ends when none can come: at the client's end, when the buffer is full, and when preread_timeout is over.
- */
-struct weir_str stream_preread(struct weir_stream *);
-enum weir_next stream_preread_more(struct weir_stream *);
 /* ON_PREREAD: the client wants the server with this name, lower case, if there is one.  False: a regex gave up. */
 bool	stream_choose(struct weir_stream *, struct weir_str name) WEIR_MUST_USE;
 /*
