@@ -480,6 +480,18 @@ example 'tcp-services' => sub {
 	rename $w->dir . "/site.$_", $w->dir . "/etc/weir/site.$_" for qw(key crt);
 };
 
+example 'one-port' => sub {
+	my ($w) = @_;
+
+	like $w->get('/x')->body, qr{^web GET /x}, 'a browser';
+	my $c = $w->connect(port => 1);
+	is $c->read_until(qr/\n/), "220 mail\r\n", 'a client of mail, who waits';
+	$c = $w->connect(port => 1);
+	$c->send("\x13BitTorrent protocol");
+	is $c->read_all, '', 'others may not';
+}, origins => { 9002 => 'web', 9004 => sub { my ($c) = @_; $c->send("220 mail\r\n") } },
+    change => sub { s/300ms/2s/ };		# a busy machine may keep the browser waiting for long
+
 # Answers datagrams as a name server would: the id of the question, and who it is.
 my @name_servers;
 sub name_server {

@@ -56,8 +56,11 @@ static enum weir_next
 on_preread(struct weir_sess *s)
 {
 	struct weir_stream *st = stream_of(s);
-	struct preread *p = preread_of(s);
+	struct preread *p;
 
+	if (st->silent)
+		return WEIR_NEXT;
+	p = preread_of(s);
 	for (;;) {
 		struct weir_str here = str_from(stream_preread(st), p->fed);
 		enum weir_next n;

@@ -49,42 +49,58 @@ peek(struct weir_stream *st, size_t most)
 	while (n < 0 && errno == EINTR);
 	if (n > 0 && (size_t)n > st->peeked_n)
 		return (ssize_t)(st->peeked_n = (size_t)n);
-	if (n == 0 || (n > 0 && (tcp->ev.ready & (EV_HUP | EV_ERR))))
-		return WEIR_EOF;
-	if (n < 0 && errno != EAGAIN)
+	if ((n < 0 && errno != EAGAIN) || fdio_reset(tcp))	/* what came before a reset can still be looked at */
 		return WEIR_FAIL;
+	if (n == 0 || (n > 0 && (tcp->ev.ready & EV_HUP)))
+		return WEIR_EOF;
 	tcp->ev.ready &= (uint8_t)~EV_READ;
 	return WEIR_AGAIN;
+}
+
+ssize_t
+stream_preread_try(struct weir_stream *st)
+{
+	struct weir_conn *c = st->s.conn;
+	size_t most = (size_t)STREAM_CONF(st)->preread_size, have = c->layer == NULL ? st->peeked_n : st->preread.len;
+
+	if (have >= most || stream_is_udp(st))		/* a datagram is all that there is */
+		return 0;
+	return c->layer == NULL ? peek(st, most) : src_read(&c->io->in, &st->preread, most - have);
+}
+
+enum weir_next
+stream_preread_wait(struct weir_stream *st)
+{
+	struct weir_src *in = &st->s.conn->io->in;
+
+	st->prereading = true;
+	src_on_ready(in, on_readable, st);
+	src_want(in, true);
+	return WEIR_WAIT;
 }
 
 enum weir_next
 stream_preread_more(struct weir_stream *st)
 {
-	struct weir_conn *c = st->s.conn;
-	struct weir_src *in = &c->io->in;
-	size_t most = (size_t)STREAM_CONF(st)->preread_size, have = c->layer == NULL ? st->peeked_n : st->preread.len;
-	ssize_t n;
+	ssize_t n = stream_preread_try(st);
 
-	if (have >= most || stream_is_udp(st)) {	/* a datagram is all that there is */
+	if (n > 0)
+		return WEIR_NEXT;
+	if (n == 0) {
 		log_errorx(&st->s.log, "preread buffer full");
 		return stream_finish(st, 400, "preread_full");
 	}
-	n = c->layer == NULL ? peek(st, most) : src_read(in, &st->preread, most - have);
-	if (n > 0)
-		return WEIR_NEXT;
 	if (n == WEIR_EOF)
 		return stream_finish(st, 200, "client_closed");
 	if (n == WEIR_FAIL) {
 		log_info(&st->s.log, "client broke the connection");
 		return stream_finish(st, 200, "client_reset");
 	}
-	if (!st->prereading) {
-		st->prereading = true;
+	if (!st->preread_timed) {
+		st->preread_timed = true;
 		timer_set(&st->timer, STREAM_CONF(st)->preread_ms);
 	}
-	src_on_ready(in, on_readable, st);
-	src_want(in, true);
-	return WEIR_WAIT;
+	return stream_preread_wait(st);
 }
 
 void
@@ -98,7 +114,7 @@ void
 stream_preread_end(struct weir_stream *st)
 {
 	if (st->prereading) {
-		st->prereading = false;
+		st->prereading = st->preread_timed = false;
 		timer_off(&st->timer);
 		src_want(&st->s.conn->io->in, false);
 		src_on_ready(&st->s.conn->io->in, NULL, NULL);

@@ -48,7 +48,9 @@ struct weir_stream {
 	uint32_t	 magic;
 	uint16_t	 status;	/* when it is over: as nginx has it, 200 unless something went wrong */
 	uint8_t		 step;
-	bool		 running, over, secured, prereading;
+	bool		 running, over, secured;
+	bool		 prereading, preread_timed;	/* preread.c's */
+	bool		 silent;	/* the client waits for the server's first word: no hook shall wait for its own */
 	bool		 cut;		/* both sides shall see a reset */
 	bool		 handed;	/* the connection is somebody else's now */
 	unsigned	 hook;		/* of the step */
