@@ -8,8 +8,9 @@
 #include "http/h2/client.h"
 #include "http/h2/field.h"
 #include "http/h2/memory.h"
+#include "http/h2/setup.h"
 
-enum { HEADER_BLOCK_MOST = 1 << 20, FRAME_HEAD = 9 };
+enum { FRAME_HEAD = 9 };
 
 static struct h2_call *
 call_of(nghttp2_session *ng, int32_t id)
@@ -388,57 +389,26 @@ on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 
 /* ---- a session ---- */
 
-static nghttp2_session_callbacks *
-callbacks(void)
+static void
+options(nghttp2_option *o)
 {
-	static nghttp2_session_callbacks *cb;
-
-	if (cb != NULL || nghttp2_session_callbacks_new(&cb) != 0)
-		return cb;
-	nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
-	nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
-	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
-	nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_frame_not_send);
-	nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
-	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
-	return cb;
-}
-
-static nghttp2_option *
-options(void)
-{
-	static nghttp2_option *o;
-
-	if (o != NULL || nghttp2_option_new(&o) != 0)
-		return o;
-	nghttp2_option_set_no_http_messaging(o, 1);	/* client_head.c's */
-	nghttp2_option_set_no_auto_window_update(o, 1);
-	nghttp2_option_set_no_closed_streams(o, 1);
 	nghttp2_option_set_max_reserved_remote_streams(o, 0);
-	nghttp2_option_set_max_send_header_block_length(o, HEADER_BLOCK_MOST);
-	return o;
 }
+
+static const struct h2_side side = {
+	.options = options,
+	.on_begin_frame = on_begin_frame, .on_begin_headers = on_begin_headers, .on_header = on_header,
+	.on_frame_recv = on_frame_recv, .on_data = on_data, .on_stream_close = on_stream_close,
+	.on_frame_not_send = on_frame_not_send, .send_data = send_data, .on_frame_send = on_frame_send,
+};
 
 int
 h2c_session_new(struct h2_link *k)
 {
 	static const uint8_t word[8] = "weir";
-	nghttp2_settings_entry v[] = { { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 } };
-	int rc;
+	static const nghttp2_settings_entry v[] = { { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 } };
+	static const struct h2_offer offer = { v, WEIR_COUNT(v), H2C_CONN_WINDOW };
 
-	if (callbacks() == NULL || options() == NULL)
-		return WEIR_FAIL;
-	h2_share_room(true);
-	rc = nghttp2_session_client_new3(&k->ng, callbacks(), k, options(), h2_memory());
-	h2_share_room(false);
-	if (rc != 0)
-		return WEIR_FAIL;
-	if (nghttp2_submit_settings(k->ng, NGHTTP2_FLAG_NONE, v, WEIR_COUNT(v)) == 0 &&
-	    nghttp2_session_set_local_window_size(k->ng, NGHTTP2_FLAG_NONE, 0, H2C_CONN_WINDOW) == 0 &&
-	    nghttp2_submit_ping(k->ng, NGHTTP2_FLAG_NONE, word) == 0)
-		return WEIR_OK;
-	return WEIR_FAIL;
+	return h2_setup(&k->ng, &side, k, &offer) == WEIR_OK &&
+	    nghttp2_submit_ping(k->ng, NGHTTP2_FLAG_NONE, word) == 0 ? WEIR_OK : WEIR_FAIL;
 }

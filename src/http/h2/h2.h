@@ -22,6 +22,7 @@
  *
  *	field.c    one field, whichever side it comes from
  *	memory.c   memory for nghttp2
+ *	setup.c    a session of nghttp2, as either side begins one
  *
  * Frames, HPACK, windows and the order of streams are nghttp2's.  It checks nothing of messages here:
  * that is head.c's and client_head.c's, so that one set of rules and one set of answers holds for all versions.

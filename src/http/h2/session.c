@@ -8,8 +8,9 @@
 #include "http/h2/field.h"
 #include "http/h2/memory.h"
 #include "http/h2/server.h"
+#include "http/h2/setup.h"
 
-enum { HEADER_BLOCK_MOST = 1 << 20, FRAME_HEAD = 9, DEFAULT_WINDOW = 65535, NO_LIMIT = 1 << 30,
+enum { FRAME_HEAD = 9, DEFAULT_WINDOW = 65535, NO_LIMIT = 1 << 30,
 	SETTING = 6, SETTINGS_MOST = 8 };
 
 /* Many calls about the same stream come one after the other. */
@@ -392,42 +393,21 @@ on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 
 /* ---- a session ---- */
 
-static nghttp2_session_callbacks *
-callbacks(void)
+static void
+options(nghttp2_option *o)
 {
-	static nghttp2_session_callbacks *cb;
-
-	if (cb != NULL || nghttp2_session_callbacks_new(&cb) != 0)
-		return cb;
-	nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
-	nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
-	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
-	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
-	nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
-	nghttp2_session_callbacks_set_before_frame_send_callback(cb, before_frame_send);
-	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
-	return cb;
-}
-
-static nghttp2_option *
-options(void)
-{
-	static nghttp2_option *o;
-
-	if (o != NULL || nghttp2_option_new(&o) != 0)
-		return o;
 	nghttp2_option_set_no_recv_client_magic(o, 1);	/* h2_begin()'s */
-	nghttp2_option_set_no_http_messaging(o, 1);	/* head.c's */
-	nghttp2_option_set_no_auto_window_update(o, 1);
-	nghttp2_option_set_no_closed_streams(o, 1);
 	nghttp2_option_set_builtin_recv_extension_type(o, NGHTTP2_PRIORITY_UPDATE);
-	nghttp2_option_set_max_send_header_block_length(o, HEADER_BLOCK_MOST);
 	nghttp2_option_set_stream_reset_rate_limit(o, NO_LIMIT, NO_LIMIT);	/* budget.c's */
-	return o;
 }
+
+static const struct h2_side side = {
+	.server = true, .options = options,
+	.on_begin_frame = on_begin_frame, .on_begin_headers = on_begin_headers, .on_header = on_header,
+	.on_frame_recv = on_frame_recv, .on_invalid_frame = on_invalid_frame, .on_data = on_data,
+	.on_stream_close = on_stream_close, .send_data = send_data, .before_frame_send = before_frame_send,
+	.on_frame_send = on_frame_send,
+};
 
 /*
  * nghttp2 ends the connection of who opens more streams than it has announced.  They shall be refused one by one
@@ -470,23 +450,14 @@ h2_session_new(struct h2_server *s)
 		{ NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 },
 		{ 0 },
 	};
-	size_t n = WEIR_COUNT(v) - 1 - !s->conf->extended;
+	struct h2_offer offer = { v, WEIR_COUNT(v) - 1 - !s->conf->extended, H2_CONN_WINDOW };
 	uint32_t frame = frame_most(s->opts);
-	int rc;
 
 	if (frame > H2_FRAME_LEAST)
-		v[n++] = (nghttp2_settings_entry){ NGHTTP2_SETTINGS_MAX_FRAME_SIZE, frame };
-
-	if (callbacks() == NULL || options() == NULL)
+		v[offer.n++] = (nghttp2_settings_entry){ NGHTTP2_SETTINGS_MAX_FRAME_SIZE, frame };
+	if (h2_setup(&s->ng, &side, s, &offer) != WEIR_OK)
 		return WEIR_FAIL;
-	h2_share_room(true);
-	rc = nghttp2_session_server_new3(&s->ng, callbacks(), s, options(), h2_memory());
-	h2_share_room(false);
-	if (rc != 0)
-		return WEIR_FAIL;
-	if (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, v, n) == 0 &&
-	    nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW) == 0 &&
-	    announce(s) == WEIR_OK)
+	if (announce(s) == WEIR_OK)
 		return WEIR_OK;
 	nghttp2_session_del(s->ng);
 	return WEIR_FAIL;
