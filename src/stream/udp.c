@@ -5,6 +5,8 @@
  * been passed on, and a datagram is never cut.  What the client sends too early is held, not without end; of
  * the upstream nothing is read meanwhile.
  */
+#include <stdio.h>
+
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/num.h"
@@ -64,15 +66,19 @@ on_idle(struct weir_timer *t)
 		return;
 	}
 	log_errorx(&u->st->s.log, "upstream timed out (110: Connection timed out)");
-	stream_up_lost(u, false);
+	stream_up_lost(u, TROUBLE_TIMEOUT, "it did not answer", false);
 }
 
 /* The upstream does not take what is sent to it. */
 static void
 refused(struct weir_stream_udp *d, int err, const char *call)
 {
-	log_at(&d->u->st->s.log, LOG_ERROR_, err, "%s failed", call);
-	stream_up_lost(d->u, d->responses == 0);
+	struct weir_stream *st = d->u->st;
+	char why[128];
+
+	snprintf(why, sizeof why, "%s failed (%d: %s)", call, err, strerror(err));
+	log_at(&st->s.log, LOG_ERROR_, err, "%s failed", call);
+	stream_up_lost(d->u, TROUBLE_ERROR, why, d->responses == 0);
 }
 
 /* ---- rates ---- */

@@ -94,6 +94,8 @@ let_go(struct weir_stream_up *u, enum weir_outcome how)
 	u->dialling = false;
 	if (stream_up_attempts(u->st) != 0)
 		attempt_end(u);
+	if (u->pick.peer != NULL)
+		count_attempt_end(u->pick.group, current(u)->received, current(u)->sent);
 	if (u->conn != NULL) {
 		if (u->st->cut || !u->joined)
 			conn_abort(u->conn);
@@ -120,6 +122,8 @@ stream_up_end(struct weir_stream *st)
 	for (unsigned i = 0; i < 2; i++)
 		if (u->rates[i] != NULL)
 			rate_end(u->rates[i]);
+	if (!moves(u))
+		pick_left(&u->pick, weir_now_ms - u->attempt_ms);
 	let_go(u, moves(u) ? WENT_WELL : WENT_NOWHERE);
 	stream_udp_end(u);
 }
@@ -149,6 +153,27 @@ tell_end(struct weir_stream_up *u, enum weir_relay_end how)
 	    (unsigned long long)u->conn->tcp.got, (unsigned long long)u->conn->tcp.put);
 }
 
+/* For circuits and metrics. */
+static void
+trouble(struct weir_stream_up *u, enum weir_trouble what, const char *why)
+{
+	stream_wake(u->st);
+	count_failed(u->pick.group, what == TROUBLE_TIMEOUT ? GROUP_TIMEOUT : GROUP_ERROR);
+	pick_trouble(&u->pick, what, why);
+}
+
+/* It had its chance to say something, and ended the connection otherwise. */
+static void
+judge_silence(struct weir_stream_up *u, enum weir_relay_end how)
+{
+	if (u->conn->tcp.got != 0)
+		return;
+	if (how == RELAY_B_FAIL)
+		trouble(u, TROUBLE_ERROR, "it reset the connection before it had said anything");
+	else if (how == RELAY_IDLE && u->conn->tcp.put != 0)
+		trouble(u, TROUBLE_TIMEOUT, "it did not say anything");
+}
+
 /* The upstream's first byte. */
 static void
 on_moved(struct weir_relay *r)
@@ -159,6 +184,8 @@ on_moved(struct weir_relay *r)
 		return;
 	r->on_moved = NULL;
 	current(u)->first_ms = weir_now_ms - u->attempt_ms;
+	count_response(u->pick.group, 0, current(u)->first_ms);
+	pick_sure(&u->pick);
 	if (!u->pick.group->by_connect)
 		pick_heard(&u->pick, current(u)->first_ms);
 }
@@ -174,6 +201,7 @@ on_relay_end(struct weir_relay *r, enum weir_relay_end how)
 	if (r->on_moved != NULL)	/* what came with the end */
 		on_moved(r);
 	tell_end(u, how);
+	judge_silence(u, how);
 	u->st->cut = how == RELAY_A_FAIL || how == RELAY_B_FAIL;
 	(void)stream_finish(u->st, 200, how != RELAY_EOF ? words[how] :
 	    r->first == 1 ? "client_closed" : "upstream_closed");
@@ -262,8 +290,10 @@ failed(struct weir_stream_up *u)
 }
 
 void
-stream_up_lost(struct weir_stream_up *u, bool again)
+stream_up_lost(struct weir_stream_up *u, enum weir_trouble what, const char *why, bool again)
 {
+	if (u->pick.peer != NULL)
+		trouble(u, what, why);
 	if (again) {
 		failed(u);
 		return;
@@ -276,6 +306,9 @@ void
 stream_up_heard(struct weir_stream_up *u)
 {
 	current(u)->first_ms = weir_now_ms - u->attempt_ms;
+	count_response(u->pick.group, 0, current(u)->first_ms);
+	pick_answer(&u->pick, 0, current(u)->first_ms);
+	pick_sure(&u->pick);
 	pick_well(&u->pick);
 	if (!u->pick.group->by_connect)
 		pick_heard(&u->pick, current(u)->first_ms);
@@ -289,6 +322,7 @@ connected(struct weir_stream_up *u)
 	struct weir_stream_attempt *a = current(u);
 
 	a->connect_ms = weir_now_ms - u->attempt_ms;
+	pick_answer(&u->pick, 0, a->connect_ms);
 	if (u->pick.group->by_connect)
 		pick_heard(&u->pick, a->connect_ms);
 	join(u);
@@ -309,8 +343,10 @@ on_secured(struct weir_conn *c, enum weir_tls_end how)
 		return;
 	case TLS_TIMEOUT:
 		log_errorx(&u->st->s.log, "upstream timed out (110: Connection timed out)");
+		trouble(u, TROUBLE_TIMEOUT, "the TLS handshake timed out");
 		break;
 	default:		/* why was said */
+		trouble(u, TROUBLE_ERROR, "the TLS handshake failed");
 		break;
 	}
 	failed(u);
@@ -345,6 +381,21 @@ tell_connected(struct weir_stream_up *u)
 }
 
 static void
+not_dialled(struct weir_stream_up *u, int err)
+{
+	struct weir_stream *st = u->st;
+
+	if (err == ETIMEDOUT) {
+		log_errorx(&st->s.log, "upstream timed out (110: Connection timed out)");
+		trouble(u, TROUBLE_TIMEOUT, "connecting timed out");
+	} else {
+		log_at(&st->s.log, LOG_ERROR_, err, "connect() failed");
+		trouble(u, TROUBLE_ERROR, pool_printf(st->s.pool, "connect() failed (%d: %s)", err, strerror(err)).p);
+	}
+	failed(u);
+}
+
+static void
 on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 {
 	struct weir_stream_up *u = WEIR_OF(d, struct weir_stream_up, dial);
@@ -352,11 +403,7 @@ on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 
 	u->dialling = false;
 	if (c == NULL) {
-		if (err == ETIMEDOUT)
-			log_errorx(&st->s.log, "upstream timed out (110: Connection timed out)");
-		else
-			log_at(&st->s.log, LOG_ERROR_, err, "connect() failed");
-		failed(u);
+		not_dialled(u, err);
 		return;
 	}
 	u->conn = c;
@@ -377,8 +424,7 @@ dial_udp(struct weir_stream_up *u, const struct weir_addr *to, const struct weir
 	char text[ADDR_TEXT_MAX];
 
 	if (!stream_udp_dial(u, to, o)) {
-		log_at(&u->st->s.log, LOG_ERROR_, errno, "connect() failed");
-		failed(u);
+		not_dialled(u, errno);
 		return;
 	}
 	if (unlikely(log_on(&u->st->s.log, LOG_INFO_)))
@@ -389,21 +435,26 @@ dial_udp(struct weir_stream_up *u, const struct weir_addr *to, const struct weir
 }
 
 static void
-next_peer(struct weir_stream_up *u)
+no_peer(struct weir_stream_up *u)
+{
+	struct weir_stream *st = u->st;
+	bool open = pick_is_open(&u->pick, false);
+
+	count_failed(u->pick.group, GROUP_NOBODY);
+	attempt_begin(u, u->pick.group->name);
+	log_errorx(&st->s.log, "no live upstreams");
+	log_errorx(&st->s.log, "servers that were passed over: %.*s", STR_ARG(pick_why(&u->pick, st->s.pool)));
+	(void)stream_finish(st, open ? 503 : 502, "no_upstream");
+}
+
+static void
+use_peer(struct weir_stream_up *u, struct weir_peer *peer)
 {
 	struct weir_stream *st = u->st;
 	struct weir_dial_opts o = { .timeout_ms = u->p->connect_ms, .keepalive = u->p->keepalive };
-	struct weir_peer *peer = pick_next(&u->pick);
 
-	st->s.log.doing = "connecting to upstream";
+	count_attempt(u->pick.group, u->tries > 0);
 	u->tries++;
-	if (peer == NULL) {
-		attempt_begin(u, u->pick.group->name);
-		log_errorx(&st->s.log, "no live upstreams");
-		log_errorx(&st->s.log, "servers that were passed over: %.*s", STR_ARG(pick_why(&u->pick, st->s.pool)));
-		(void)stream_finish(st, 502, "no_upstream");
-		return;
-	}
 	attempt_begin(u, peer->text);
 	bind_choose(&st->s, &u->p->bind, &o);
 	if (u->p->preface.version != 0 &&
@@ -419,6 +470,19 @@ next_peer(struct weir_stream_up *u)
 	u->dialling = true;
 	u->dial.done = on_dialled;
 	dial_start(&u->dial, &peer->addr, &o);
+}
+
+static void
+next_peer(struct weir_stream_up *u)
+{
+	struct weir_peer *peer;
+
+	u->st->s.log.doing = "connecting to upstream";
+	peer = pick_next(&u->pick);
+	if (peer != NULL)
+		use_peer(u, peer);
+	else
+		no_peer(u);
 }
 
 static enum weir_next

@@ -61,11 +61,11 @@ enum weir_next stream_up_pass(struct weir_stream *, const struct weir_stream_par
 void	stream_up_end(struct weir_stream *);
 void	stream_up_free(struct weir_stream *);
 /*
- * For udp.c.  stream_up_heard(): the first answer has come.  stream_up_lost(): the server is none for the session; `again`:
- * rather another than the end.
+ * For udp.c.  stream_up_heard(): the first answer has come.  stream_up_lost(): the server is none for the session, because
+ * of this; `again`: rather another than the end.
  */
 void	stream_up_heard(struct weir_stream_up *);
-void	stream_up_lost(struct weir_stream_up *, bool again);
+void	stream_up_lost(struct weir_stream_up *, enum weir_trouble, const char *why, bool again);
 /* For messages: the upstream that it is about, or nothing. */
 struct weir_str stream_up_text(const struct weir_stream *);
 /* How many attempts there were, and which. */

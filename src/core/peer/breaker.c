@@ -372,6 +372,20 @@ pick_answer(struct weir_pick *p, int status, uint64_t ms)
 }
 
 void
+pick_sure(struct weir_pick *p)
+{
+	struct weir_group *g = p->group;
+	struct weir_circuit_news news = { 0 };
+
+	if (g->breaker == NULL || p->peer == NULL)
+		return;
+	share_lock(g);
+	judge(p, p->peer->number, &news);
+	share_unlock(g);
+	breaker_tell(g, &news, p);
+}
+
+void
 pick_trouble(struct weir_pick *p, enum weir_trouble what, const char *why)
 {
 	const struct weir_breaker *br = p->group->breaker;

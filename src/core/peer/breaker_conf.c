@@ -92,8 +92,11 @@ set_breaker(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, voi
 
 /* ---- circuit_breaker_on ---- */
 
-static const struct { const char *word; enum weir_trouble what; } words[] = {
-	{ "error", TROUBLE_ERROR }, { "timeout", TROUBLE_TIMEOUT }, { "invalid_header", TROUBLE_INVALID },
+#define IN_BOTH	(IN_UPSTREAM | IN_STREAM_UPSTREAM)
+
+static const struct { const char *word; enum weir_trouble what; unsigned in; } words[] = {
+	{ "error", TROUBLE_ERROR, IN_BOTH }, { "timeout", TROUBLE_TIMEOUT, IN_BOTH },
+	{ "invalid_header", TROUBLE_INVALID, IN_UPSTREAM },
 };
 
 /* "503", "5xx": the first and how many. */
@@ -119,20 +122,23 @@ add_statuses(struct weir_breaker *br, unsigned first, unsigned n)
 }
 
 static int
-set_on_word(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_breaker *br)
+set_on_word(struct weir_conf *cf, struct weir_node *n, unsigned w, unsigned in, struct weir_breaker *br)
 {
-	static const char *const known[] = { "error", "timeout", "invalid_header", "http_4xx", "http_5xx", "http_500",
-		"http_502", "http_503", "http_504", "http_429", "slow=", NULL };
+	static const char *const known[] = { "error", "timeout", "slow=", "invalid_header", "http_4xx", "http_5xx",
+		"http_500", "http_502", "http_503", "http_504", "http_429", NULL };
+	static const char *const known_in_stream[] = { "error", "timeout", "slow=", NULL };
 	struct weir_str v = n->w[w].s;
 	unsigned first, many;
 
 	if (conf_param(n, w, "slow", &v))
 		return set_time(cf, n, w, v, &br->slow_ms);
 	for (unsigned i = 0; i < WEIR_COUNT(words); i++)
-		if (str_eq(v, str_c(words[i].word))) {
+		if ((words[i].in & in) && str_eq(v, str_c(words[i].word))) {
 			br->on |= 1u << words[i].what;
 			return WEIR_OK;
 		}
+	if (in == IN_STREAM_UPSTREAM)
+		return conf_bad_param(cf, n, w, known_in_stream);
 	if (!str_begins(v, STR("http_")) || !read_statuses(str_from(v, 5), &first, &many))
 		return conf_bad_param(cf, n, w, known);
 	add_statuses(br, first, many);
@@ -147,7 +153,7 @@ set_on(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *co
 
 	(void)conf;
 	for (unsigned w = 1; w < n->n; w++)
-		if (set_on_word(cf, n, w, br) != WEIR_OK)
+		if (set_on_word(cf, n, w, s->in, br) != WEIR_OK)
 			return WEIR_FAIL;
 	return WEIR_OK;
 }
@@ -159,7 +165,7 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	struct weir_breaker *br;
 
 	(void)conf;
-	if (s->in != IN_UPSTREAM)
+	if (!(s->in & IN_BOTH))
 		return WEIR_OK;
 	br = ((struct weir_group *)s->owner)->breaker;
 	if (br == NULL)
@@ -175,7 +181,7 @@ ready(struct weir_conf *cf, struct weir_scope *s, void *conf)
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "circuit_breaker", IN_UPSTREAM, CONF_CUSTOM, .args_min = 0, .args_max = CONF_ANY, .set = set_breaker,
+	{ "circuit_breaker", IN_BOTH, CONF_CUSTOM, .args_min = 0, .args_max = CONF_ANY, .set = set_breaker,
 	  .args = "[failures=n] [open=time] [half_open=n] [success=n] [rate=n% [window=time] [min=n]] [max_open=time]",
 	  .doc = "A server that fails is left alone. Its circuit is opened after so many failures in a row (5; 0: however "
 	  "many), or when the share of requests that failed within window (10s, in steps of a tenth) has come to rate, "
@@ -183,16 +189,20 @@ static const struct weir_cmd cmds[] = {
 	  "half_open (3) requests at a time, of all workers, try how it is doing. After success (2) good answers the "
 	  "circuit is closed; a failure opens it again, with max_open for twice as long as the time before, up to that. "
 	  "Requests go to other servers meanwhile, and get 503 at once when all that is left has an open circuit, also "
-	  "where there is a queue. "
+	  "where there is a queue; of stream, connections get to know by being closed, and $status is 503. "
 	  "With a zone all workers know the same circuits, and reloads keep them. "
 	  "What max_fails and fail_timeout say holds beside this: max_fails=0 leaves it all to the circuit." },
-	{ "circuit_breaker_on", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_on,
-	  .args = "error | timeout | invalid_header | http_nnn | http_4xx | http_5xx | slow=time ...",
+	{ "circuit_breaker_on", IN_BOTH, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_on,
+	  .args = "error | timeout | slow=time | invalid_header | http_nnn | http_4xx | http_5xx ...",
 	  .doc = "What a circuit breaker takes for a failure: an error while connecting, sending or reading, a timeout, "
 	  "a response that makes no sense, these statuses, and a response whose head took longer than slow; a client who "
 	  "left after that time counts, too, and what the client took to send its request does not. Without it: "
 	  "error timeout invalid_header http_5xx. What is not listed is a success if there was a response, and else "
-	  "neither." },
+	  "neither. Of stream there are error, timeout and slow: errors are those while connecting, and of a server that broke the "
+	  "connection, or refused a datagram, before it had said anything; a timeout is one while connecting, or the end of "
+	  "proxy_timeout when a server that was told something has not said anything; slow is about the time until there was a "
+	  "connection, with TLS, or the first datagram. A trial is over when there is a connection; in a row are failures between which nobody "
+	  "said anything." },
 	{ 0 }
 };
 

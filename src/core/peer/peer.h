@@ -211,9 +211,11 @@ void	pick_heard(struct weir_pick *, uint64_t ms);
 /*
  * For circuit breakers, of the attempt at work; nothing happens without one.  pick_answer(): there is a head, with
  * this status (of HTTP, or 0), after so long; the time is 0 when it is not the server's.  pick_trouble(): it failed; `why` is for the
- * log, and may be NULL.  pick_left(): the client did not wait longer than that.  All of these come before pick_done().
+ * log, and may be NULL.  pick_left(): the client did not wait longer than that.  pick_sure(): a good answer counts now, in place of at the
+ * end, which may be far.  All of these come before pick_done().
  */
 void	pick_answer(struct weir_pick *, int status, uint64_t ms);
+void	pick_sure(struct weir_pick *);
 void	pick_trouble(struct weir_pick *, enum weir_trouble, const char *why);
 void	pick_left(struct weir_pick *, uint64_t ms);
 /* When there was nobody to pick and nobody was tried: because of open circuits, of some or of all that could be asked. */
