@@ -58,6 +58,13 @@ $w->origin(10, sub {
 		$c->send('ok');
 		$c->eof;
 		$c->note('saw ' . ($c->was_reset ? 'reset' : 'end'));
+	} elsif ($say =~ /^ends/) {		# once it is told so
+		$c->send('ok');
+		wait_for(sub { -e $w->dir . '/end' });
+		$c->send('mine');
+		$c->half_close;
+		$c->note('ended');
+		$c->note('of late ' . $c->read_all . ($c->was_reset ? ' and a reset' : ''));
 	} elsif ($say =~ /^hold/) {
 		$c->send('held');
 		$c->eof;
@@ -153,6 +160,23 @@ is $c->read_n(2), 'ok', 'a client';
 $c->reset;
 ok wait_for(sub { grep /^saw reset$/, $w->origin_notes(10) }), 'that resets: the upstream sees it';
 ok wait_for(sub { line(1) =~ / 200 client_reset / }), 'the log says who';
+
+# what writing finds out, reading is not told any more: what comes then is no orderly end
+$c = say(1, 'ends');
+is $c->read_n(2), 'ok', 'an upstream that will end';
+{
+	my ($worker) = $w->worker_pids;
+	kill 'STOP', $worker;
+	ok wait_for(sub { Weir::proc_stat($worker) eq 'T' }), 'the worker is held';
+	$w->write('end', '');
+	ok wait_for(sub { grep /^ended$/, $w->origin_notes(10) }), 'the upstream ends';
+	$c->send('late');
+	$c->reset;
+	kill 'CONT', $worker;
+}
+ok wait_for(sub { grep /^of late/, $w->origin_notes(10) }), 'the client resets before it has been written to';
+is_deeply [grep /^of late/, $w->origin_notes(10)], ['of late late and a reset'], 'the upstream sees that';
+like line(1), qr/ 200 client_reset /, 'and so does the log';
 
 # much, in pieces of every size, both ways at once
 my $big = join '', map { chr(33 + $_ % 90) x (1 + ($_ * 7919) % 50000) } 1 .. 800;

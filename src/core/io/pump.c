@@ -41,7 +41,7 @@ end(struct weir_pump *p, enum weir_pump_end how)
 
 /*
  * The kernel says EPIPE when a reset came behind the peer's orderly end: so all that it had to say is here, and only
- * what is said to it is lost.  Else it is ECONNRESET.
+ * what is said to it is lost.  Else it is ECONNRESET, once: who reads from there finds an end then.
  */
 static enum step
 sink_broke(struct weir_pump *p)
@@ -58,6 +58,10 @@ fill(struct weir_pump *p)
 	while (p->q.len < p->cap) {
 		ssize_t n = src_read(p->src, &p->q, p->cap - p->q.len);
 
+		if (n == WEIR_EOF && p->torn) {
+			p->src->err = "connection reset by peer";
+			return SRC_BROKE;
+		}
 		if (n == WEIR_EOF) {
 			p->eof = true;
 			return SRC_END;
@@ -212,9 +216,11 @@ close_down(struct weir_pump *p)
 		end(p, PUMP_EOF);
 		return true;
 	}
+	errno = 0;
 	r = sink_finish(p->sink);
 	if (r == WEIR_AGAIN)
 		return false;
+	p->deaf = errno == ENOTCONN;	/* reading is still to be told why */
 	end(p, r == WEIR_OK ? PUMP_EOF : PUMP_SINK_FAIL);
 	return true;
 }

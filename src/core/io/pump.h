@@ -29,6 +29,7 @@ struct weir_pump {
 	bool		  bulk;		/* the source gives much at a time: a pipe is worth its while */
 	bool		  broke;	/* the source did, while the kernel moved; what is in the pipe still goes */
 	bool		  deaf;		/* after PUMP_SINK_FAIL: its peer had ended its own direction before, in order */
+	bool		  torn;		/* a write has told that the source's peer reset: its end is no orderly one */
 	bool		  keep_open;	/* at the end do not finish the sink */
 	/* Called whenever bytes moved, for idle timers; may be NULL. */
 	void		(*on_progress)(struct weir_pump *);

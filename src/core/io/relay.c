@@ -34,6 +34,17 @@ on_progress(struct weir_pump *p)
 		r->on_moved(r);
 }
 
+/* The reset that writing found will not be told to who reads from there, if that is the socket itself. */
+static void
+spoil(struct weir_relay *r, bool b)
+{
+	r->spoiled = b ? RELAY_B_FAIL : RELAY_A_FAIL;
+	if (b)
+		r->ba.torn = r->b->in.ops->fd != NULL;
+	else
+		r->ab.torn = r->a->in.ops->fd != NULL;
+}
+
 static void
 on_done(struct weir_pump *p, enum weir_pump_end how)
 {
@@ -49,7 +60,7 @@ on_done(struct weir_pump *p, enum weir_pump_end how)
 		r->first = from_a ? 1 : 2;
 	/* who does not hear may have something to say all the same */
 	if (how == PUMP_SINK_FAIL && !p->deaf)
-		r->spoiled = from_a ? RELAY_B_FAIL : RELAY_A_FAIL;
+		spoil(r, from_a);
 	if (r->open == 0 || (how == PUMP_EOF && r->whole))
 		over(r, r->spoiled);
 }
