@@ -15,14 +15,7 @@ use warnings;
 sub new
 {
 	my ($class, $w) = @_;
-	my $objs = $ENV{WEIR_OBJS} // 'objs';
-	my $make = $objs eq 'objs' ? 'Makefile' : "$objs/Makefile";
-	my %v;
-	open my $fh, '<', $make or die "$make: $!";
-	/^(CC|LIB_CFLAGS|LIBS) = (.*)/ and $v{$1} = $2 while <$fh>;
-	my $said = `$v{CC} -std=gnu11 -O1 -w $v{LIB_CFLAGS} -o $w->{dir}/pq t/lib/pq.c $v{LIBS} 2>&1`;
-	$? == 0 or die "cannot build t/lib/pq.c: $said";
-	return bless { w => $w, bin => $w->dir . '/pq' }, $class;
+	return bless { w => $w, bin => $w->build('t/lib/pq.c') }, $class;
 }
 
 sub run

@@ -49,6 +49,7 @@ package Weir;
 #
 #	other(N, COMMAND...)	another server, which comes up on port N; its pid.  What it says goes to DIR/others
 #	leave(PID)		ends it; the end of the test does so, too
+#	build(FILE.c)		a program, with the compiler and the libraries that weir was built with; its path
 #
 #	cert(NAME, %opt)	a key and a certificate, DIR/NAME.key and DIR/NAME.crt; see there
 #	crl(NAME, NAMES...)	DIR/NAME.crl, what it has revoked
@@ -705,6 +706,20 @@ sub other
 	wait_for(sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->port($port)) })
 	    or Test::More::BAIL_OUT("$cmd[0] does not come up: " . ($self->read('others') // ''));
 	return $pid;
+}
+
+sub build
+{
+	my ($self, $source) = @_;
+	my $objs = $ENV{WEIR_OBJS} // 'objs';
+	my $make = $objs eq 'objs' ? 'Makefile' : "$objs/Makefile";
+	my ($name) = $source =~ m{([^/]+)\.c$} or croak "build: $source";
+	my %v;
+	open my $fh, '<', $make or die "$make: $!";
+	/^(CC|LIB_CFLAGS|LIBS) = (.*)/ and $v{$1} = $2 while <$fh>;
+	my $said = `$v{CC} -std=gnu11 -O2 -w $v{LIB_CFLAGS} -o $self->{dir}/$name $source $v{LIBS} 2>&1`;
+	$? == 0 or die "cannot build $source: $said";
+	return "$self->{dir}/$name";
 }
 
 sub leave { my ($self, $pid) = @_; return end_pid($pid) }
