@@ -65,9 +65,10 @@ on_end(void *arg)
 
 /* What the running generation has not written yet goes into the file now, and nothing is changed until this one runs. */
 static void
-settle_running(struct weir_conf *cf, struct weir_str name, const char *path)
+settle_running(struct weir_conf *cf, const struct weir_scope *s, struct weir_str name, const char *path)
 {
-	struct weir_group *g = weir_cycle != NULL ? group_find(weir_cycle->main->conf, name) : NULL;
+	struct weir_group *(*in)(void *const *, struct weir_str) = s->in == IN_UPSTREAM ? group_find : group_find_stream;
+	struct weir_group *g = weir_cycle != NULL ? in(weir_cycle->main->conf, name) : NULL;
 	struct reload *l;
 	bool told = false;
 
@@ -139,7 +140,7 @@ set_state(struct weir_conf *cf, struct weir_scope *s, struct weir_node *node, vo
 	if (allow_folder(cf, node, path) != WEIR_OK)
 		return WEIR_FAIL;
 	keeper_add(cycle_of(cf), &f->job);
-	settle_running(cf, g->name, path.p);
+	settle_running(cf, s, g->name, path.p);
 	return read_servers(cf, s, node, path.p);
 }
 
@@ -149,7 +150,7 @@ done(struct weir_conf *cf, struct weir_scope *s, void *conf)
 	const struct weir_node *n;
 
 	(void)conf;
-	if (s->in != IN_UPSTREAM)
+	if (!(s->in & (IN_UPSTREAM | IN_STREAM_UPSTREAM)))
 		return WEIR_OK;
 	if ((n = conf_written(s, &upstream_module, "server")) != NULL)
 		return conf_error(cf, n, 0, "servers stand in the file that \"state\" names, or in this block, not in both");
@@ -160,7 +161,7 @@ done(struct weir_conf *cf, struct weir_scope *s, void *conf)
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "state", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_state, .args = "file",
+	{ "state", IN_UPSTREAM | IN_STREAM_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_state, .args = "file",
 	  .doc = "A file with the servers of the group, one server line for each, instead of such lines in this block.  It is "
 	  "read at start and by reloads, and written, within a second, when api has changed something.  At first it "
 	  "may be missing: then there are no servers.  Its folder must be writable for the user of the workers, and "

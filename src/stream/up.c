@@ -47,6 +47,8 @@ attempt_begin(struct weir_stream_up *u, struct weir_str addr)
 		a = POOL_PUSH(u->st->s.pool, &u->more);
 	a->addr = addr;
 	a->connect_ms = a->first_ms = a->session_ms = NEVER;
+	a->queue_ms = u->wait.ms;
+	u->wait.ms = 0;
 	u->attempt_ms = weir_now_ms;
 	u->heard = false;
 }
@@ -117,12 +119,13 @@ stream_up_end(struct weir_stream *st)
 
 	if (u == NULL)
 		return;
+	queue_leave(&u->wait);
 	if (u->joined)
 		relay_off(&u->relay);
 	for (unsigned i = 0; i < 2; i++)
 		if (u->rates[i] != NULL)
 			rate_end(u->rates[i]);
-	if (!moves(u))
+	if (!moves(u) && u->pick.peer != NULL)
 		pick_left(&u->pick, weir_now_ms - u->attempt_ms);
 	let_go(u, moves(u) ? WENT_WELL : WENT_NOWHERE);
 	stream_udp_end(u);
@@ -269,13 +272,14 @@ join(struct weir_stream_up *u)
 /* ---- connecting ---- */
 
 static bool
-may_try_again(const struct weir_stream_up *u)
+may_try_again(struct weir_stream_up *u)
 {
 	const struct weir_stream_params *p = u->p;
 
 	return p->next && u->tries < pick_most(&u->pick) &&
 	    (p->next_tries == 0 || u->tries < (unsigned)p->next_tries) &&
-	    (p->next_timeout_ms == 0 || weir_now_ms - u->began_ms < p->next_timeout_ms);
+	    (p->next_timeout_ms == 0 || weir_now_ms - u->began_ms < p->next_timeout_ms) &&
+	    budget_allows(&u->pick, &p->budget);
 }
 
 /* This peer is none for the session. */
@@ -435,16 +439,10 @@ dial_udp(struct weir_stream_up *u, const struct weir_addr *to, const struct weir
 }
 
 static void
-no_peer(struct weir_stream_up *u)
+no_peer(struct weir_stream_up *u, int status)
 {
-	struct weir_stream *st = u->st;
-	bool open = pick_is_open(&u->pick, false);
-
 	count_failed(u->pick.group, GROUP_NOBODY);
-	attempt_begin(u, u->pick.group->name);
-	log_errorx(&st->s.log, "no live upstreams");
-	log_errorx(&st->s.log, "servers that were passed over: %.*s", STR_ARG(pick_why(&u->pick, st->s.pool)));
-	(void)stream_finish(st, open ? 503 : 502, "no_upstream");
+	(void)stream_finish(u->st, status, "no_upstream");
 }
 
 static void
@@ -473,16 +471,55 @@ use_peer(struct weir_stream_up *u, struct weir_peer *peer)
 }
 
 static void
-next_peer(struct weir_stream_up *u)
+on_served(struct weir_wait *w, struct weir_peer *peer)
 {
-	struct weir_peer *peer;
+	struct weir_stream_up *u = WEIR_OF(w, struct weir_stream_up, wait);
 
 	u->st->s.log.doing = "connecting to upstream";
-	peer = pick_next(&u->pick);
-	if (peer != NULL)
+	use_peer(u, peer);
+}
+
+static void
+on_vain(struct weir_wait *w)
+{
+	struct weir_stream_up *u = WEIR_OF(w, struct weir_stream_up, wait);
+
+	attempt_begin(u, u->pick.group->name);
+	no_peer(u, 503);
+}
+
+static bool
+waits(struct weir_stream_up *u)
+{
+	u->wait.served = on_served;
+	u->wait.vain = on_vain;
+	if (!queue_join(&u->wait, &u->pick))
+		return false;
+	u->st->s.log.doing = "waiting for an upstream";
+	return true;
+}
+
+static void
+next_peer(struct weir_stream_up *u)
+{
+	struct weir_stream *st = u->st;
+	bool queue = u->pick.group->queue != NULL, open;
+	struct weir_peer *peer;
+
+	st->s.log.doing = "connecting to upstream";
+	peer = queue_is_before(&u->pick) ? NULL : pick_next(&u->pick);
+	if (peer != NULL) {
 		use_peer(u, peer);
-	else
-		no_peer(u);
+		return;
+	}
+	/* those who wait for an open circuit would do so for long */
+	open = pick_is_open(&u->pick, queue);
+	if (!open && waits(u))
+		return;
+	attempt_begin(u, u->pick.group->name);
+	log_errorx(&st->s.log, "no live upstreams");
+	log_errorx(&st->s.log, "servers that were passed over: %.*s", STR_ARG(pick_why(&u->pick, st->s.pool)));
+	no_peer(u, open || (queue && u->pick.n_tried == 0) ? 503 : 502);
 }
 
 static enum weir_next
@@ -497,6 +534,7 @@ begin(struct weir_stream *st, const struct weir_stream_params *p, struct weir_gr
 	u->host = host;
 	u->began_ms = weir_now_ms;
 	pick_init(&u->pick, g, st->s.pool, &st->s);
+	u->pick.budget = p->budget.percent != 0;
 	next_peer(u);
 	return WEIR_DONE;
 }

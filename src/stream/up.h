@@ -11,8 +11,10 @@
 #include "core/io/rate.h"
 #include "core/io/relay.h"
 #include "core/peer/bind.h"
+#include "core/peer/budget.h"
 #include "core/peer/peer.h"
 #include "core/peer/preface.h"
+#include "core/peer/queue.h"
 #include "core/tls/tls.h"
 #include "stream/stream.h"
 
@@ -29,12 +31,14 @@ struct weir_stream_params {			/* what the directives say */
 	int64_t		 responses;		/* proxy_responses; -1: any number */
 	uint64_t	 next_timeout_ms;
 	struct weir_bind bind;
+	struct weir_budget_conf budget;	/* proxy_retry_budget */
 	struct weir_preface_conf preface;
 };
 
 struct weir_stream_attempt {			/* one for each peer that was tried */
 	struct weir_str	 addr;
 	uint64_t	 connect_ms, first_ms, session_ms;	/* durations; UINT64_MAX: did not get so far */
+	uint64_t	 queue_ms;		/* it waited for this one */
 	uint64_t	 received, sent;
 };
 
@@ -42,6 +46,7 @@ struct weir_stream_up {
 	struct weir_stream *st;
 	const struct weir_stream_params *p;
 	struct weir_pick pick;
+	struct weir_wait wait;			/* for a server */
 	struct weir_stream_udp *udp;		/* of a client that sends datagrams; NULL until there was a server */
 	struct weir_conn *conn;			/* once it is there, also in the handshake */
 	struct weir_dial dial;

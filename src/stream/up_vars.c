@@ -6,7 +6,7 @@
 
 static unsigned index_;
 
-enum { TIME_CONNECT, TIME_FIRST, TIME_SESSION, BYTES_SENT, BYTES_RECEIVED };
+enum { TIME_CONNECT, TIME_QUEUE, TIME_FIRST, TIME_SESSION, BYTES_SENT, BYTES_RECEIVED };
 
 static int
 get_addr(struct weir_sess *s, struct weir_str *to, const void *data)
@@ -38,6 +38,8 @@ put_one(char *to, const struct weir_stream_attempt *a, uintptr_t what)
 	switch (what) {
 	case TIME_CONNECT:
 		return put_time(to, a->connect_ms);
+	case TIME_QUEUE:
+		return put_time(to, a->queue_ms);
 	case TIME_FIRST:
 		return put_time(to, a->first_ms);
 	case TIME_SESSION:
@@ -76,6 +78,8 @@ static const struct weir_var vars[] = {
 	{ "upstream_addr", get_addr, NULL, V, NULL, "In stream: addresses of the servers that were connected to." },
 	{ "upstream_connect_time", get_number, NULL, V, (const void *)TIME_CONNECT,
 	  "In stream: seconds until they were connected to, with TLS." },
+	{ "upstream_queue_time", get_number, NULL, V, (const void *)TIME_QUEUE,
+	  "In stream: seconds that a connection waited in the queue." },
 	{ "upstream_first_byte_time", get_number, NULL, V, (const void *)TIME_FIRST, "Seconds until their first byte came." },
 	{ "upstream_session_time", get_number, NULL, V, (const void *)TIME_SESSION, "Seconds until it was over with them." },
 	{ "upstream_bytes_sent", get_number, NULL, V, (const void *)BYTES_SENT, "In stream: bytes to them." },

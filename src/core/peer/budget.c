@@ -8,9 +8,11 @@
  * Two windows are kept, the one that runs and the one before, which counts less and less as time goes by.
  */
 #include "core/base/clock.h"
+#include "core/peer/budget.h"
 #include "core/peer/share.h"
+#include "core/sess/sess.h"
 
-enum { WINDOW_MS = 10000 };
+enum { WINDOW_MS = 10000, MIN = 10 };
 
 static void
 turn(struct weir_budget *b)
@@ -61,4 +63,36 @@ pick_may_again(struct weir_pick *p, unsigned percent, unsigned min)
 	if (!may)
 		count_refused(g);
 	return may;
+}
+
+bool
+budget_allows(struct weir_pick *p, const struct weir_budget_conf *c)
+{
+	if (c->percent == 0 || pick_may_again(p, c->percent, c->min))
+		return true;
+	log_warnx(&p->s->log, "the retry budget of upstream \"%.*s\" is spent", STR_ARG(p->group->name));
+	return false;
+}
+
+int
+budget_conf(struct weir_conf *cf, struct weir_node *n, struct weir_budget_conf *to)
+{
+	static const char *const known[] = { "min=", NULL };
+	struct weir_str v = n->w[1].s;
+	uint64_t percent, min = MIN;
+
+	to->percent = 0;
+	if (n->n == 2 && str_eq(v, STR("off")))
+		return WEIR_OK;
+	if (v.n < 2 || v.p[v.n - 1] != '%')
+		return conf_error(cf, n, 1, "a budget is \"off\", or a number from 1 to 100 and %%");
+	if (conf_u64(cf, n, 1, str_of(v.p, v.n - 1), 1, 100, &percent) != WEIR_OK)
+		return WEIR_FAIL;
+	if (n->n == 3 && !conf_param(n, 2, "min", &v))
+		return conf_bad_param(cf, n, 2, known);
+	if (n->n == 3 && conf_u64(cf, n, 2, v, 0, 1000000, &min) != WEIR_OK)
+		return WEIR_FAIL;
+	to->percent = (unsigned)percent;
+	to->min = (unsigned)min;
+	return WEIR_OK;
 }

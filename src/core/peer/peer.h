@@ -12,7 +12,8 @@
  *	pick.c       a session picks, and tells how it went
  *	block.c      the state of a group's peers
  *	share.c      blocks in zones: found again by reloads, given back by the dead
- *	budget.c     how many further tries there may be
+ *	budget.c     how many further tries there may be (budget.h)
+ *	queue.c      sessions wait until a server is free (queue.h)
  *	scan.c       the loops over many peers
  *	breaker.c    circuit breakers; breaker_tell.c: what they say
  *	lb_*.c       the balancers
@@ -95,7 +96,7 @@ struct weir_group {
 	struct weir_pool *points_pool;	/* lb_hash.c's, from the first time that they moved */
 	uint32_t	 version;	/* of the addresses that the peers have */
 	void		(*on_change)(struct weir_group *);	/* other addresses; of the room above, may be NULL */
-	struct weir_queue *queue;	/* the same: who waits */
+	struct weir_queue *queue;	/* queue.c's: who waits */
 	void		(*on_free)(struct weir_group *);	/* a connection of this worker has ended; may be NULL */
 	struct weir_expr key;		/* of `hash` */
 	bool		 two;		/* of `random` */

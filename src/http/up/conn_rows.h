@@ -23,8 +23,8 @@
 	  .doc = "For how long to try further servers; 0: no limit." },
 	{ P "next_upstream_delay", IN_HTTP_ANY, CONF_MSEC, UP(next_delay_ms), .def = "0", .max = 60000,
 	  .doc = "How long to wait before the second server is tried; twice as long before each further one." },
-	{ P "retry_budget", IN_HTTP_ANY, CONF_CUSTOM, UP_AT(up.budget), .args_min = 1, .args_max = 2, .set = up_conf_budget,
-	  .args = "off | share% [min=number]",
-	  .doc = "Further tries may be such a share of the requests that the group got within the last ten seconds, and so many "
-	  "(10) in any case; what would be more is not tried again. With a zone all workers count together. Names that variables "
-	  "give have no group and no budget. By default, off, the number of tries is the only limit, as in nginx." },
+#define BG		P "retry_budget"
+#define BG_IN		IN_HTTP_ANY
+#define BG_AT		UP_AT(up.budget)
+#define BG_SET		up_conf_budget
+#include "core/peer/budget_rows.h"

@@ -29,7 +29,7 @@ may_begin(struct weir_up *u)
 		return false;
 	if (p->next_tries != 0 && u->tries >= p->next_tries)
 		return false;
-	return u->tries < pick_most(&u->pick) && up_has_budget(u);
+	return u->tries < pick_most(&u->pick) && budget_allows(&u->pick, &u->p->budget);
 }
 
 static struct weir_up *

@@ -5,8 +5,6 @@
 #include "http/up/health.h"
 #include "http/up/target.h"
 
-enum { BUDGET_MIN = 10 };
-
 static const struct weir_location *
 location_of(const struct weir_scope *s)
 {
@@ -132,30 +130,11 @@ const struct weir_choice up_nexts[] = {
 	{ NULL, 0 }
 };
 
-/* proxy_retry_budget off | n% [min=n] */
 int
 up_conf_budget(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void *conf)
 {
-	static const char *const known[] = { "min=", NULL };
-	struct weir_up_params *p = &((struct weir_up_conf *)conf)->up;
-	struct weir_str v = n->w[1].s;
-	uint64_t percent, min = BUDGET_MIN;
-
 	(void)s;
-	p->budget = 0;
-	if (n->n == 2 && str_eq(v, STR("off")))
-		return WEIR_OK;
-	if (v.n < 2 || v.p[v.n - 1] != '%')
-		return conf_error(cf, n, 1, "a budget is \"off\", or a number from 1 to 100 and %%");
-	if (conf_u64(cf, n, 1, str_of(v.p, v.n - 1), 1, 100, &percent) != WEIR_OK)
-		return WEIR_FAIL;
-	if (n->n == 3 && !conf_param(n, 2, "min", &v))
-		return conf_bad_param(cf, n, 2, known);
-	if (n->n == 3 && conf_u64(cf, n, 2, v, 0, 1000000, &min) != WEIR_OK)
-		return WEIR_FAIL;
-	p->budget = (unsigned)percent;
-	p->budget_min = (unsigned)min;
-	return WEIR_OK;
+	return budget_conf(cf, n, &((struct weir_up_conf *)conf)->up.budget);
 }
 
 /* ---- compiling ---- */

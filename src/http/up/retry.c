@@ -97,18 +97,9 @@ up_may_send_again(const struct weir_up *u, unsigned bit)
 }
 
 bool
-up_has_budget(struct weir_up *u)
-{
-	if (u->p->budget == 0 || pick_may_again(&u->pick, u->p->budget, u->p->budget_min))
-		return true;
-	log_warnx(&u->r->s.log, "the retry budget of upstream \"%.*s\" is spent", STR_ARG(u->pick.group->name));
-	return false;
-}
-
-bool
 up_may_retry(struct weir_up *u, unsigned bit)
 {
-	return u->tries < pick_most(&u->pick) && up_may_send_again(u, bit) && up_has_budget(u);
+	return u->tries < pick_most(&u->pick) && up_may_send_again(u, bit) && budget_allows(&u->pick, &u->p->budget);
 }
 
 /* ---- failures ---- */

@@ -22,7 +22,7 @@ enum { LEAVE_GRACE_MS = 500 };	/* a client that only half-closed gets its answer
 static void
 stop(struct weir_up *u)
 {
-	up_queue_leave(u);
+	queue_leave(&u->wait);
 	u->pausing = false;
 	timer_off(&u->timer);
 	timer_off(&u->leave);
@@ -57,8 +57,8 @@ up_attempt_begin(struct weir_up *u, const struct weir_peer *peer)
 	u->tries++;
 	u->attempt_ms = weir_now_ms;
 	a = POOL_PUSH(u->r->s.pool, &u->attempts);
-	a->queue_ms = u->queue_ms;
-	u->queue_ms = 0;
+	a->queue_ms = u->wait.ms;
+	u->wait.ms = 0;
 	a->connect_ms = a->header_ms = a->response_ms = UINT64_MAX;
 	up_attempt_at(u, peer);
 }
@@ -164,7 +164,7 @@ no_peer(struct weir_up *u, int status)
 	count_failed(u->pick.group, GROUP_NOBODY);
 	a->addr = u->pick.group->name;
 	a->status = status;
-	a->queue_ms = u->queue_ms;
+	a->queue_ms = u->wait.ms;
 	a->connect_ms = a->header_ms = UINT64_MAX;
 	up_give_up(u, status);
 }
@@ -191,13 +191,6 @@ on_timer(struct weir_timer *t)
 	if (u->pausing) {
 		u->pausing = false;
 		up_next_peer(u);
-		return;
-	}
-	if (u->queued) {
-		up_queue_leave(u);
-		log_errorx(&u->r->s.log, "waited in vain for a server of upstream \"%.*s\"",
-		    STR_ARG(u->pick.group->name));
-		no_peer(u, 503);
 		return;
 	}
 	if (u->responded && (u->r->pump.q.len != 0 || u->r->pump.in_pipe != 0)) {
@@ -464,10 +457,42 @@ up_use_link(struct weir_up *u, struct weir_link *link)
 	up_send(u);
 }
 
+static void
+on_served(struct weir_wait *w, struct weir_peer *peer)
+{
+	up_with_peer(WEIR_OF(w, struct weir_up, wait), peer);
+}
+
+static void
+on_vain(struct weir_wait *w)
+{
+	no_peer(WEIR_OF(w, struct weir_up, wait), 503);
+}
+
+static void
+leave_queue(void *arg)
+{
+	queue_leave(&((struct weir_up *)arg)->wait);
+}
+
+static bool
+waits(struct weir_up *u)
+{
+	u->wait.served = on_served;
+	u->wait.vain = on_vain;
+	if (!queue_join(&u->wait, &u->pick))
+		return false;
+	if (!u->wait_known)
+		pool_on_free(u->r->s.pool, leave_queue, u);
+	u->wait_known = true;
+	req_doing(u->r, "waiting for an upstream");
+	return true;
+}
+
 void
 up_next_peer(struct weir_up *u)
 {
-	struct weir_peer *peer = up_queue_is_before(u) ? NULL : pick_next(&u->pick);
+	struct weir_peer *peer = queue_is_before(&u->pick) ? NULL : pick_next(&u->pick);
 	bool open;
 	struct weir_str why;
 
@@ -478,7 +503,7 @@ up_next_peer(struct weir_up *u)
 	}
 	/* those who wait for an open circuit would do so for long */
 	open = pick_is_open(&u->pick, u->pick.group->queue != NULL);
-	if (!open && up_queue_join(u))
+	if (!open && waits(u))
 		return;
 	why = pick_why(&u->pick, u->r->s.pool);
 	log_errorx(&u->r->s.log, "no live upstreams while connecting to upstream: %.*s", STR_ARG(why));
@@ -561,7 +586,7 @@ up_start(struct weir_req *r, const struct weir_up_params *p, struct weir_group *
 	u->secure = secure;
 	r->upstream_scheme = p->schemes[secure];
 	pick_init(&u->pick, g, r->s.pool, &r->s);
-	u->pick.budget = p->budget != 0;
+	u->pick.budget = p->budget.percent != 0;
 	up_sticky_want(u);
 	if (!up_connect_how(u)) {
 		up_over(u);

@@ -21,7 +21,6 @@
  *	trailers.c fields behind bodies
  *	cookie.c  Set-Cookie is changed
  *	sticky.c  clients stay with their servers
- *	queue.c   requests wait until a server is free
  *	store.c   responses are kept as files
  *	links.c   connections kept for the next request
  *	dials.c   who waits for one that another request is making
@@ -36,8 +35,10 @@
 #include "core/io/ahead.h"
 #include "core/io/replay.h"
 #include "core/peer/bind.h"
+#include "core/peer/budget.h"
 #include "core/peer/peer.h"
 #include "core/peer/preface.h"
+#include "core/peer/queue.h"
 #include "core/tls/tls.h"
 #include "http/req/req.h"
 #include "http/up/dials.h"
@@ -127,7 +128,7 @@ struct weir_up_params {
 	struct weir_expr limit_rate;
 	unsigned	 next;			/* NEXT_ bits */
 	uint64_t	 next_tries, next_timeout_ms, next_delay_ms;
-	unsigned	 budget, budget_min;	/* proxy_retry_budget: per cent, 0: none; and how many in any case */
+	struct weir_budget_conf budget;	/* proxy_retry_budget */
 	uint64_t	 total_ms;		/* 0: no limit */
 	uint64_t	 hedge_ms;		/* 0: off */
 	uint64_t	 replay_size;		/* of a streamed body that is kept to be sent again; 0: none */
@@ -176,10 +177,8 @@ struct weir_up {
 	struct weir_tls_connect tls;	/* with this peer, when secure */
 	struct weir_conn *securing;	/* in the handshake */
 	struct weir_pick pick;
-	struct weir_list queue_node;	/* it waits for a server */
-	uint64_t	 queued_ms;	/* since when */
-	uint64_t	 queue_ms;	/* so long did it wait */
-	bool		 queued, queue_known;
+	struct weir_wait wait;		/* for a server */
+	bool		 wait_known;	/* its end with the request is seen to */
 	struct weir_str	 sticky_id;	/* what the request sticks by */
 	struct weir_link *link;
 	struct weir_xchg *x;
@@ -253,13 +252,6 @@ struct weir_src *up_with_store(struct weir_up *, struct weir_src *body);
 void	up_sticky_want(struct weir_up *);
 void	up_sticky_head(struct weir_up *);
 void	up_sticky_well(struct weir_up *);
-/*
- * queue.c: do others wait already?  Waits until up_with_peer() is called, or up->timer is due; false: it must not.
- * Leaving is harmless when it does not wait.
- */
-bool	up_queue_is_before(const struct weir_up *);
-bool	up_queue_join(struct weir_up *);
-void	up_queue_leave(struct weir_up *);
 void	up_with_peer(struct weir_up *, struct weir_peer *);
 /* retry.c */
 enum up_failure { UP_ERROR, UP_TIMEOUT, UP_INVALID, UP_STATUS };
@@ -305,8 +297,6 @@ void	up_init(struct weir_up *, struct weir_req *, const struct weir_up_params *)
  */
 void	up_hedge_arm(struct weir_up *);
 void	up_hedge_alone(struct weir_up *);
-/* retry.c: may the group be asked once more?  Yes counts. */
-bool	up_has_budget(struct weir_up *);
 /* up.c: an attempt begins, the one that has begun is about another peer, it ends. */
 void	up_attempt_begin(struct weir_up *, const struct weir_peer *);
 void	up_attempt_at(struct weir_up *, const struct weir_peer *);
@@ -325,7 +315,6 @@ void	up_let_go(struct weir_up *, enum weir_outcome);
 void	up_over(struct weir_up *);
 void	up_give_up(struct weir_up *, int status);
 
-extern const struct weir_module upstream_vars_module, upstream_sticky_module,
-	    upstream_queue_module;
+extern const struct weir_module upstream_vars_module, upstream_sticky_module;
 
 #endif

@@ -1,12 +1,13 @@
 /*
- * queue.c - requests wait until a server is free.
+ * queue.c - sessions wait until a server is free.
  *
  * Each worker has a queue for each group that says `queue`.  It is looked at whenever this worker frees a
  * connection, and every LOOK_MS, because another worker may have, or a fail_timeout may be over.  Whoever
  * comes while others wait goes behind them.
  */
 #include "core/base/clock.h"
-#include "http/up/up.h"
+#include "core/peer/queue.h"
+#include "core/sess/sess.h"
 
 enum { LOOK_MS = 20, DEFAULT_TIMEOUT_MS = 60000 };
 
@@ -28,16 +29,17 @@ static unsigned index_;
 /* ---- waiting ---- */
 
 void
-up_queue_leave(struct weir_up *u)
+queue_leave(struct weir_wait *w)
 {
-	struct weir_queue *q = u->pick.group->queue;
+	struct weir_queue *q;
 
-	if (!u->queued)
+	if (!w->on)
 		return;
-	u->queued = false;
-	u->queue_ms = weir_now_ms - u->queued_ms;
-	list_remove(&u->queue_node);
-	timer_off(&u->timer);
+	q = w->pick->group->queue;
+	w->on = false;
+	w->ms = weir_now_ms - w->since_ms;
+	list_remove(&w->node);
+	timer_off(&w->timer);
 	if (--q->n == 0)
 		timer_off(&q->look);
 }
@@ -47,14 +49,25 @@ static void
 serve(struct weir_queue *q)
 {
 	while (!list_empty(&q->waiting)) {
-		struct weir_up *u = list_first(&q->waiting, struct weir_up, queue_node);
-		struct weir_peer *peer = pick_next(&u->pick);
+		struct weir_wait *w = list_first(&q->waiting, struct weir_wait, node);
+		struct weir_peer *peer = pick_next(w->pick);
 
 		if (peer == NULL)
 			return;
-		up_queue_leave(u);
-		up_with_peer(u, peer);
+		queue_leave(w);
+		w->served(w, peer);
 	}
+}
+
+static void
+on_vain(struct weir_timer *t)
+{
+	struct weir_wait *w = WEIR_OF(t, struct weir_wait, timer);
+
+	queue_leave(w);
+	log_errorx(&w->pick->s->log, "waited in vain for a server of upstream \"%.*s\"",
+	    STR_ARG(w->pick->group->name));
+	w->vain(w);
 }
 
 static void
@@ -93,43 +106,35 @@ begin(struct weir_queue *q)
 	q->group->on_free = on_free;
 }
 
-static void
-leave(void *arg)
+bool
+queue_is_before(const struct weir_pick *p)
 {
-	up_queue_leave(arg);
+	const struct weir_queue *q = p->group->queue;
+
+	return q != NULL && q->n != 0 && p->n_tried == 0;
 }
 
 bool
-up_queue_is_before(const struct weir_up *u)
+queue_join(struct weir_wait *w, struct weir_pick *p)
 {
-	const struct weir_queue *q = u->pick.group->queue;
+	struct weir_queue *q = p->group->queue;
 
-	return q != NULL && q->n != 0 && u->pick.n_tried == 0;
-}
-
-bool
-up_queue_join(struct weir_up *u)
-{
-	struct weir_queue *q = u->pick.group->queue;
-
-	if (q == NULL || u->pick.n_tried != 0)
+	if (q == NULL || p->n_tried != 0)
 		return false;
 	begin(q);
 	if (q->n >= q->most) {
-		log_errorx(&u->r->s.log, "the queue of upstream \"%.*s\" is full: %u requests wait",
+		log_errorx(&p->s->log, "the queue of upstream \"%.*s\" is full: %u requests wait",
 		    STR_ARG(q->group->name), q->n);
 		return false;
 	}
-	u->queued = true;
-	u->queued_ms = weir_now_ms;
-	list_append(&q->waiting, &u->queue_node);
+	w->pick = p;
+	w->on = true;
+	w->since_ms = weir_now_ms;
+	list_append(&q->waiting, &w->node);
 	if (q->n++ == 0)
 		timer_set(&q->look, LOOK_MS);
-	timer_set(&u->timer, q->timeout_ms);
-	if (!u->queue_known)
-		pool_on_free(u->r->s.pool, leave, u);
-	u->queue_known = true;
-	req_doing(u->r, "waiting for an upstream");
+	timer_init(&w->timer, on_vain);
+	timer_set(&w->timer, q->timeout_ms);
 	return true;
 }
 
@@ -158,11 +163,11 @@ set_queue(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, void 
 }
 
 static const struct weir_cmd cmds[] = {
-	{ "queue", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_queue,
+	{ "queue", IN_UPSTREAM | IN_STREAM_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_queue,
 	  .args = "number [timeout=time]",
 	  .doc = "When no server of the group can be asked, because of max_conns or failures, so many requests of each "
 	  "worker wait for one, for timeout (60s) at most, in order of coming. Others, and those who waited in vain, "
-	  "get 503." },
+	  "get 503. Of stream it is connections that wait; that of the others is closed, and $status is 503." },
 	{ 0 }
 };
 
