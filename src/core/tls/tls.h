@@ -9,6 +9,7 @@
  *	handshake.c  accepting; the name that a client asks for
  *	client.c     connecting, verifying, resuming
  *	hello.c, fingerprint.c, fp_db.c  what a client says before anything is encrypted, and what kind of program says so
+ *	look.c       which name it asks for, before it is known who ends TLS
  *	ctx.c        contexts: certificates, keys, groups, verification
  *	sess_cache.c, tickets.c  sessions that are resumed
  *	keys.c, groups.c  what contexts are made of
