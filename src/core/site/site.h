@@ -4,6 +4,7 @@
  *	listen_conf.c  listen and server_name
  *	names.c        which server does a name mean?
  *	tls_names.c    certificates whose names have variables
+ *	through_conf.c names of an address whose TLS ends elsewhere
  *	sites.c        the servers of an address, while it is served
  *
  * A room has a struct for its server blocks, with a struct weir_site in it, and binds `listen` and
@@ -24,6 +25,7 @@ struct weir_site {			/* in the room's struct of a server block */
 	struct weir_server_name *names;
 	unsigned	 n_names, names_room;
 	struct weir_site_listen *listens, **listens_tail;
+	bool		 through;	/* it is no server of the room: connections for its names go through, as they come */
 };
 
 enum { LISTEN_PROXY_PROTOCOL = 1, LISTEN_SSL = 2, LISTEN_HTTP2 = 4 };
@@ -54,6 +56,7 @@ struct weir_site_addr {
 	const struct weir_node *ssl;		/* the first listen that says ssl; NULL: none does */
 	unsigned	 n_sites;
 	struct weir_site *bare;			/* the first without a certificate; NULL: none is */
+	bool		 through;		/* some names mean sites that are `through` */
 	struct weir_names names;
 };
 
@@ -84,6 +87,12 @@ int	site_tls_names(struct weir_conf *, const struct weir_scope *,
 	    struct weir_sess *(*make)(struct weir_conn *, void *owner, struct weir_pool *)) WEIR_MUST_USE;
 /* All servers are read: is there a certificate wherever one is needed? */
 int	site_check(struct weir_conf *, const struct weir_site_kind *) WEIR_MUST_USE;
+/*
+ * All servers are read: where `from` listens with ssl, clients that ask for the names of `to`, which is `through`, get
+ * what site_through() says.  The names are looked for together with those of servers, so an exact one wins over a wildcard; it is
+ * a mistake when a name is there already, or when `from` listens nowhere with ssl: about to->node.
+ */
+int	site_pass_through(struct weir_conf *, const struct weir_site *from, struct weir_site *to) WEIR_MUST_USE;
 
 /* ---- while serving ---- */
 
@@ -92,7 +101,7 @@ const struct weir_site_addr *site_addr_of(const struct weir_listen *);
 struct weir_site *site_default(const struct weir_listen *);
 /*
  * The server that has this name (lower case, without port and trailing dot, maybe empty), or else the default one; NULL: a
- * regex gave up, which is logged.
+ * regex gave up, which is logged.  It may be one that is `through`.
  */
 struct weir_site *site_named(const struct weir_listen *, struct weir_sess *, struct weir_str name);
 /*
@@ -102,5 +111,12 @@ struct weir_site *site_named(const struct weir_listen *, struct weir_sess *, str
 const struct weir_tls_ctx *site_tls(const struct weir_listen *);
 struct weir_site *site_tls_name(const struct weir_listen *, struct weir_str name);
 const struct weir_tls_ctx *site_tls_of(const struct weir_listen *, const struct weir_site *);
+/* Do connections to this address have to be looked at before TLS?  To whom those that ask for a name go through; NULL: TLS ends here. */
+static inline bool
+site_has_through(const struct weir_listen *l)
+{
+	return site_addr_of(l)->through;
+}
+struct weir_site *site_through(const struct weir_listen *, struct weir_str name);
 
 #endif

@@ -26,7 +26,7 @@ site_named(const struct weir_listen *l, struct weir_sess *s, struct weir_str nam
 	void				*site;
 
 	/* With one server every name means it; a regex is still asked for its captures. */
-	if (a->n_sites == 1 && a->names.n == 0)
+	if (a->n_sites == 1 && a->names.n == 0 && !a->through)
 		return a->dflt;
 	switch (names_find(&a->names, s, name, &site)) {
 	case WEIR_OK:
@@ -50,11 +50,26 @@ struct weir_site *
 site_tls_name(const struct weir_listen *l, struct weir_str name)
 {
 	const struct weir_site_addr	*a = site_addr_of(l);
-	void				*site;
+	void				*found;
+	struct weir_site		*site;
 
-	if (name.n == 0 || names_find(&a->names, NULL, name, &site) != WEIR_OK)
+	if (name.n == 0 || names_find(&a->names, NULL, name, &found) != WEIR_OK)
 		return a->dflt;
-	return site;
+	site = found;
+	return !site->through ? site : a->dflt;	/* who asked for something else before */
+}
+
+struct weir_site *
+site_through(const struct weir_listen *l, struct weir_str name)
+{
+	const struct weir_site_addr	*a = site_addr_of(l);
+	void				*found;
+	struct weir_site		*site;
+
+	if (name.n == 0 || names_find(&a->names, NULL, name, &found) != WEIR_OK)
+		return NULL;
+	site = found;
+	return site->through ? site : NULL;
 }
 
 const struct weir_tls_ctx *
