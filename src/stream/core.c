@@ -4,19 +4,14 @@
 #include "core/tls/server_conf.h"
 #include "stream/stream.h"
 
-struct weir_stream_main {		/* the stream block */
-	struct weir_scope *scope;
-	struct weir_vars *vars;
-};
-
 static unsigned index_;
 
 static const struct weir_site_kind kind = { .other = "an http server", .on_conn = stream_on_conn };
 
 /* ---- blocks ---- */
 
-static int
-set_stream(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
+int
+stream_conf_block(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
 	struct weir_stream_main *m = POOL_NEW(cf->pool, weir_stream_main);
 	struct weir_stream_conf *top = conf;
@@ -96,7 +91,7 @@ set_no_effect(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *
 			.args = "value", .doc = "Understood for nginx's sake, without effect; a warning says why."
 
 static const struct weir_cmd cmds[] = {
-	{ "stream", IN_MAIN, CONF_CUSTOM, .set = set_stream, .flags = CONF_BLOCK,
+	{ "stream", IN_MAIN, CONF_CUSTOM, .set = stream_conf_block, .flags = CONF_BLOCK,
 	  .doc = "Connections of TCP that are served without looking into them, whatever their protocol is." },
 	{ "server", IN_STREAM, CONF_CUSTOM, .set = set_server, .flags = CONF_BLOCK | CONF_MULTI,
 	  .doc = "A server of stream: its addresses are said by listen, what it does with connections by proxy_pass or return." },

@@ -261,8 +261,11 @@ spoken(struct weir_conn *c, void *owner)
 bool
 stream_choose(struct weir_stream *st, struct weir_str name)
 {
-	struct weir_stream_server *server = stream_server(site_named(st->s.conn->from, &st->s, name));
+	struct weir_stream_server *server;
 
+	if (st->server->site.through)	/* that was chosen by the name already */
+		return true;
+	server = stream_server(site_named(st->s.conn->from, &st->s, name));
 	if (server != NULL && server != st->server)
 		use_server(st, server);
 	return server != NULL;
@@ -323,9 +326,9 @@ static enum weir_next
 ssl_step(struct weir_stream *st)
 {
 	struct weir_conn *c = st->s.conn;
-	const struct weir_tls_ctx *ctx = site_tls(c->from);
+	const struct weir_tls_ctx *ctx;
 
-	if (ctx == NULL)
+	if (st->server->site.through || (ctx = site_tls(c->from)) == NULL)
 		return WEIR_NEXT;
 	if (c->layer != NULL) {		/* it was passed here */
 		log_errorx(&st->s.log, "there is TLS already");
@@ -525,8 +528,8 @@ stream_likeness(struct weir_conn *c, void *owner, struct weir_pool *pool)
 	return &st->s;
 }
 
-static void
-begin(struct weir_conn *c)
+void
+stream_take(struct weir_conn *c, struct weir_stream_server *server)
 {
 	struct weir_stream *st = slab_take(&slab);
 
@@ -539,7 +542,7 @@ begin(struct weir_conn *c)
 	c->tcp.on_gone = on_gone;
 	c->tcp.gone_arg = st;
 	metric_add(&active, 0, 1);
-	use_server(st, stream_server(site_default(c->from)));
+	use_server(st, server);
 	if (!STREAM_CONF(st)->tcp_nodelay && !stream_is_udp(st) && c->peer.sa.sa_family != AF_UNIX)
 		(void)!sock_nodelay(c->tcp.ev.fd, false);	/* the listener's sockets begin with it on */
 	if (unlikely(log_on(&st->s.log, LOG_INFO_)))
@@ -549,6 +552,12 @@ begin(struct weir_conn *c)
 		return;
 	}
 	run(st);
+}
+
+static void
+begin(struct weir_conn *c)
+{
+	stream_take(c, stream_server(site_default(c->from)));
 }
 
 void

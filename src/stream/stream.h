@@ -9,6 +9,7 @@
  * for days, so it keeps no pool meanwhile (stream_rest()).
  *
  *	core.c   module stream: the blocks, and the directives of every place
+ *	through_conf.c servers of connections that come from elsewhere
  *	serve.c  the life of a session
  *	preread.c what its client sends first, looked at
  *	vars.c   its variables
@@ -35,12 +36,17 @@ struct weir_stream_server {
 	const struct weir_node *serves;	/* the directive that does */
 };
 
+struct weir_stream_main {		/* the stream block */
+	struct weir_scope *scope;
+	struct weir_vars *vars;
+};
+
 struct weir_stream_conf {		/* the core's directives */
 	uint64_t	 preread_ms, preread_size;
 	uint64_t	 proxied_ms;	/* proxy_protocol_timeout */
 	bool		 tcp_nodelay;
 	struct core_log	 error_log;
-	struct weir_stream_main *main;	/* of the stream block; only for core.c */
+	struct weir_stream_main *main;	/* of the stream block; only for core.c and through_conf.c */
 };
 
 struct weir_stream {
@@ -109,8 +115,21 @@ uint64_t stream_sent(const struct weir_stream *);
 /* A new connection of a listener. */
 void	stream_on_conn(struct weir_conn *);
 
+/*
+ * Servers that have no listener: connections of somebody else's are given to them before anything but a PROXY header was
+ * read, and their TLS goes through.  Such a server is what `node` has in it, as if that stood in the stream block, which may be
+ * missing, but what `around`, a place in http, says of logs and of clients behind proxies counts, and names of groups are those of
+ * http, too.  `site` has its names already.  While binding, when all blocks are read.
+ */
+int	stream_conf_through(struct weir_conf *, struct weir_stream_server *, struct weir_node *, const struct weir_scope *around,
+	    const struct core_log *error_log) WEIR_MUST_USE;
+void	stream_take(struct weir_conn *, struct weir_stream_server *);
+
 /* A session for site_tls_names(). */
 struct weir_sess *stream_likeness(struct weir_conn *, void *server, struct weir_pool *);
+
+/* set() of stream { }. */
+int	stream_conf_block(struct weir_conf *, struct weir_scope *, struct weir_node *, void *conf) WEIR_MUST_USE;
 
 /* ---- for hooks ---- */
 

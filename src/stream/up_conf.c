@@ -6,6 +6,19 @@
 
 static unsigned index_;
 
+/* Connections of http's listeners may go to its groups, as far as these know what to do without requests. */
+static int
+take_http_group(struct weir_conf *cf, const struct weir_node *node, struct weir_stream_params *p)
+{
+	struct weir_group *g = group_find(cf->main->conf, p->host);
+
+	p->group = g;
+	if (g == NULL || !g->key.set || expr_is_const(&g->key))
+		return WEIR_OK;
+	return conf_error(cf, node, 1, "upstream \"%.*s\" of http chooses by variables of requests: define it in stream",
+	    STR_ARG(p->host));
+}
+
 static int
 set_pass(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, void *conf)
 {
@@ -18,7 +31,9 @@ set_pass(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node,
 	p->host = to;
 	if (str_chr(to, '$') >= 0)
 		return expr_field(cf, node, 1, &p->variable);
-	return group_get(cf, scope, node, to, 0, &p->group);
+	if (((struct weir_stream_server *)scope->owner)->site.through && take_http_group(cf, node, p) != WEIR_OK)
+		return WEIR_FAIL;
+	return p->group != NULL ? WEIR_OK : group_get(cf, scope, node, to, 0, &p->group);
 }
 
 static int
