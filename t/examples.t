@@ -492,6 +492,31 @@ example 'one-port' => sub {
 }, origins => { 9002 => 'web', 9004 => sub { my ($c) = @_; $c->send("220 mail\r\n") } },
     change => sub { s/300ms/2s/ };		# a busy machine may keep the browser waiting for long
 
+example 'https-passthrough' => sub {
+	my ($w) = @_;
+	my $tls = sub { return $w->connect(tls => { sni => $_[0] }) };
+	my $text = sub {
+		my ($sni, $host) = @_;
+		my $c = $tls->($sni) or return 'none';
+		$c->send("GET / HTTP/1.1\r\nHost: $host\r\nConnection: close\r\n\r\n");
+		return $c->read_all;
+	};
+
+	like $text->('www.example.com', 'www.example.com'), qr/^www$/m, 'TLS that ends here';
+	like $text->('www.customer.example', 'www.customer.example'), qr/^customer$/m, '... by an exact name, too';
+	like $text->('www.example.com', 'mail.example.com'), qr/^HTTP\S+ 421 /, 'a request that came here by mistake';
+	is $tls->('mail.example.com'), undef, 'what the mail server makes of TLS is its business';
+	is join(' ', $w->origin_notes(22, 1)), '16', '... but it gets it, when the first is not there';
+	is $tls->('a.customer.example'), undef, 'so it is with the customer';
+	is join(' ', $w->origin_notes(23, 1)), '0d0a0d0a000d0a515549540a', '... who gets a PROXY header before';
+	like +($w->access('logs/passed.log', 2))[0], qr/ 127\.0\.0\.1 mail\.example\.com 200 \w+ \d+\/\d+ \S+, \S+$/, 'a log of its own';
+}, files => 1, origins => { 9002 => sub { $_[0]->note(unpack 'H*', $_[0]->read_n(1)) }, 9003 => sub { $_[0]->note(unpack 'H*', $_[0]->read_n(12)) } }, before => sub {
+	my ($w) = @_;
+
+	$w->cert('site');
+	rename $w->dir . "/site.$_", $w->dir . "/etc/weir/site.$_" for qw(key crt);
+};
+
 # Answers datagrams as a name server would: the id of the question, and who it is.
 my @name_servers;
 sub name_server {

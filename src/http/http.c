@@ -1,16 +1,18 @@
 /*
  * http.c - the assembly: connections of http listeners are given to a codec.
  *
- * Upgrades come first: the PROXY header, then TLS.
+ * Upgrades come first: the PROXY header, then TLS, where that ends here.
  */
 #include "core/base/mem.h"
 #include "core/metric/metric.h"
 #include "core/net/proxy_protocol.h"
 #include "core/net/resolver.h"
+#include "core/tls/look.h"
 #include "http/h1/h1.h"
 #include "http/h2/h2.h"
 #include "http/req/req.h"
 #include "http/up/links.h"
+#include "stream/stream.h"
 
 /* What a codec must know before a request tells its server: the words of the one that is meant so far. */
 static const struct weir_serve *
@@ -90,11 +92,13 @@ resolver_for(struct weir_conn *c, void *owner, uint64_t *timeout_ms)
 
 static const char *const protos[] = { "http1", "http2", NULL };
 static const char *const yes[] = { "no", "yes", NULL };
-static struct weir_metric conns;
+static struct weir_metric conns, through;
 
 static const struct weir_metric_row rows[] = {
 	{ "http_connections_total", METRIC_COUNTER, "Connections of clients on which HTTP was spoken.",
 	  .labels = { { "proto", protos }, { "tls", yes } }, .at = &conns },
+	{ "http_passthrough_connections_total", METRIC_COUNTER, "Connections of clients whose TLS was passed through.",
+	  .at = &through },
 	{ .name = NULL }
 };
 
@@ -126,6 +130,27 @@ drain_handshake(struct weir_conn *c, enum weir_drain how)
 }
 
 static void
+secure(struct weir_conn *c, uint64_t ms)
+{
+	c->on_drain = drain_handshake;
+	tls_accept(c, &(struct weir_tls_accept){ .ctx = site_tls(c->from), .find = find_tls, .alpn = spoken,
+	    .resolver = resolver_for, .log = log_of(c), .timeout_ms = ms, .done = on_tls });
+}
+
+static void
+on_look(struct weir_conn *c, struct weir_str name, uint64_t left_ms)
+{
+	struct weir_site *site = site_through(c->from, name);
+
+	if (site == NULL) {
+		secure(c, left_ms);
+		return;
+	}
+	metric_add(&through, 0, 1);
+	stream_take(c, stream_server(site));
+}
+
+static void
 serve(struct weir_conn *c)
 {
 	const struct weir_tls_ctx *ctx = site_tls(c->from);
@@ -145,9 +170,10 @@ serve(struct weir_conn *c)
 			begin(c, false);
 		return;
 	}
-	c->on_drain = drain_handshake;
-	tls_accept(c, &(struct weir_tls_accept){ .ctx = ctx, .find = find_tls, .alpn = spoken, .resolver = resolver_for,
-	    .log = log_of(c), .timeout_ms = serve_of(server)->header_ms, .done = on_tls });
+	if (unlikely(site_has_through(c->from)))
+		hello_look(c, serve_of(server)->header_ms, on_look);
+	else
+		secure(c, serve_of(server)->header_ms);
 }
 
 /* Before it a proxy says who its client is. */

@@ -126,16 +126,19 @@ struct weir_limit_except {
 struct weir_http_server *route_tls_name(const struct weir_listen *, struct weir_str name);
 const struct weir_tls_ctx *route_tls_of(const struct weir_listen *, const struct weir_http_server *);
 /*
- * Finding (route.c).  `host` as host_parse() gives it, empty when there was none.  NULL: a regex of
- * server_name gave up (it is logged), which is a 500.
+ * Finding (route.c).  `host` as host_parse() gives it, empty when there was none.  0; or a status, and *server is left as
+ * it was: 500, a regex of server_name gave up (it is logged), or 421, TLS for this host does not end here.
  */
-struct weir_http_server *route_server(struct weir_listen *, struct weir_sess *, struct weir_str host);
+int	route_server(struct weir_listen *, struct weir_sess *, struct weir_str host, struct weir_http_server **server)
+	    WEIR_MUST_USE;
 /*
  * Is the host (as route_server() has it) a name that some server was given, on this address or on any with TLS?  That TLS
  * counts has to be said while binding, of a scope in http, by route_want_tls_names().
  */
 bool	route_knows(const struct weir_listen *, const struct weir_http_server *, struct weir_str host);
 void	route_want_tls_names(const struct weir_scope *);
+/* While binding, when all blocks are read: that name of no server is one, too. */
+void	route_know(const struct weir_scope *, const struct weir_server_name *);
 /*
  * WEIR_OK and *found, which may be NULL (server level).  ROUTE_SLASH: *found is a location "/dir/" with
  * auto_redirect and the path is "/dir": answer 301 with a slash added, in that location.

@@ -7,7 +7,7 @@
 static struct weir_http_server *
 server_of(struct weir_site *site)
 {
-	return site != NULL ? WEIR_OF(site, struct weir_http_server, site) : NULL;
+	return WEIR_OF(site, struct weir_http_server, site);
 }
 
 struct weir_http_server *
@@ -16,10 +16,17 @@ route_default(struct weir_listen *l)
 	return server_of(site_default(l));
 }
 
-struct weir_http_server *
-route_server(struct weir_listen *l, struct weir_sess *s, struct weir_str host)
+int
+route_server(struct weir_listen *l, struct weir_sess *s, struct weir_str host, struct weir_http_server **server)
 {
-	return server_of(site_named(l, s, host));
+	struct weir_site	*site = site_named(l, s, host);
+
+	if (unlikely(site == NULL))
+		return 500;
+	if (unlikely(site->through))
+		return 421;
+	*server = server_of(site);
+	return 0;
 }
 
 static struct weir_http_main *
@@ -34,6 +41,15 @@ void
 route_want_tls_names(const struct weir_scope *s)
 {
 	main_of(s)->want_tls_names = true;
+}
+
+void
+route_know(const struct weir_scope *s, const struct weir_server_name *name)
+{
+	struct weir_http_main	*h = main_of(s);
+
+	if (h->want_tls_names && names_add(&h->tls_names, name, h) != WEIR_OK)
+		return;		/* a server has it, elsewhere */
 }
 
 bool

@@ -399,17 +399,15 @@ req_make(struct weir_xchg *x)
 static int
 find_server(struct weir_req *r)
 {
-	struct weir_http_server *server;
+	int status;
 
 	/* HTTP/1.0 may do without; a server may have the empty name */
 	if (r->msg->authority.n != 0 &&
 	    !host_parse(r->s.pool, r->msg->authority, &r->host, &r->port))
 		return 400;
-	server = route_server(r->s.conn->from, &r->s, r->host);
-	if (server == NULL)
-		return 500;
-	r->server = server;
-	return 0;
+	status = route_server(r->s.conn->from, &r->s, r->host, &r->server);
+	/* clear text gets to know that this is TLS first */
+	return status == 421 && (r->s.conn->flags & CONN_NOT_TLS) ? 0 : status;
 }
 
 /* CONNECT is of HTTP/1.1 and later: to an older client nothing would tell where the tunnel begins. */
@@ -426,7 +424,8 @@ prepare(struct weir_req *r, const char **why)
 	int status = find_server(r);
 
 	if (status != 0) {
-		*why = status == 400 ? "invalid host" : "no server could be found for its host";
+		*why = status == 400 ? "invalid host" : status == 421 ? "TLS for its host does not end here" :
+		    "no server could be found for its host";
 		return status;
 	}
 	req_set_location(r, NULL);

@@ -35,6 +35,7 @@ package Weir::H2;
 use strict;
 use warnings;
 
+use Errno;
 use Time::HiRes qw(time);
 use Weir ();
 
@@ -280,10 +281,12 @@ sub fill
 	while (length $self->{buf} < $n) {
 		my $left = $end - time;
 		return 0 if $left <= 0;
-		my $r = '';
+		my ($r, $s) = ('', $self->{c}->socket);
 		vec($r, $self->{c}->fd, 1) = 1;
-		select $r, undef, undef, $left or return 0;
-		my $got = sysread $self->{c}->socket, $self->{buf}, 65536, length $self->{buf};
+		# TLS may hold bytes of which the socket knows nothing, and the socket bytes that are none yet
+		$s->can('pending') && $s->pending or select $r, undef, undef, $left or return 0;
+		my $got = sysread $s, $self->{buf}, 65536, length $self->{buf};
+		next if !defined $got && $!{EAGAIN};
 		if (!$got) {
 			$self->{ended} = 1;
 			return 0;
