@@ -19,7 +19,7 @@ http {
 	server {
 		listen 127.0.0.1:%PORT1%;
 		location /ws { proxy_pass http://127.0.0.1:%PORT2%; }
-		location /slow { limit_rate 100; return 200 "$long"; }
+		location /slow { limit_rate 300; return 200 "$long"; }
 	}
 }
 E

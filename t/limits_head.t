@@ -85,8 +85,15 @@ http {
 	server {	# rates
 		listen 127.0.0.1:%PORT7%;
 		location / { limit_rate 100k; }
-		location /after/ { alias html/; limit_rate 1; limit_rate_after 100; }
+		location /after/ { alias html/; limit_rate 1; limit_rate_after 600; }
 		location /var/ { alias html/; limit_rate $arg_rate; }
+		location /head/ {
+			limit_rate 1000;
+			set $l 0123456789012345678901234567890123456789;
+			set $l $l$l$l$l$l;
+			add_header X-Large $l$l$l$l$l$l$l$l$l$l;
+			return 200 fine;
+		}
 		location /any { satisfy any; allow 127.0.0.2; deny all; }
 		location /all { satisfy all; allow 127.0.0.1; deny all; return 200 fine; }
 	}
@@ -281,13 +288,24 @@ my $took = time - $t;
 ok $took > 0.3 && $took < slack(5), sprintf '150 kB at 100 kB/s, the first second at once: %.2f s', $took;
 $t = time;
 is length $w->request('GET', '/after/small', [], undef, port => 7)->body, 100, 'limit_rate_after';
-cmp_ok time - $t, '<', slack(2), 'the first bytes are free';
+cmp_ok time - $t, '<', slack(2), 'the first bytes are free, of the head too';
 $t = time;
 is length $w->request('GET', '/var/small?rate=0', [], undef, port => 7)->body, 100, 'limit_rate 0 by a variable';
 cmp_ok time - $t, '<', slack(2), 'no limit';
 $t = time;
-is length $w->request('GET', '/var/small?rate=60', [], undef, port => 7)->body, 100, 'limit_rate by a variable';
+is length $w->request('GET', '/var/small?rate=150', [], undef, port => 7)->body, 100, 'limit_rate by a variable';
 cmp_ok time - $t, '>', 0.4, 'a limit';
+$t = time;
+$r = $w->request('GET', '/head/', [], undef, port => 7);
+is length $r->header('X-Large'), 2000, 'a large head with limit_rate';
+is $r->body, 'fine';
+cmp_ok time - $t, '>', 0.9, 'is limited, too';
+{
+	my $c = $w->connect(port => 7);
+	$c->send("GET /head/ HTTP/1.1\r\nHost: a\r\n\r\n");
+	like $c->read_n(900), qr{^HTTP/1.1 200 OK\r\n}, 'it begins at once';
+	$c->reset;
+}
 
 is $w->request('GET', '/any', [], undef, port => 7)->status, 403, 'satisfy any: nobody vouches';
 is $w->request('GET', '/all', [], undef, port => 7)->body, 'fine', 'satisfy all';

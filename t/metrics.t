@@ -36,7 +36,10 @@ http {
 			location /shop/off { status_zone off; return 200 off; }
 			location /shop/in { return 200 in; } }
 		location /seen { metrics_exclude ""; return 200 seen; }
-		location /slow { limit_rate 1; return 200 "a long answer"; }
+		location /slow {	# the head is out at once
+			limit_rate 1; limit_rate_after 300;
+			set \$x 0123456789012345678901234567890123456789; return 200 "\$x\$x\$x\$x\$x\$x\$x\$x\$x\$x";
+		}
 		$more
 	}
 	server { listen 127.0.0.1:%PORT2%; return 200 nameless; }

@@ -84,7 +84,7 @@ http {
 		location /hintsvar/ { proxy_pass http://up; early_hints $arg_want; }
 		location /trailers/on/ { proxy_pass http://up; proxy_pass_trailers on; }
 		location /trailers/all/ { proxy_pass http://up; proxy_pass_trailers on; add_trailer X-Ours $upstream_status; }
-		location /trailers/slow/ { proxy_pass http://up; proxy_pass_trailers on; limit_rate 100; }
+		location /trailers/slow/ { proxy_pass http://up; proxy_pass_trailers on; limit_rate 1k; }
 		location /trailers/plain/ { proxy_pass http://up; proxy_pass_trailers on; proxy_buffering off; }
 	}
 }

@@ -106,6 +106,8 @@ struct weir_xchg {
 	uint64_t		 received;	/* body bytes that came in, framing not counted */
 	uint64_t		 send_ms;	/* timeouts, set by the owner: between two writes, */
 	uint64_t		 recv_ms;	/* between two reads of the body */
+	uint64_t		 hold;		/* server side: so many of the last bytes of the head may not go yet; set by
+						   the owner, who then writes nothing but nothing.  Not all versions can. */
 	struct weir_after	 after;		/* server side: what follows the release */
 	void *const		*conf;		/* of the place that serves it, set by the owner; NULL: not known yet */
 	unsigned		 number;	/* how many exchanges this connection has had, this one counted */

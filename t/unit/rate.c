@@ -55,7 +55,6 @@ test_average(void **state)
 		(void)drain(&r);
 		assert_int_equal(r.got.len, 1000 * (s + 1));
 	}
-	weir_now_ms += 1;			/* the end is behind the last byte */
 	assert_int_equal(drain(&r), WEIR_EOF);
 	stream_check(&r.got, 10000);
 }
@@ -113,6 +112,86 @@ test_wakes(void **state)
 	src_stop(&r.rate.src);
 }
 
+/* Not a few bytes now and a few bytes then: a slow rate goes in seconds, a fast one in chunks. */
+static void
+test_steps(void **state)
+{
+	struct run r;
+
+	(void)state;
+	begin(&r, 3000, 1000, 0);
+	assert_int_equal(drain(&r), WEIR_AGAIN);
+	weir_now_ms += 999;
+	assert_int_equal(drain(&r), WEIR_AGAIN);
+	assert_int_equal(r.got.len, 1000);
+	assert_int_equal(r.rate.timer.at, weir_now_ms + 1);
+	bufq_clear(&r.got);
+	src_stop(&r.rate.src);
+
+	begin(&r, 200000, 16384 * 10, 0);
+	assert_int_equal(drain(&r), WEIR_AGAIN);
+	assert_int_equal(r.got.len, 163840);
+	weir_now_ms += 99;
+	assert_int_equal(drain(&r), WEIR_AGAIN);
+	assert_int_equal(r.got.len, 163840);
+	weir_now_ms += 1;
+	assert_int_equal(drain(&r), WEIR_AGAIN);
+	assert_int_equal(r.got.len, 163840 + 16384);
+	bufq_clear(&r.got);
+	src_stop(&r.rate.src);
+}
+
+/* An end behind the last byte that is allowed need not wait for more to be allowed; and nothing is lost by looking. */
+static void
+test_end(void **state)
+{
+	struct run r;
+
+	(void)state;
+	begin(&r, 1000, 1000, 0);
+	assert_int_equal(drain(&r), WEIR_EOF);
+	assert_int_equal(r.rate.timer.at, 0);
+	bufq_clear(&r.got);
+
+	begin(&r, 1500, 1000, 0);
+	assert_int_equal(drain(&r), WEIR_AGAIN);
+	assert_int_equal(drain(&r), WEIR_AGAIN);
+	weir_now_ms += 1000;
+	assert_int_equal(drain(&r), WEIR_EOF);
+	stream_check(&r.got, 1500);
+}
+
+/* What goes another way counts. */
+static void
+test_spend(void **state)
+{
+	struct run r;
+
+	(void)state;
+	begin(&r, 3000, 1000, 0);
+	assert_int_equal(rate_spend(&r.rate, 400), 0);
+	assert_int_equal(drain(&r), WEIR_AGAIN);
+	assert_int_equal(r.got.len, 600);
+	bufq_clear(&r.got);
+	src_stop(&r.rate.src);
+
+	begin(&r, 3000, 1000, 500);
+	src_want(&r.rate.src, true);
+	assert_int_equal(rate_spend(&r.rate, 2700), 1200);
+	weir_now_ms += 1000;
+	wheel_run();
+	assert_int_equal(r.wakes, 1);
+	assert_int_equal(rate_spend(&r.rate, 0), 200);
+	weir_now_ms += 1000;
+	wheel_run();
+	assert_int_equal(r.wakes, 2);
+	assert_int_equal(rate_spend(&r.rate, 0), 0);
+	assert_int_equal(drain(&r), WEIR_AGAIN);
+	assert_int_equal(r.got.len, 800);
+	bufq_clear(&r.got);
+	src_stop(&r.rate.src);
+}
+
 static int
 setup(void **state)
 {
@@ -128,6 +207,9 @@ main(void)
 		cmocka_unit_test(test_after),
 		cmocka_unit_test(test_no_timer_left),
 		cmocka_unit_test(test_wakes),
+		cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_spend),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -19,12 +19,31 @@ of_sink(struct weir_sink *sink)
 
 /* ---- writing ---- */
 
+/* What may go of a head that is let go piece by piece.  Whoever holds it comes again, so nobody need wait for the socket. */
+static int
+flush_part(struct exchange *e)
+{
+	struct weir_bufq part = { 0 };
+	ssize_t n = 0;
+
+	if (e->out.len > e->x.hold)
+		bufq_move(&part, &e->out, e->out.len - e->x.hold);
+	if (part.len != 0)
+		n = sink_write(&e->s->conn->io->out, &part);
+	bufq_move(&part, &e->out, UINT64_MAX);
+	bufq_move(&e->out, &part, UINT64_MAX);
+	e->x.sent = e->s->conn->tcp.put - e->put_before;
+	return n == WEIR_FAIL ? WEIR_FAIL : WEIR_AGAIN;
+}
+
 /* Send what is held.  WEIR_AGAIN: some of it is still held. */
 int
 h1_server_flush(struct exchange *e)
 {
 	ssize_t n = 0;
 
+	if (unlikely(e->x.hold != 0))
+		return flush_part(e);
 	if (e->out.len != 0)
 		n = sink_write(&e->s->conn->io->out, &e->out);
 	e->x.sent = e->s->conn->tcp.put - e->put_before;

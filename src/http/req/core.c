@@ -488,12 +488,12 @@ static const struct weir_cmd cmds[] = {
 	  "knows no other way, so off has no effect." },
 	{ "limit_rate", IN_HTTP_ANY | IN_IF, CONF_CUSTOM, .args_min = 1, .args_max = 1,
 	  .set = set_limit_rate, .args = "rate",
-	  .doc = "The most bytes a second of one response; 0: any.  May contain variables." },
+	  .doc = "The most bytes a second of one response, its head included; 0: any.  May contain variables." },
 	{ "early_hints", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_early_hints,
 	  .args = "condition", .doc = "Passes 103 responses of upstreams on to the client when the value is not empty and not 0." },
 	{ "limit_rate_after", IN_HTTP_ANY | IN_IF, CONF_CUSTOM, .args_min = 1, .args_max = 1,
 	  .set = set_limit_rate_after, .args = "size",
-	  .doc = "How much of a response is not limited.  May contain variables." },
+	  .doc = "How much of a response, its head included, is not limited.  May contain variables." },
 
 	/* responses */
 	{ "server_tokens", IN_HTTP_ANY, CONF_CUSTOM, .def = "on", .args_min = 1, .args_max = 1,

@@ -239,10 +239,16 @@ send_at_hand(struct weir_req *r, struct weir_sink *out)
 }
 
 static void
+pump_body(struct weir_req *r)
+{
+	if (!r->finished)
+		pump_start(&r->pump, r->body, &r->x->io.out, chunk_of(r));
+}
+
+static void
 send_body(struct weir_req *r)
 {
 	struct weir_sink *out = &r->x->io.out;
-	size_t cap;
 
 	req_trailers(r);
 	r->pump.owner = r;
@@ -261,12 +267,11 @@ send_body(struct weir_req *r)
 		pump_start(&r->pump, &nothing.src, out, PUMP_CAP);
 		return;
 	}
-	cap = chunk_of(r);
-	if (r->parent == NULL)
-		r->body = rate_limit(r, r->body);
+	if (r->parent == NULL && !rate_limit(r, pump_body))
+		return;
 	if (r->at_hand != NULL && r->body == &r->at_hand->src && send_at_hand(r, out))
 		return;
-	pump_start(&r->pump, r->body, out, cap);
+	pump_body(r);
 }
 
 enum weir_next
