@@ -515,28 +515,27 @@ group_find_stream(void *const *conf, struct weir_str name)
 	return find(&((const struct upstream_conf *)conf[index_])->groups[OF_STREAM], name);
 }
 
-/* In turn, and IPv6 before the others (RFC 8305, 4). */
+/* IPv4 before the others, as nginx has them; and in turn, from the `first` of that order on. */
 static void
 order_addrs(const struct weir_addr *a, unsigned n, unsigned first, const struct weir_addr **to)
 {
-	unsigned at = 0;
+	unsigned at = n - first;
 
 	for (unsigned i = 0; i < n; i++)
-		if (a[(first + i) % n].sa.sa_family == AF_INET6)
-			to[at++] = &a[(first + i) % n];
+		if (a[i].sa.sa_family != AF_INET6)
+			to[at++ % n] = &a[i];
 	for (unsigned i = 0; i < n; i++)
-		if (a[(first + i) % n].sa.sa_family != AF_INET6)
-			to[at++] = &a[(first + i) % n];
+		if (a[i].sa.sa_family == AF_INET6)
+			to[at++ % n] = &a[i];
 }
 
 struct weir_group *
-group_of_addrs(struct weir_pool *pool, const struct weir_addr *addrs, unsigned n, struct weir_str text)
+group_of_addrs(struct weir_pool *pool, const struct weir_addr *addrs, unsigned n, struct weir_str text, unsigned turn)
 {
-	static unsigned turn;
 	struct weir_group *g = POOL_NEW(pool, weir_group);
 	const struct weir_addr **order = pool_alloc(pool, n * sizeof *order);
 
-	order_addrs(addrs, n, turn++ % n, order);
+	order_addrs(addrs, n, turn % n, order);
 	g->name = g->host = text;
 	g->brief = true;
 	g->n = n;

@@ -254,10 +254,11 @@ struct weir_str group_zone(const struct weir_group *);
 /* All that upstream blocks define, by *i, which is 0 at first; NULL at the end. */
 struct weir_group *group_next(void *const *conf, unsigned *i);
 /*
- * A group of addresses, in a pool: for those that come out of variables.  They are asked in turn from one to the next
- * request.  `text`: the name that they came from.
+ * A group of addresses, in a pool: for those that come out of variables.  Asked are those of IPv4 before those of IPv6, as nginx
+ * does; `turn`, of any size, says which of that order is the first.  `text`: the name that they came from.
  */
-struct weir_group *group_of_addrs(struct weir_pool *, const struct weir_addr *, unsigned n, struct weir_str text);
+struct weir_group *group_of_addrs(struct weir_pool *, const struct weir_addr *, unsigned n, struct weir_str text,
+    unsigned turn);
 
 extern const struct weir_module upstream_module, upstream_lb_module, upstream_breaker_module;
 

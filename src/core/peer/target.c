@@ -18,6 +18,7 @@ static void
 on_named(struct weir_lookup *l)
 {
 	struct naming *n = WEIR_OF(l, struct naming, lookup);
+	static unsigned turn;
 	struct weir_sess *s = n->s;
 	struct weir_addr *v;
 
@@ -26,7 +27,7 @@ on_named(struct weir_lookup *l)
 		v = pool_dup(s->pool, l->addrs, l->n * sizeof *v);
 		for (unsigned i = 0; i < l->n; i++)
 			addr_set_port(&v[i], n->port);
-		n->group = group_of_addrs(s->pool, v, l->n, n->host);
+		n->group = group_of_addrs(s->pool, v, l->n, n->host, l->cached ? ++turn : 0);
 	} else {
 		log_errorx(&s->log, "%.*s could not be resolved (%s)", STR_ARG(n->name), resolve_error(l->how));
 	}
@@ -81,7 +82,7 @@ target_group(struct weir_sess *s, unsigned module, struct weir_str host, unsigne
 		return WEIR_OK;
 	switch (addr_parse(s->pool, host, dflt, &a, &name, &port)) {
 	case WEIR_OK:
-		*g = group_of_addrs(s->pool, &a, 1, host);
+		*g = group_of_addrs(s->pool, &a, 1, host, 0);
 		return WEIR_OK;
 	case WEIR_AGAIN:
 		return ask_name(s, module, host, name, port) ? WEIR_AGAIN : WEIR_FAIL;
