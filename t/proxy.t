@@ -53,6 +53,8 @@ http {
 		location @fallback { proxy_pass http://named; }
 		location /limited/ { return 200 local; limit_except GET { proxy_pass http://named; } }
 		location /if/ { if ($arg_p) { proxy_pass http://named; } }
+		location /ifs/ { if ($arg_p) { proxy_pass http://named; } if ($arg_n) { root %DIR%/www; } if ($arg_m) { root %DIR%/www; } if ($arg_q) { proxy_pass http://127.0.0.1:%PORT4%; } }
+		location /ifs/in/ { proxy_pass http://named; if ($arg_p) { proxy_pass http://127.0.0.1:%PORT4%; } if ($arg_n) { root %DIR%/www; } }
 		location /old/ { proxy_pass http://named; proxy_http_version 1.0; }
 		location /new/ { proxy_pass http://named; proxy_http_version 1.1; }
 		location /method/ { proxy_pass http://named; proxy_method PURGE; }
@@ -129,6 +131,13 @@ subtest 'where to' => sub {
 	is substr($w->request('PUT', '/limited/x', [], 'x')->body, 0, 14), 'PUT /limited/x', 'in limit_except';
 	is asked('/if/x?p=1'), 'GET /if/x?p=1', 'in if';
 	is $w->get('/if/x')->status, 404;
+	is field($w->get('/ifs/x?p=1'), 'Host'), 'named', 'one of several';
+	is $w->get("/ifs/x?$_")->status, 404, "$_: none of them passes" for qw(n=1 n=1&m=1);
+	is $w->get("/ifs/x?$_")->status, 500, "$_: the last does not say to whom" for qw(p=1&n=1 p=1&n=1&m=1);
+	$w->log_like(qr/the last "if" that holds does not say to whom the request is passed/);
+	is field($w->get('/ifs/x?p=1&n=1&q=1'), 'Host'), '127.0.0.1:' . $w->port(4), 'but it does';
+	is field($w->get('/ifs/in/x?p=1'), 'Host'), '127.0.0.1:' . $w->port(4), 'an if in a location that passes';
+	is field($w->get('/ifs/in/x?p=1&n=1'), 'Host'), 'named', 'and two: the location says to whom';
 	is $w->get('/nope/')->status, 502, 'nobody listens';
 	$w->log_like(qr/connect\(\) failed \(111: Connection refused\) while connecting to upstream, client: 127.0.0.1, server: localhost, request: "GET \/nope\/ HTTP\/1.1", upstream: "http:\/\/127.0.0.1:\d+\/nope\/", host: "localhost"/);
 };

@@ -33,6 +33,7 @@ struct weir_location {
 	const struct weir_node	*node;
 	/* limit_except; NULL: none.  Not inherited: what is nested has its own. */
 	const struct weir_limit_except *limit_except;
+	bool			 passes;	/* proxy_pass, or its like, stands here, not only above */
 	bool			 auto_redirect;	/* "/dir/" whose "/dir" is answered with 301 (proxy_pass and the like) */
 };
 

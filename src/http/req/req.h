@@ -78,6 +78,7 @@ struct weir_req {
 	bool			 body_refused;	/* client_max_body_size was passed while streaming */
 	bool			 too_large;	/* refused for its length: the error page is not refused again */
 	bool			 tunnel;
+	bool			 stranded;	/* one `if` had somebody to pass it on to, and another took that away */
 	bool			 timed_out;	/* the client took too long */
 	bool			 allow_ranges;	/* the body's source can be cut */
 	bool			 vary_encoding;	/* other clients get another coding: gzip_ok.h */

@@ -340,6 +340,20 @@ test(struct weir_run *run, const struct weir_condition *c)
 	return holds != c->negated ? WEIR_OK : WEIR_AGAIN;
 }
 
+/*
+ * Of two `if`s of a location the later counts.  Where the earlier has a proxy_pass, and neither the later nor the location, nginx is
+ * still to pass the request on and does not know to whom: a file instead of that is not what anybody meant.
+ */
+static bool
+strands(const struct weir_req *r, const struct weir_location *to)
+{
+	const struct weir_location *from = r->loc;
+
+	if (to->passes || to->parent->passes)
+		return false;
+	return r->stranded || (from->passes && from->kind == LOC_PSEUDO && from->parent == to->parent);
+}
+
 enum weir_outcome
 script_if(struct weir_run *run, const struct weir_op *op)
 {
@@ -349,8 +363,12 @@ script_if(struct weir_run *run, const struct weir_op *op)
 		return answer(run, req_error(run->r, 500));
 	if (rc == WEIR_AGAIN)
 		return SCRIPT_GO_ON;
-	if (op->iff.inner != NULL)
+	if (op->iff.inner != NULL) {
+		bool stranded = strands(run->r, op->iff.inner);
+
 		req_set_location(run->r, op->iff.inner);
+		run->r->stranded = stranded;
+	}
 	return run_ops(run, op->iff.script);
 }
 

@@ -73,7 +73,7 @@ req_set_location(struct weir_req *r, struct weir_location *loc)
 	const struct weir_http_conf *c;
 
 	r->loc = loc;
-	r->uri_to_alias = false;
+	r->uri_to_alias = r->stranded = false;
 	r->s.conf = loc != NULL ? loc->conf : r->server->conf;
 	c = REQ_CORE(r);
 	if (loc != NULL && loc->limit_except != NULL &&
@@ -252,8 +252,13 @@ access_step(struct weir_req *r)
 static enum weir_next
 content(struct weir_req *r)
 {
-	enum weir_next n = hooks(r, ON_CONTENT);
+	enum weir_next n;
 
+	if (unlikely(r->stranded)) {
+		log_errorx(&r->s.log, "the last \"if\" that holds does not say to whom the request is passed, and one before does");
+		return req_error(r, 500);
+	}
+	n = hooks(r, ON_CONTENT);
 	return n == WEIR_NEXT ? req_error(r, 404) : n;
 }
 

@@ -22,6 +22,8 @@ up_conf_pass(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, st
 	struct weir_str url = n->w[1].s;
 	const struct weir_location *loc = location_of(s);
 
+	if (s->in & (IN_LOCATION | IN_IF))
+		((struct weir_location *)s->owner)->passes = true;
 	c->pass.given = true;
 	c->pass.group = NULL;
 	c->pass.has_uri = false;
