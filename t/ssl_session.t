@@ -33,6 +33,7 @@ my %all = (
 	'nothing' => 'ssl_session_tickets off; ssl_session_cache off; return 200 1;',
 	'cache' => 'ssl_session_tickets off; ssl_session_cache shared:one:1m; return 200 1;',
 	'both' => 'ssl_session_tickets off; ssl_session_cache builtin shared:one:1m; return 200 1;',
+	'command' => 'ssl_session_tickets off; ssl_conf_command Options SessionTicket; return 200 1;',
 	'short' => 'ssl_session_timeout 1s; return 200 1;',
 	'keyed' => 'ssl_session_ticket_key %DIR%/key1; return 200 1;',
 	'keyed2' => 'ssl_session_ticket_key %DIR%/key3; ssl_session_ticket_key %DIR%/key2; return 200 1;',
@@ -62,6 +63,7 @@ sub resumed
 for my $v ('-tls1_3', '-tls1_2') {
 	is resumed('tickets', $v, 8), 8, "$v: tickets, of any worker";
 	is resumed('nothing', $v, 4), 0, "$v: neither tickets nor a cache: nothing is resumed";
+	is resumed('command', $v, 2), 2, "$v: tickets by a command of OpenSSL's, which has the last word";
 	is resumed('cache', $v, 8), 8, "$v: the shared cache, of any worker";
 	is resumed('both', $v, 8), 8, "$v: with builtin, too";
 	is resumed('keyed', $v, 4), 4, "$v: a key from a file";

@@ -10,7 +10,7 @@ use Weir;
 
 # effect: ssl_alpn ssl_handshake_timeout ssl_certificate ssl_certificate_key ssl_verify_client ssl_client_certificate
 # effect: ssl_preread preread_timeout preread_buffer_size pass proxy_ssl proxy_ssl_alpn proxy_ssl_verify proxy_ssl_name proxy_ssl_server_name
-# effect: proxy_ssl_trusted_certificate server_name ssl_reject_handshake
+# effect: ssl_conf_command proxy_ssl_trusted_certificate server_name ssl_reject_handshake
 
 my $w = Weir->new;
 $w->cert('ca', is_ca => 1);
@@ -44,6 +44,7 @@ stream {
 	server { listen 127.0.0.1:%PORT5% ssl; ssl_handshake_timeout 200ms; return x; }
 	server { listen 127.0.0.1:%PORT6% ssl; ssl_reject_handshake on; return x; }
 	server { listen 127.0.0.1:%PORT6% ssl; server_name known.test; return known; }
+	server { listen 127.0.0.1:%PORT7% ssl; ssl_conf_command Certificate two.crt; ssl_conf_command PrivateKey two.key; return x; }
 
 	# passing through
 	server { listen 127.0.0.1:%PORT10%; ssl_preread on; proxy_pass $to; }
@@ -92,6 +93,7 @@ is tls(1, sni => 'my.two.test'), 'two my', 'a name of another server, with its c
 is tls(1, sni => 'One.Test.'), 'one TLSv1.3 One.Test. .', 'however it is written';
 is tls(6, sni => 'unknown.test'), undef, 'ssl_reject_handshake';
 is tls(6, sni => 'known.test'), 'known', 'but for names that are known';
+is $w->connect(port => 7, tls => {})->socket->peer_certificate('cn'), 'two', 'ssl_conf_command, with a file beside the configuration';
 like tls(4, SSL_cert_file => $w->dir . '/client.crt', SSL_key_file => $w->dir . '/client.key'), qr/^hello CN=client$/, 'a client shows who it is';
 is tls(4) // '', '', 'who shows nothing gets nothing';
 is tls(4, SSL_cert_file => $w->dir . '/stranger.crt', SSL_key_file => $w->dir . '/stranger.key') // '', '', 'nor does a stranger';

@@ -153,6 +153,17 @@ set_dhparam(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_word *w)
 	return WEIR_OK;
 }
 
+/* As OpenSSL shall see it: names of files are relative to the configuration, as everywhere. */
+static const char *
+command_value(struct weir_conf *cf, SSL_CONF_CTX *conf, const char *name, struct weir_str value)
+{
+	int type = SSL_CONF_cmd_value_type(conf, name);
+
+	if (type == SSL_CONF_TYPE_FILE || type == SSL_CONF_TYPE_DIR)
+		value = conf_path(cf, value, true);
+	return value.p;
+}
+
 static int
 set_commands(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_words *words)
 {
@@ -164,7 +175,7 @@ set_commands(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_tls_words *wo
 	SSL_CONF_CTX_set_ssl_ctx(conf, ssl);
 	for (unsigned i = 0; i + 1 < words->n && rc == WEIR_OK; i += 2) {
 		const struct weir_tls_word *name = &words->v[i], *value = &words->v[i + 1];
-		int got = SSL_CONF_cmd(conf, name->s.p, value->s.p);
+		int got = SSL_CONF_cmd(conf, name->s.p, command_value(cf, conf, name->s.p, value->s));
 
 		if (got == -2)
 			rc = conf_error(cf, name->node, name->w, "OpenSSL has no command \"%s\"", name->s.p);
@@ -308,9 +319,7 @@ set_sessions(struct weir_conf *cf, SSL_CTX *ssl, const struct weir_node *place, 
 		SSL_CTX_sess_set_cache_size(ssl, (long)o->builtin);
 	sess_cache_use(ssl, o->cache, o->builtin != 0);
 	set_session_id(cf, ssl, o);
-	if (!o->tickets)
-		SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
-	if (!o->tickets && o->cache == NULL && o->builtin == 0)
+	if ((SSL_CTX_get_options(ssl) & SSL_OP_NO_TICKET) && o->cache == NULL && o->builtin == 0)
 		SSL_CTX_set_num_tickets(ssl, 0);	/* TLSv1.3 would send numbers that nobody remembers */
 	return tickets_use(cf, ssl, place, o);
 }
@@ -381,6 +390,8 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 	 * nginx a replay may come through, and early_data_methods says what of it is served.
 	 */
 	SSL_CTX_set_options(c->ssl, SSL_OP_NO_ANTI_REPLAY);
+	if (!o->tickets)	/* before commands, which may say otherwise */
+		SSL_CTX_set_options(c->ssl, SSL_OP_NO_TICKET);
 	SSL_CTX_set_max_early_data(c->ssl, o->early ? EARLY_MAX : 0);
 	c->record = (uint32_t)o->record;
 	SSL_CTX_set_client_hello_cb(c->ssl, handshake_on_hello, NULL);
