@@ -90,6 +90,7 @@ test_many(void **state)
 		unsigned i = dice(BLOCKS);
 		size_t n = any_size();
 
+		small_blank(dice(3) == 0);
 		if (held[i].p != NULL && dice(4) == 0) {
 			size_t both = WEIR_MIN(n, held[i].n);
 
@@ -105,12 +106,71 @@ test_many(void **state)
 		held[i].n = n;
 		fill(i);
 	}
+	small_blank(false);
 	for (unsigned i = 0; i < BLOCKS; i++)
 		let_go(i);
 	assert_int_equal(small_in_use(), 0);
 }
 
 #if !WEIR_ASAN	/* all is malloc()'s there */
+
+static size_t
+resident(void)
+{
+	static unsigned char in[SLICES];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < n_usable; i++) {
+		assert_int_equal(mincore(base + (size_t)i * SLICE, SLICE, in), 0);
+		for (unsigned k = 0; k < SLICE / PAGE; k++)
+			n += in[k] & 1;
+	}
+	return n * PAGE;
+}
+
+/* What stays zero takes no memory; what is written there after all is kept. */
+static void
+test_blank(void **state)
+{
+	enum { SIZE = 960 };
+	size_t before;
+
+	(void)state;
+	mem_trim();
+	assert_null(clean);
+	before = resident();
+	small_blank(true);
+	for (unsigned i = 0; i < BLOCKS; i++) {
+		held[i].p = small_try(SIZE);
+		memset(held[i].p, 0, SIZE);
+	}
+	small_blank(false);
+	/* the last ones, and the last page of each slice */
+	assert_in_range(resident() - before, 0, BLANK_EVERY * SIZE + (BLOCKS * SIZE / SLICE + 1) * 2 * PAGE);
+	for (unsigned i = 0; i < BLOCKS; i += 7) {
+		held[i].n = SIZE;
+		fill(i);
+	}
+	/* others come and go around them */
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		unsigned i = dice(BLOCKS);
+
+		if (i % 7 == 0)
+			continue;
+		small_free(held[i].p);
+		small_blank(dice(2));
+		held[i].p = small_try(SIZE);
+		memset(held[i].p, 0, SIZE);
+	}
+	small_blank(false);
+	for (unsigned i = 0; i < BLOCKS; i++) {
+		if (i % 7 != 0)
+			for (unsigned k = 0; k < SIZE; k++)
+				assert_int_equal(held[i].p[k], 0);
+		let_go(i);
+	}
+	assert_int_equal(small_in_use(), 0);
+}
 
 /* A burst's pages are used by the next burst, of whatever size. */
 static void
@@ -207,6 +267,7 @@ main(void)
 		cmocka_unit_test(test_before),
 		cmocka_unit_test(test_many),
 #if !WEIR_ASAN
+		cmocka_unit_test(test_blank),
 		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_full),
 #endif

@@ -26,6 +26,9 @@ enum {
 	SLICES		= 1 << 14,		/* 4 GB */
 	GROW		= 4,			/* slices that are made usable at once */
 	KEEP_CLEAN	= 4,			/* free slices whose pages are kept */
+	PAGE		= 4096,
+	BLANK_MIN	= 512,			/* smaller ones are not worth it */
+	BLANK_EVERY	= 16,			/* blocks, and the pages are looked at */
 	LARGE_MIN	= 16384, LARGE_MAX = 20480, LARGE_KEEP = 4
 };
 
@@ -36,15 +39,21 @@ struct slice {
 	uint16_t	 used, most;	/* blocks */
 	uint16_t	 size;
 	bool		 listed;
+	bool		 blank;		/* of blocks that are expected to stay zero */
+	uint8_t		 taken;		/* since pages were looked at */
+	uint64_t	 touched;	/* a bit for each page that may not be the system's page of zeros */
 };
+
+_Static_assert(SLICE / PAGE == 64, "a bit for each page");
 
 static char		*base;		/* NULL: everything is malloc()'s */
 static struct slice	*slices;
-static struct slice	*roomy[CLASSES];
+static struct slice	*roomy[2][CLASSES];	/* [1]: blank ones */
 static struct slice	*clean;		/* free ones with pages */
 static struct slice	*bare;		/* and without */
-static unsigned		 n_clean, n_usable;
+static unsigned		 n_clean, n_usable;	/* clean ones are counted in mem_spares, too */
 static size_t		 in_use;
+static bool		 blank;		/* see small_blank() */
 static __thread bool	 first;		/* this is the thread that all of it belongs to */
 static _Atomic(void *)	 strays;	/* given back by another */
 
@@ -54,28 +63,6 @@ static struct {
 	size_t	 size;
 } large[LARGE_KEEP];
 static unsigned n_large;
-
-void
-small_begin(void)
-{
-	struct rlimit limit;
-	char *p;
-
-	if (WEIR_ASAN || base != NULL || getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY)
-		return;
-	p = mmap(NULL, ((size_t)SLICES + 1) * SLICE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
-		return;
-	slices = mmap(NULL, SLICES * sizeof *slices, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (slices == MAP_FAILED) {
-		munmap(p, ((size_t)SLICES + 1) * SLICE);
-		return;
-	}
-	(void)madvise(p, ((size_t)SLICES + 1) * SLICE, MADV_NOHUGEPAGE);	/* a block would take 2 MB */
-	base = (char *)(((uintptr_t)p + SLICE - 1) & ~(uintptr_t)(SLICE - 1));
-	first = true;
-}
 
 static inline bool
 is_ours(const void *p)
@@ -97,10 +84,16 @@ start_of(const struct slice *s)
 
 /* ---- slices ---- */
 
+static inline struct slice **
+list_of(const struct slice *s)
+{
+	return &roomy[s->blank][s->size / STEP];
+}
+
 static void
 list_it(struct slice *s)
 {
-	struct slice **head = &roomy[s->size / STEP];
+	struct slice **head = list_of(s);
 
 	s->prev = NULL;
 	s->next = *head;
@@ -116,7 +109,7 @@ unlist(struct slice *s)
 	if (s->prev != NULL)
 		s->prev->next = s->next;
 	else
-		roomy[s->size / STEP] = s->next;
+		*list_of(s) = s->next;
 	if (s->next != NULL)
 		s->next->prev = s->prev;
 	s->listed = false;
@@ -140,7 +133,7 @@ grow(void)
 }
 
 static struct slice *
-slice_new(size_t size)
+slice_new(size_t size, bool is_blank)
 {
 	struct slice **from = clean != NULL ? &clean : &bare, *s;
 
@@ -148,14 +141,28 @@ slice_new(size_t size)
 		return NULL;
 	s = *from;
 	*from = s->next;
-	n_clean -= from == &clean;
+	if (from == &clean) {
+		n_clean--;
+		mem_spares -= SLICE;
+	}
 	s->free = NULL;
 	s->cut = 0;
 	s->used = 0;
 	s->size = (uint16_t)size;
 	s->most = (uint16_t)(SLICE / size);
+	s->blank = is_blank;
+	s->taken = 0;
+	s->touched = ~0ull;
 	list_it(s);
 	return s;
+}
+
+static void
+strip(struct slice *s)
+{
+	madvise(start_of(s), SLICE, MADV_DONTNEED);
+	s->next = bare;
+	bare = s;
 }
 
 /* Nothing in it is used.  The last one of its size stays: who takes one block takes more. */
@@ -169,11 +176,80 @@ slice_free(struct slice *s)
 		s->next = clean;
 		clean = s;
 		n_clean++;
+		mem_spares += SLICE;
 		return;
 	}
-	madvise(start_of(s), SLICE, MADV_DONTNEED);
-	s->next = bare;
-	bare = s;
+	strip(s);
+}
+
+/* For mem_trim(). */
+static void
+give_back(void)
+{
+	struct slice *s;
+
+	while ((s = clean) != NULL) {
+		clean = s->next;
+		strip(s);
+	}
+	mem_spares -= n_clean * (size_t)SLICE;
+	n_clean = 0;
+}
+
+void
+small_begin(void)
+{
+	struct rlimit limit;
+	char *p;
+
+	if (WEIR_ASAN || base != NULL || getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY)
+		return;
+	p = mmap(NULL, ((size_t)SLICES + 1) * SLICE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return;
+	slices = mmap(NULL, SLICES * sizeof *slices, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (slices == MAP_FAILED) {
+		munmap(p, ((size_t)SLICES + 1) * SLICE);
+		return;
+	}
+	(void)madvise(p, ((size_t)SLICES + 1) * SLICE, MADV_NOHUGEPAGE);	/* a block would take 2 MB */
+	mem_on_trim(give_back);
+	base = (char *)(((uintptr_t)p + SLICE - 1) & ~(uintptr_t)(SLICE - 1));
+	first = true;
+}
+
+/* ---- pages of zeros ---- */
+
+static bool
+is_zero(const char *page)
+{
+	return *(const uint64_t *)page == 0 && memcmp(page, page + sizeof(uint64_t), PAGE - sizeof(uint64_t)) == 0;
+}
+
+/* Pages in a row go in one call. */
+static void
+give_zeros(struct slice *s)
+{
+	char *start = start_of(s);
+	unsigned pages = (s->cut + PAGE - 1) / PAGE, end;
+
+	for (unsigned i = 0; i < pages; i = end + 1) {
+		for (end = i; end < pages && (s->touched >> end & 1) && is_zero(start + end * PAGE); end++)
+			;
+		if (end != i && madvise(start + i * PAGE, (end - i) * PAGE, MADV_DONTNEED) == 0)
+			s->touched &= ~((~0ull >> (64 - (end - i))) << i);
+	}
+	s->taken = 0;
+}
+
+static void
+touch(struct slice *s, const void *p)
+{
+	size_t at = (size_t)((const char *)p - start_of(s));
+
+	for (size_t i = at / PAGE; i <= (at + s->size - 1) / PAGE; i++)
+		s->touched |= 1ull << i;
 }
 
 /* ---- blocks ---- */
@@ -187,6 +263,8 @@ give(void *p)
 	s->free = p;
 	s->used--;
 	in_use--;
+	if (unlikely(s->blank))
+		touch(s, p);
 	if (!s->listed)
 		list_it(s);
 	if (s->used == 0)
@@ -219,16 +297,19 @@ static void *
 take(size_t n)
 {
 	size_t c = n != 0 ? (n + STEP - 1) / STEP : 1;
-	struct slice *s = roomy[c];
+	bool b = blank && n >= BLANK_MIN;
+	struct slice *s = roomy[b][c];
 	void *p;
 
 	if (unlikely(s == NULL)) {
 		if (atomic_load(&strays) != NULL)
 			fetch();
-		s = roomy[c] != NULL ? roomy[c] : slice_new(c * STEP);
+		s = roomy[b][c] != NULL ? roomy[b][c] : slice_new(c * STEP, b);
 		if (s == NULL)
 			return NULL;
 	}
+	if (unlikely(b) && (++s->taken >= BLANK_EVERY || s->used + 1 == s->most))
+		give_zeros(s);
 	if (s->free != NULL) {
 		p = s->free;
 		s->free = *(void **)p;
@@ -236,6 +317,8 @@ take(size_t n)
 		p = start_of(s) + s->cut;
 		s->cut += s->size;
 	}
+	if (unlikely(b))
+		touch(s, p);
 	in_use++;
 	if (++s->used == s->most)
 		unlist(s);
@@ -310,6 +393,12 @@ size_t
 small_size(void *p)
 {
 	return is_ours(p) ? slice_of(p)->size : malloc_usable_size(p);
+}
+
+void
+small_blank(bool on)
+{
+	blank = on && first;
 }
 
 size_t

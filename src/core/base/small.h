@@ -27,6 +27,11 @@ void	*small_retry(void *, size_t);
 void	 small_free(void *);
 /* What fits in it, at least what was asked for. */
 size_t	 small_size(void *);
+/*
+ * Between small_blank(true) and small_blank(false): what is taken will stay as it is zeroed, for long.  It lies together, and
+ * whole pages of zeros are given back to the system, which makes them again for whoever writes there after all.
+ */
+void	 small_blank(bool on);
 /* For tests: blocks of the first thread's that are in use. */
 size_t	 small_in_use(void);
 
