@@ -32,14 +32,14 @@ conn_fini(struct weir_conn *c)
 static void
 on_free(struct weir_task *t)
 {
-	struct weir_conn *c = WEIR_OF(t, struct weir_conn, free);
+	struct weir_conn *c = WEIR_OF(t, struct weir_conn, tcp.notice);
 
 	conn_fini(c);
 	slab_give(&slab, c);
 }
 
 void
-conn_init(struct weir_conn *c, void (*freed)(struct weir_task *))
+conn_init(struct weir_conn *c)
 {
 	memset(c, 0, offsetof(struct weir_conn, tcp));
 	c->magic = WEIR_CONN_MAGIC;
@@ -53,7 +53,13 @@ conn_init(struct weir_conn *c, void (*freed)(struct weir_task *))
 	c->began_ms = weir_now_ms;
 	c->io = &c->tcp.io;
 	list_init(&c->all);
-	task_init(&c->free, freed);
+}
+
+void
+conn_free_soon(struct weir_conn *c, void (*fn)(struct weir_task *))
+{
+	task_init(&c->tcp.notice, fn);
+	task_post(&c->tcp.notice);
 }
 
 struct weir_conn *
@@ -61,7 +67,7 @@ conn_new(int fd)
 {
 	struct weir_conn *c = slab_take(&slab);
 
-	conn_init(c, on_free);
+	conn_init(c);
 	if (fdio_init(&c->tcp, fd) != WEIR_OK) {
 		c->tcp.ev.fd = -1;
 		slab_give(&slab, c);
@@ -86,7 +92,7 @@ end(struct weir_conn *c, bool reset)
 	c->tcp.on_gone = NULL;
 	if (c->from != NULL)
 		conn_left(c);
-	task_post(&c->free);
+	conn_free_soon(c, on_free);
 }
 
 void

@@ -71,7 +71,6 @@ struct weir_conn {
 	/* The owner is asked to end an idle connection (worker retires, pressure). */
 	void			(*on_drain)(struct weir_conn *, enum weir_drain);
 	void			*owner;
-	struct weir_task	 free;
 };
 
 /* Start and stop accepting on the sockets of this worker. */

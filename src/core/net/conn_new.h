@@ -8,8 +8,10 @@
 
 /* Takes the descriptor over; NULL with errno when it cannot be watched (it is still open then). */
 struct weir_conn *conn_new(int fd);
-/* All but its descriptor, which is -1; `on_free` gives its memory back. */
-void	conn_init(struct weir_conn *, void (*on_free)(struct weir_task *));
+/* All but its descriptor, which is -1. */
+void	conn_init(struct weir_conn *);
+/* It was closed: at the end of the turn on_free() gives its memory back, told by c->tcp.notice, which nobody else has now. */
+void	conn_free_soon(struct weir_conn *, void (*on_free)(struct weir_task *));
 /* What conn_init() made goes: what it has of its own, but not its memory. */
 void	conn_fini(struct weir_conn *);
 /* Accepted connections: is there room for one more; one has come; one was closed. */

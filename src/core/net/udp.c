@@ -128,7 +128,7 @@ udp_forget(struct weir_udp *u)
 static void
 on_free(struct weir_task *t)
 {
-	struct weir_udp *u = WEIR_OF(t, struct weir_udp, conn.free);
+	struct weir_udp *u = WEIR_OF(t, struct weir_udp, conn.tcp.notice);
 
 	dgramq_clear(&u->kept);
 	conn_fini(&u->conn);
@@ -157,7 +157,7 @@ udp_left(struct weir_conn *c)
 	n_sessions--;
 	metric_sub(&now, 0, 1);
 	socket_left(u->socket);
-	task_post(&c->free);
+	conn_free_soon(c, on_free);
 	conn_left(c);
 }
 
@@ -213,7 +213,7 @@ make(struct udp_socket *s, const struct key *k, uint64_t hash, struct weir_bundl
 	}
 	u = slab_take(&slab);
 	memset(u, 0, sizeof *u);
-	conn_init(&u->conn, on_free);
+	conn_init(&u->conn);
 	u->conn.flags = CONN_UDP;
 	u->conn.peer = k->from;
 	u->conn.from = s->from;
