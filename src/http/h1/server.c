@@ -198,7 +198,7 @@ go_idle(struct h1_server *s)
 		return;
 	}
 	/* Its head promised to keep the connection; the worker has been told to go since. */
-	s->idle_since_ms = weir_now_ms;
+	s->moment_ms = weir_now_ms;
 	timer_set(&s->rtimer, s->draining ? WEIR_MIN(s->after.keepalive_ms,
 	    WEIR_MAX(s->drain_ms, s->after.keepalive_min_ms)) : s->after.keepalive_ms);
 	src_want(&s->conn->io->in, true);
@@ -208,7 +208,7 @@ static void
 go_linger(struct h1_server *s)
 {
 	if (s->state != LINGER)
-		s->discarded_until = weir_now_ms + s->after.linger_ms;
+		s->moment_ms = weir_now_ms + s->after.linger_ms;
 	s->state = LINGER;
 	bufq_clear(&s->in);
 	sink_finish(&s->conn->io->out);
@@ -501,7 +501,7 @@ throw_away(struct h1_server *s)
 		bufq_clear(&s->in);
 		if (n == WEIR_AGAIN)
 			return;
-		if (n < 0 || weir_now_ms >= s->discarded_until) {
+		if (n < 0 || weir_now_ms >= s->moment_ms) {
 			close_conn(s, false);
 			return;
 		}
@@ -590,7 +590,7 @@ static void
 on_drain(struct weir_conn *c, enum weir_drain how)
 {
 	struct h1_server *s = c->owner;
-	uint64_t idle = weir_now_ms - s->idle_since_ms, least = s->after.keepalive_min_ms;
+	uint64_t idle = weir_now_ms - s->moment_ms, least = s->after.keepalive_min_ms;
 
 	bool now = how != DRAIN_SOON;
 

@@ -26,16 +26,15 @@ struct h1_server {
 	uint32_t	 magic;
 	uint8_t		 state;
 	bool		 keep, draining;
-	uint16_t	 drain_ms;	/* how long it may stay idle then */
 	bool		 piped;		/* the next request came together with the last one */
-	uint64_t	 idle_since_ms;
+	uint16_t	 drain_ms;	/* how long it may stay idle then */
+	uint32_t	 requests;
+	uint64_t	 moment_ms;	/* IDLE: since when; LINGER: when patience ends */
 	struct weir_conn *conn;
 	const struct weir_serve *opts;
 	struct exchange	*now;
 	struct weir_bufq in;
 	size_t		 scanned;
-	uint32_t	 requests;
-	uint64_t	 discarded_until;	/* LINGER: when patience ends */
 	struct weir_after after;
 	struct weir_timer rtimer;
 	struct weir_task task;		/* the next request, a notice of the body, the end */
