@@ -7,6 +7,7 @@ use warnings;
 
 use lib 't/lib';
 use Digest::MD5 qw(md5_hex);
+use IPC::Open2;
 use Test::More;
 use Time::HiRes qw(time);
 use Weir;
@@ -251,6 +252,32 @@ for my $v ('TLSv1_3', 'TLSv1_2') {
 	is $c->response->body, "small\n", '... and a request';
 }
 
+# ---- new keys in the middle (RFC 8446, 4.6.3) ----
+{
+	my $pid = open2(my $out, my $in, "openssl s_client -tls1_3 -connect 127.0.0.1:" . $w->port(1) . " 2>&1");
+	my $text = '';
+	my $until = sub {
+		my ($re) = @_;
+		my $end = time + $Weir::TIMEOUT;
+		while ($text !~ $re && time < $end) {
+			vec(my $v = '', fileno $out, 1) = 1;
+			select($v, undef, undef, 1) > 0 or next;
+			sysread($out, $text, 65536, length $text) or last;
+		}
+		return $text =~ $re;
+	};
+	$in->autoflush(1);
+	for my $i (1 .. 3) {
+		print {$in} req('/small');
+		ok $until->(qr/(?:HTTP\/1\.1 200.*?small\n.*?){$i}/s), "a response between new keys: $i";
+		print {$in} "K\n";
+		ok $until->(qr/(?:KEYUPDATE.*?){$i}/s), '... and they are asked for';
+	}
+	close $in;
+	close $out;
+	waitpid $pid, 0;
+}
+
 # ---- reload and shutdown ----
 {
 	my $slow = tls();
@@ -303,7 +330,7 @@ E
 		my @idle = $open->(200);
 		my $each = ($kb->() - $before) / @idle;
 		note sprintf '%s: %.1f kB for each idle connection', $v, $each;
-		cmp_ok $each, '<=', 24, "$v: an idle connection holds at most 24 kB";
+		cmp_ok $each, '<=', 20, "$v: an idle connection holds at most 20 kB";
 		$m->stop;
 	}
 }

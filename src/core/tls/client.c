@@ -59,11 +59,11 @@ find(struct weir_tls_sessions *all, uint64_t key)
 int
 client_on_session(SSL *ssl, SSL_SESSION *session)
 {
-	struct weir_tls *t = SSL_get_app_data(ssl);
+	struct weir_tls *t = layer_of(ssl);
 	struct weir_tls_sessions *all;
 	unsigned at;
 
-	if (t == NULL || t->sessions == NULL || !SSL_SESSION_is_resumable(session))
+	if (t->sessions == NULL || !SSL_SESSION_is_resumable(session))
 		return 0;
 	if (*t->sessions == NULL)
 		*t->sessions = mem_zalloc(sizeof **t->sessions);
@@ -99,7 +99,7 @@ want_name(SSL *ssl, const struct weir_tls_connect *a)
 	size_t n = a->name.n;
 
 	if (n >= sizeof name || n == 0) {
-		((struct weir_tls *)SSL_get_app_data(ssl))->nameless = true;
+		layer_of(ssl)->nameless = true;
 		return true;
 	}
 	memcpy(name, a->name.p, n);

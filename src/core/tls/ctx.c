@@ -381,6 +381,7 @@ tls_server_ctx(struct weir_conf *cf, const struct weir_node *place, const struct
 {
 	struct weir_tls_ctx *c = ctx_new(cf, TLS_server_method());
 
+	settle_begin();
 	c->reject = o->reject;
 	c->early = o->early;
 	c->fp = o->fp;

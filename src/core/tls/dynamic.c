@@ -223,7 +223,7 @@ static int
 on_certificate(SSL *ssl, void *arg)
 {
 	struct dynamic *d = arg;
-	struct weir_tls *t = SSL_get_app_data(ssl);
+	struct weir_tls *t = layer_of(ssl);
 	struct weir_tls_names names;
 	struct weir_pool *pool = pool_new(4096);
 	bool ok = d->d.eval(t->conn, t->owner, d->d.arg, pool, &names) && use_all(d, ssl, &names);

@@ -64,21 +64,6 @@ handshake_end(struct weir_tls_handshake *h)
 	slab_give(&slab, h);
 }
 
-/*
- * OpenSSL keeps the peer's share of the key exchange for as long as the connection lives: 6 kB for ML-KEM.  It is of no
- * use any more, so the key is made an empty one.
- */
-static void
-drop_share(SSL *ssl)
-{
-	EVP_PKEY *share = NULL;
-
-	if (SSL_get_peer_tmp_key(ssl, &share) != 1)
-		return;
-	(void)EVP_PKEY_set_type(share, EVP_PKEY_X25519);
-	EVP_PKEY_free(share);
-}
-
 static void
 count(const struct weir_tls_handshake *h, enum weir_tls_end how)
 {
@@ -101,7 +86,8 @@ finish(struct weir_tls_handshake *h, enum weir_tls_end how)
 	count(h, how);
 	handshake_end(h);
 	if (how == TLS_OK) {
-		drop_share(t->ssl);
+		if (SSL_is_init_finished(t->ssl))
+			settle(t);
 		layer_open(t);
 	} else {
 		t->broken = true;
@@ -187,7 +173,7 @@ on_ocsp(void *arg, enum weir_ocsp_result result)
 struct weir_resolver *
 handshake_resolver(SSL *ssl, uint64_t *timeout_ms)
 {
-	struct weir_tls *t = SSL_get_app_data(ssl);
+	struct weir_tls *t = layer_of(ssl);
 	const struct weir_tls_handshake *h = t->handshake;
 
 	*timeout_ms = 0;
@@ -293,8 +279,6 @@ handshake_begin(struct weir_conn *c, const struct weir_tls_ctx *ctx, const struc
 		h->log.arg = h;
 	}
 	h->done = done;
-	if (!h->hopeless && !SSL_set_app_data(h->t->ssl, h->t))
-		h->hopeless = true;
 	timer_init(&h->timer, on_timeout);
 	timer_set(&h->timer, timeout_ms);
 	task_init(&h->begin, on_begin);
@@ -325,7 +309,7 @@ handshake_no_key(struct weir_tls_handshake *h)
 void
 handshake_log(SSL *ssl, enum weir_level level, const char *fmt, ...)
 {
-	struct weir_tls *t = SSL_get_app_data(ssl);
+	struct weir_tls *t = layer_of(ssl);
 	char text[1024];
 	va_list ap;
 
@@ -369,7 +353,7 @@ tell_classical(struct weir_tls *t, struct weir_log *log)
 static void
 take_print(int ours, int version, int type, const void *p, size_t n, SSL *ssl, void *arg)
 {
-	struct weir_tls *t = SSL_get_app_data(ssl);
+	struct weir_tls *t = layer_of(ssl);
 	struct weir_hello hello;
 
 	(void)version, (void)arg;
@@ -405,7 +389,7 @@ may_come(struct weir_tls_handshake *h, const struct weir_tls_fp *fp)
 int
 handshake_on_hello(SSL *ssl, int *alert, void *arg)
 {
-	struct weir_tls *t = SSL_get_app_data(ssl);
+	struct weir_tls *t = layer_of(ssl);
 	struct weir_tls_handshake *h = t->handshake;
 	const struct weir_tls_ctx *ctx;
 	char name[HELLO_NAME_MAX];
@@ -454,7 +438,7 @@ int
 handshake_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *offered,
     unsigned offered_n, void *arg)
 {
-	struct weir_tls *t = SSL_get_app_data(ssl);
+	struct weir_tls *t = layer_of(ssl);
 	struct weir_tls_handshake *h = t->handshake;
 	struct weir_str spoken;
 	unsigned char *found;

@@ -15,6 +15,7 @@
 enum { RECORD = 16384, READ_MIN = 4096 };
 
 static struct weir_slab slab = WEIR_SLAB(weir_tls);
+static BIO *common;		/* of all that have settled; its data is the connection that it works for */
 
 const char *
 tls_error(char *to, size_t room)
@@ -79,8 +80,9 @@ bio_ctrl(BIO *b, int what, long arg, void *p)
 	return what == BIO_CTRL_FLUSH;
 }
 
-BIO *
-layer_bio(struct weir_conn *c)
+/* The connection's socket.  NULL: no memory. */
+static BIO *
+bio_new(struct weir_conn *c)
 {
 	static BIO_METHOD *method;
 	BIO *b;
@@ -99,6 +101,24 @@ layer_bio(struct weir_conn *c)
 	BIO_set_data(b, c);
 	BIO_set_init(b, 1);
 	return b;
+}
+
+/* Before OpenSSL is asked for anything that reads or writes. */
+static inline void
+enter(struct weir_tls *t)
+{
+	if (common != NULL)
+		BIO_set_data(common, t->conn);
+}
+
+void
+layer_share_bio(struct weir_tls *t)
+{
+	if (common == NULL)
+		common = bio_new(NULL);
+	if (common != NULL && BIO_up_ref(common) == 1)
+		SSL_set_bio(t->ssl, common, common);
+	enter(t);
 }
 
 /* ---- reading ---- */
@@ -167,6 +187,7 @@ static int
 read_some(struct weir_tls *t, char *p, size_t room, size_t *n)
 {
 	t->starved = false;
+	enter(t);
 	if (t->early) {
 		switch (SSL_read_early_data(t->ssl, p, room, n)) {
 		case SSL_READ_EARLY_DATA_SUCCESS:
@@ -176,6 +197,8 @@ read_some(struct weir_tls *t, char *p, size_t room, size_t *n)
 		}
 		t->early = false;
 	}
+	if (unlikely(!t->settled) && SSL_is_init_finished(t->ssl))
+		settle(t);
 	return SSL_read_ex(t->ssl, p, room, n);
 }
 
@@ -281,6 +304,7 @@ tls_write(struct weir_sink *sink, struct weir_bufq *from)
 			sink->err = "the file became shorter";
 			return WEIR_FAIL;
 		}
+		enter(t);
 		t->more = from->len > s.n;	/* the kernel makes one of them: a record is a call, not a packet */
 		/* until the client has finished the handshake we do not know that it is alive, but may answer */
 		rc = SSL_is_init_finished(t->ssl) ? SSL_write_ex(t->ssl, s.p, s.n, &n) :
@@ -310,6 +334,7 @@ tls_finish(struct weir_sink *sink)
 	}
 	if (!t->closed && !t->broken) {
 		ERR_clear_error();
+		enter(t);
 		int rc = SSL_shutdown(t->ssl);
 
 		if (rc < 0 && SSL_get_error(t->ssl, rc) == SSL_ERROR_WANT_WRITE)
@@ -431,8 +456,10 @@ end(struct weir_layer *l, bool reset)
 	task_off(&t->notice);
 	if (t->handshake != NULL)
 		handshake_end(t->handshake);
-	else if (!reset && !t->closed && !t->broken)
+	else if (!reset && !t->closed && !t->broken) {
+		enter(t);
 		(void)SSL_shutdown(t->ssl);
+	}
 	ERR_clear_error();
 	t->closed = true;
 	t->io.in.ready = t->io.out.ready = NULL;
@@ -464,6 +491,7 @@ quiet(struct weir_layer *l)
 	if (!(t->conn->tcp.ev.ready & EV_READ) && !SSL_has_pending(t->ssl))
 		return true;
 	ERR_clear_error();
+	enter(t);
 	rc = SSL_peek(t->ssl, &c, 1);
 	so = rc <= 0 && SSL_get_error(t->ssl, rc) == SSL_ERROR_WANT_READ;
 	ERR_clear_error();
@@ -506,7 +534,7 @@ struct weir_tls *
 layer_new(struct weir_conn *c, SSL *ssl)
 {
 	struct weir_tls *t = slab_take(&slab);
-	BIO *b = ssl != NULL ? layer_bio(c) : NULL;
+	BIO *b = ssl != NULL ? bio_new(c) : NULL;
 
 	if (b == NULL) {	/* no memory: a layer that is broken from the beginning */
 		SSL_free(ssl);

@@ -15,6 +15,7 @@
 struct weir_tls {
 	struct weir_layer	 layer;
 	uint32_t		 magic;
+	uint32_t		 record;	/* so many bytes go into one */
 	SSL			*ssl;
 	struct weir_conn	*conn;
 	struct weir_io		 io;		/* what conn->io becomes */
@@ -26,13 +27,13 @@ struct weir_tls {
 	bool			 nameless;	/* of a client: nobody could be who is wanted */
 	bool			 early;		/* the client sends before the handshake is over */
 	bool			 finish;	/* a close_notify is to be made when it is */
+	bool			 settled;	/* the handshake is over, and what it needed is gone */
 	bool			 closed;	/* our close_notify was made */
 	bool			 broken;	/* OpenSSL wants no more of it */
 	bool			 more;		/* of ours is behind the record that is being sent */
 	struct weir_bufq	 held;		/* what came so early that nobody read yet */
 	enum weir_ocsp_result	 ocsp;		/* of the client's certificates */
 	uint32_t		 again;		/* bytes of a record that is made and not sent */
-	uint32_t		 record;	/* so many bytes go into one */
 	void			*owner;		/* find()'s */
 	struct weir_fp		*fp;		/* the client's; NULL: it was not taken */
 	const struct weir_fp_db	*fp_db;
@@ -50,6 +51,13 @@ tls_of(const struct weir_conn *c)
 	return t;
 }
 
+/* In a callback of OpenSSL's. */
+static inline struct weir_tls *
+layer_of(SSL *ssl)
+{
+	return tls_of(BIO_get_data(SSL_get_rbio(ssl)));
+}
+
 /*
  * io.c: makes the layer; the SSL object is taken over.  Notices of the socket go to it from now on.  It is broken
  * and has no SSL when that is NULL, or OpenSSL had no memory for more.
@@ -57,8 +65,11 @@ tls_of(const struct weir_conn *c)
 struct weir_tls *layer_new(struct weir_conn *, SSL *);
 /* The handshake is over: conn->io is the layer's. */
 void	layer_open(struct weir_tls *);
-/* Where OpenSSL reads and writes: the connection's socket.  NULL: no memory. */
-BIO	*layer_bio(struct weir_conn *);
+/* The handshake is over in OpenSSL's eyes, too: one BIO does for all connections. */
+void	layer_share_bio(struct weir_tls *);
+/* settle.c: lets go of what only the handshake needed, when it is over.  Once, before the first: settle_begin(). */
+void	settle(struct weir_tls *);
+void	settle_begin(void);
 /*
  * handshake.c: begins one; whoever calls it then sets the client's or the server's state, when there is an SSL:
  * without memory there is none, and it fails by itself.  Its log has the
