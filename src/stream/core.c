@@ -98,13 +98,16 @@ static const struct weir_cmd cmds[] = {
 	{ "listen", IN_STREAM_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_listen,
 	  .flags = CONF_MULTI, .args = "address:port | port | unix:path [default_server] [ssl] [udp] [proxy_protocol[=trusted]] "
 	  "[backlog=number] [rcvbuf=size] [sndbuf=size] [fastopen=number] [ipv6only=on | off] "
-	  "[so_keepalive=on | off | idle:interval:count] [deferred] [bind] [reuseport]",
+	  "[so_keepalive=on | off | idle:interval:count] [deferred] [bind] [reuseport] [transparent]",
 	  .doc = "An address of the server; of ports there may be a range, 127.0.0.1:8000-8010.  Every address has a socket of its "
 	  "own for each worker, so reuseport and bind say what is done anyway.  With ssl connections are encrypted: see "
 	  "ssl_certificate.  With udp datagrams come there instead of connections: all that an address and port sends is a session, "
 	  "see udp_sessions, proxy_requests and proxy_responses.  With proxy_protocol every connection begins with a header of the PROXY protocol, version 1 or 2, "
 	  "within proxy_protocol_timeout, and is closed when it does not; with proxy_protocol=trusted only those whom "
-	  "set_real_ip_from of the default server names may connect." },
+	  "set_real_ip_from of the default server names may connect.  With transparent the address may be one that is not this machine's, and connections to others that "
+	  "the kernel routes here, by TPROXY or a local route, are taken too: $server_addr and $server_port are where they wanted to go.  It "
+	  "needs root, or CAP_NET_RAW.  Datagrams are answered from the address that they "
+	  "were sent to, but with the port of listen." },
 	{ "server_name", IN_STREAM_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_server_name,
 	  .flags = CONF_MULTI, .args = "name ...",
 	  .doc = "The names of the server, as in http.  Of servers with the same address clients choose by the name that they ask for "

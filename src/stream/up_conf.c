@@ -145,7 +145,7 @@ static const struct weir_cmd cmds[] = {
 	{ "proxy_socket_keepalive", IN_STREAM_ANY, CONF_FLAG, AT(keepalive), .def = "off",
 	  .doc = "TCP keepalive on connections to the upstream." },
 	{ "proxy_bind", IN_STREAM_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = set_bind, .args = BIND_ARGS,
-	  .doc = "The local address of connections to the upstream.  May contain variables." },
+	  .doc = BIND_DOC },
 	{ "proxy_requests", IN_STREAM_ANY, CONF_INT, AT(requests), .def = "0",
 	  .doc = "How many datagrams of a client are one session; the next begins another, perhaps with another server.  0: all." },
 	{ "proxy_responses", IN_STREAM_ANY, CONF_INT, AT(responses), .def = "unlimited", .choices = any_number,

@@ -120,6 +120,7 @@ drop_but_keep_one(void)
 	MUST(strcmp(status_of("CapBnd"), "0000000000002000") == 0);
 	MUST(strcmp(status_of("NoNewPrivs"), "1") == 0);
 	MUST(getuid() == 54321 && setuid(0) != 0);
+	MUST(user_may(CAP_NET_RAW) && !user_may(CAP_NET_ADMIN) && !user_may(CAP_BPF));
 }
 
 /* `user root`: the name stays, the power goes. */

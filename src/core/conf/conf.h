@@ -218,6 +218,7 @@ struct weir_conf {			/* one run */
 	struct weir_zones *zones;	/* shared memory: core/shm/zone.h; opaque here */
 	struct weir_tls_watch *watch;	/* certificates that may change: core/tls/watch.h; opaque here */
 	struct weir_metrics *metrics;	/* core/metric/metric.h; opaque here */
+	uint64_t	 keep_caps;	/* capabilities that workers will need: 1 << CAP_NET_RAW */
 	bool		 broken;	/* braces or quotes do not match: binding would say nonsense */
 	/* this room's own */
 	struct weir_table *table;	/* table.c */

@@ -150,6 +150,39 @@ conn_local(struct weir_conn *c, struct weir_addr *to)
 	return to;
 }
 
+/* The IPv4 address that one of IPv6 stands for, on a socket that takes both. */
+static void
+unmap(struct weir_addr *a)
+{
+	struct weir_addr four = { .in = { .sin_family = AF_INET } };
+
+	if (a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
+		return;
+	memcpy(&four.in.sin_addr, a->in6.sin6_addr.s6_addr + 12, sizeof four.in.sin_addr);
+	four.in.sin_port = a->in6.sin6_port;
+	*a = four;
+}
+
+bool
+conn_wanted(struct weir_conn *c, struct weir_addr *to)
+{
+	enum { ORIGINAL_DST = 80 };	/* SO_ORIGINAL_DST, the same for both families (linux/netfilter_ipv4.h) */
+	struct weir_addr own;
+	union weir_sockaddr sa;
+	socklen_t n = sizeof sa;
+
+	if ((c->flags & (CONN_LIKENESS | CONN_UDP)) || c->tcp.ev.fd < 0)
+		return false;
+	conn_local(c, &own);
+	unmap(&own);
+	if (own.sa.sa_family != AF_INET && own.sa.sa_family != AF_INET6)
+		return false;
+	if (getsockopt(c->tcp.ev.fd, own.sa.sa_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6, ORIGINAL_DST, &sa, &n) != 0)
+		return false;
+	addr_from_kernel(to, &sa, n, NULL);
+	return !addr_eq(to, &own);
+}
+
 struct weir_conn *
 conn_likeness(struct weir_conn *of, struct weir_pool *pool)
 {

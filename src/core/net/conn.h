@@ -104,6 +104,8 @@ bool	conn_quiet(struct weir_conn *);
 bool	conn_quiet_now(struct weir_conn *);
 /* The local address of a connection (getsockname, once). */
 const struct weir_addr *conn_local(struct weir_conn *, struct weir_addr *to);
+/* Where an accepted connection wanted to go before the kernel's address translation brought it here; false: nowhere else. */
+bool	conn_wanted(struct weir_conn *, struct weir_addr *to);
 
 /*
  * A likeness of an accepted connection, for who may outlive it: its addresses, number and times, without a

@@ -11,6 +11,7 @@
 
 #include "core/base/mem.h"
 #include "core/net/conn_new.h"
+#include "core/os/sock.h"
 
 enum { SAID, CUT_OFF };
 
@@ -109,7 +110,7 @@ set_options(int fd, const struct weir_addr *to, int type, const struct weir_dial
 	if (o->bind == NULL || to->sa.sa_family == AF_UNIX ||
 	    o->bind->sa.sa_family != to->sa.sa_family)
 		return 0;
-	if (o->transparent && setsockopt(fd, SOL_IP, IP_TRANSPARENT, &one, sizeof one) != 0)
+	if (o->transparent && sock_transparent(fd, to->sa.sa_family) != WEIR_OK)
 		return errno;
 	if (!o->bind_port)	/* the kernel picks the port at connect(), so more fit */
 		setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);

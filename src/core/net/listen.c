@@ -167,6 +167,8 @@ open_socket(const struct weir_listen *l, bool reuseport, struct weir_log *log)
 		OPTION(l, fd, SOL_SOCKET, SO_REUSEPORT, 1, log);
 	if (l->addr.sa.sa_family == AF_INET6)
 		OPTION(l, fd, IPPROTO_IPV6, IPV6_V6ONLY, l->opts.ipv6only != 0, log);
+	if (l->opts.transparent)
+		OPTION(l, fd, IPPROTO_IP, IP_TRANSPARENT, 1, log);	/* IPV6_TRANSPARENT is the same bit */
 	return fd;
 }
 
@@ -379,6 +381,8 @@ take(struct weir_listen *l, const struct weir_listen *o, unsigned want, struct w
 		take_inherited(l, room);
 	for (i = 0; i < l->n_fds; i++) {
 		set_options(l, l->fds[i], log);
+		if (!is_unix(l))
+			OPTION(l, l->fds[i], IPPROTO_IP, IP_TRANSPARENT, l->opts.transparent, log);
 		/* Such a socket listens already: what fails here is not worth refusing a reload. */
 		(void)!set_listening(l, l->fds[i], true, log);
 	}

@@ -24,6 +24,7 @@ struct weir_listen_opts {
 	int	fastopen;		/* 0: off */
 	int	ipv6only;		/* 1 */
 	int	defer_accept;		/* seconds, 0: off */
+	bool	transparent;		/* it may be an address that is not the machine's, and takes what is routed here */
 	int	keepalive;		/* -1: the system's, 0: off, 1: on */
 	int	keepidle, keepintvl, keepcnt;	/* 0: the system's */
 };

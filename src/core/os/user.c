@@ -128,6 +128,16 @@ set_caps(uint64_t keep)
 	return syscall(SYS_capset, &h, d) == 0 ? WEIR_OK : WEIR_FAIL;
 }
 
+bool
+user_may(unsigned cap)
+{
+	struct __user_cap_header_struct	h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct	d[2];
+
+	assert(cap < 64);
+	return syscall(SYS_capget, &h, d) == 0 && (d[cap / 32].effective >> cap % 32 & 1) != 0;
+}
+
 /* Trying is the only proof. */
 static int
 no_way_back(const struct weir_user *u)

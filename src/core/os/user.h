@@ -27,4 +27,7 @@ int	 user_find(struct weir_user *, const char *user, const char *group) WEIR_MUS
  */
 int	 user_drop(const struct weir_user *, uint64_t keep, const char **step) WEIR_MUST_USE;
 
+/* Has this process the capability, CAP_NET_RAW for one? */
+bool	 user_may(unsigned cap);
+
 #endif

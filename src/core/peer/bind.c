@@ -1,7 +1,21 @@
 /*
  * bind.c - the local address of connections to upstreams.
  */
+#include <linux/capability.h>
+
+#include "core/os/user.h"
 #include "core/peer/bind.h"
+
+/* An address that is not the machine's: workers do that long after they have given up being root. */
+static int
+need_transparent(struct weir_conf *cf, const struct weir_node *n)
+{
+	cf->keep_caps |= (uint64_t)1 << CAP_NET_RAW;
+	if (user_may(CAP_NET_RAW))
+		return WEIR_OK;
+	return conf_warn(cf, n, 2, "needs the capability CAP_NET_RAW, which weir was started without: connecting from "
+	    "addresses of others will fail");
+}
 
 int
 bind_conf(struct weir_conf *cf, struct weir_node *n, struct weir_bind *to)
@@ -16,6 +30,8 @@ bind_conf(struct weir_conf *cf, struct weir_node *n, struct weir_bind *to)
 	to->transparent = n->n == 3;
 	if (n->n == 3 && !str_eq(n->w[2].s, STR("transparent")))
 		return conf_error(cf, n, 2, "the only parameter is \"transparent\"");
+	if (to->transparent && need_transparent(cf, n) != WEIR_OK)
+		return WEIR_FAIL;
 	if (str_chr(n->w[1].s, '$') < 0 && addr_parse_ip(n->w[1].s, &a) != WEIR_OK &&
 	    addr_parse(cf->pool, n->w[1].s, 0, &a, &host, &port) != WEIR_OK)
 		return conf_error(cf, n, 1, "invalid address \"%.*s\"", STR_ARG(n->w[1].s));

@@ -23,7 +23,6 @@ struct weir_cycle {
 	unsigned		 workers;	/* processes that serve; 1 without a master */
 	struct weir_sandbox	 sandbox;
 	bool			 threads;	/* workers need offload(): cycle_needs_threads() */
-	uint64_t		 keep_caps;	/* capabilities that workers need: 1 << CAP_NET_RAW */
 	struct { struct weir_str *v; unsigned n, room; } temp_dirs;
 	struct weir_keeper_job	*jobs;		/* keeper.h */
 	struct weir_zones	*zones;		/* shared memory; conf->zones while binding */

@@ -114,7 +114,7 @@ settle_down(struct weir_cycle *c)
 	const struct core_main	*m = core_main_of(c);
 	const char		*step = "";
 
-	if (user_drop(&m->who, c->keep_caps, &step) != WEIR_OK) {
+	if (user_drop(&m->who, weir_role == ROLE_WORKER ? c->conf->keep_caps : 0, &step) != WEIR_OK) {
 		log_at(weir_log, LOG_EMERG_, errno, "giving up privileges failed: %s", step);
 		return WEIR_FAIL;
 	}

@@ -76,6 +76,24 @@ server_port(struct weir_sess *s, struct weir_str *to, const void *data)
 	return put_port(s, to, conn_local(s->conn, &a));
 }
 
+static int
+wanted_addr(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	struct weir_addr a;
+
+	(void)data;
+	return conn_wanted(s->conn, &a) ? put_ip(s, to, &a) : WEIR_FAIL;
+}
+
+static int
+wanted_port(struct weir_sess *s, struct weir_str *to, const void *data)
+{
+	struct weir_addr a;
+
+	(void)data;
+	return conn_wanted(s->conn, &a) ? put_port(s, to, &a) : WEIR_FAIL;
+}
+
 /* What a PROXY header said; `data` tells the source from the destination. */
 
 static const char is_src, is_dst;
@@ -190,6 +208,10 @@ static const struct weir_var vars[] = {
 	    "The address that the client connected to." },
 	{ "server_port", server_port, NULL, VAR_STREAM, NULL,
 	    "The port that the client connected to." },
+	{ "redirected_addr", wanted_addr, NULL, VAR_STREAM, NULL,
+	    "The address that the client wanted to connect to, when the kernel changed it (REDIRECT or DNAT); else empty." },
+	{ "redirected_port", wanted_port, NULL, VAR_STREAM, NULL,
+	    "The port of redirected_addr." },
 	{ "proxy_protocol_addr", proxied_addr, NULL, VAR_STREAM, &is_src,
 	    "The client's address as a PROXY header says it; empty without one." },
 	{ "proxy_protocol_port", proxied_port, NULL, VAR_STREAM, &is_src,

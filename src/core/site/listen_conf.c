@@ -2,9 +2,11 @@
  * listen_conf.c - listen and server_name: who listens where, under which names.
  */
 #include <limits.h>
+#include <linux/capability.h>
 #include <unistd.h>
 
 #include "core/base/num.h"
+#include "core/os/user.h"
 #include "core/proc/cycle.h"
 #include "core/site/site.h"
 #include "core/tls/server_conf.h"
@@ -70,6 +72,15 @@ set_deferred(struct line *l)
 {
 	l->to->given = l->to->deferred = true;
 	return WEIR_OK;
+}
+
+static int
+set_transparent(struct line *l)
+{
+	l->to->given = l->to->opts.transparent = true;
+	if (user_may(CAP_NET_RAW) || user_may(CAP_NET_ADMIN))
+		return WEIR_OK;
+	return conf_error(l->cf, l->node, l->w, "\"transparent\" needs the capability CAP_NET_RAW, which weir was started without");
 }
 
 static int
@@ -244,6 +255,7 @@ static const struct listen_param {
 	{ "http2", IN_SERVER, set_http2 },
 	{ "proxy_protocol", BOTH, set_proxied },
 	{ "udp", IN_STREAM_SERVER, set_udp },
+	{ "transparent", BOTH, set_transparent },
 	/* not proposed to who mistypes: */
 	{ "default", IN_SERVER, set_default },
 	{ "proxy_protocol=", BOTH, set_proxied_by },
@@ -251,7 +263,7 @@ static const struct listen_param {
 	{ "accept_filter=", BOTH, not_here },
 };
 
-enum { PROPOSED = 14 };
+enum { PROPOSED = 15 };
 
 static bool
 fits(struct line *l, const struct listen_param *p)
@@ -294,6 +306,8 @@ add_listen(struct weir_conf *cf, struct weir_site *site,
 	if (like->v6only_given && addr->sa.sa_family != AF_INET6)
 		return conf_error(cf, like->node, 1, "ipv6only is not supported on addr \"%.*s\"",
 		    (int)addr_put(text, addr), text);
+	if (like->opts.transparent && addr->sa.sa_family == AF_UNIX)
+		return conf_error(cf, like->node, 1, "\"transparent\" is for addresses of IP");
 	if (like->type == SOCK_DGRAM && addr->sa.sa_family == AF_UNIX)
 		return conf_error(cf, like->node, 1, "datagrams come by UDP only, not by unix sockets");
 	for (l = site->listens; l != NULL; l = l->next)

@@ -354,7 +354,7 @@ static const struct weir_cmd cmds[] = {
 	{ "listen", IN_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY, .set = set_listen,
 	  .flags = CONF_MULTI, .args = "address[:port] | port | unix:path [default_server] "
 	  "[backlog=number] [rcvbuf=size] [sndbuf=size] [fastopen=number] [ipv6only=on | off] "
-	  "[so_keepalive=on | off | idle:interval:count] [deferred] [bind] [reuseport] [ssl] "
+	  "[so_keepalive=on | off | idle:interval:count] [deferred] [bind] [reuseport] [transparent] [ssl] "
 	  "[http2] [proxy_protocol[=trusted]]",
 	  .doc = "An address of the server.  Without any it listens on port 80, or 8000 when it "
 	  "is not started by root.  Every address has a socket of its own for each worker, so "
@@ -363,7 +363,9 @@ static const struct weir_cmd cmds[] = {
 	  "a header of the PROXY protocol, version 1 or 2, within client_header_timeout, and is closed when it "
 	  "does not; what the header says is in variables, and counts as the client's address by "
 	  "real_ip_header and set_real_ip_from.  With proxy_protocol=trusted connections of all whom "
-	  "set_real_ip_from of the default server does not name are closed." },
+	  "set_real_ip_from of the default server does not name are closed.  With transparent the address may be one that is not this machine's, and connections to others that "
+	  "the kernel routes here, by TPROXY or a local route, are taken too: $server_addr and $server_port are where they wanted to go.  It "
+	  "needs root, or CAP_NET_RAW." },
 	{ "server_name", IN_SERVER, CONF_CUSTOM, .args_min = 1, .args_max = CONF_ANY,
 	  .set = set_server_name, .flags = CONF_MULTI, .args = "name ...",
 	  .doc = "The names of the server: whole ones, with a star for the first or the last part, "

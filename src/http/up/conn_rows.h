@@ -4,7 +4,7 @@
  * Included inside the table of each module that makes some, with P: the beginning of the names ("proxy_").
  */
 	{ P "bind", IN_HTTP_ANY, CONF_CUSTOM, .args_min = 1, .args_max = 2, .set = up_conf_bind,
-	  .args = BIND_ARGS, .doc = "The local address of connections to the upstream." },
+	  .args = BIND_ARGS, .doc = BIND_DOC },
 	{ P "socket_keepalive", IN_HTTP_ANY, CONF_FLAG, UP(socket_keepalive), .def = "off",
 	  .doc = "TCP keepalive on connections to the upstream." },
 	{ P "socket_rcvbuf", IN_HTTP_ANY, CONF_SIZE, UP(rcvbuf), .max = INT32_MAX,
