@@ -135,6 +135,18 @@ test_token(void **state)
 	assert_true(is_token(STR("a-b")));
 	assert_false(is_field_value(STR("a\nb")));
 	assert_true(is_field_value(STR("a\tb \x80")));
+	for (size_t n = 1; n <= 50; n++) {	/* with every length what is bad is found wherever it stands */
+		char *text = malloc(n);
+
+		memset(text, 'x', n);
+		assert_true(is_field_value(str_of(text, n)));
+		for (size_t i = 0; i < n; i++) {
+			text[i] = "\r\n"[i % 3];	/* or NUL */
+			assert_false(is_field_value(str_of(text, n)));
+			text[i] = 'x';
+		}
+		free(text);
+	}
 }
 
 static void

@@ -7,7 +7,7 @@
  * there.
  */
 #include "http/h1/fields.h"
-#include "http/h1/scan.h"
+#include "http/msg/scan.h"
 
 enum { ROOM_MIN = 6, ROOM_MAX = 64, BYTES_PER_FIELD = 32 };
 

@@ -5,7 +5,7 @@
  * says what they mean for the body.
  */
 #include "http/h1/fields.h"
-#include "http/h1/scan.h"
+#include "http/msg/scan.h"
 
 enum { METHOD_MAX = 64, VERSION_LEN = 8 };
 

@@ -3,6 +3,7 @@
  */
 #include "http/msg/chars.h"
 #include "http/msg/msg.h"
+#include "http/msg/scan.h"
 
 struct weir_field *
 fields_known(const struct weir_fields *fs, enum weir_known k)
@@ -34,8 +35,8 @@ fields_find(const struct weir_fields *fs, struct weir_str name, const struct wei
 	return NULL;
 }
 
-static struct weir_field *
-append(struct weir_fields *fs, struct weir_pool *pool, enum weir_known k, struct weir_str name,
+struct weir_field *
+fields_add_as(struct weir_fields *fs, struct weir_pool *pool, enum weir_known k, struct weir_str name,
     struct weir_str value)
 {
 	struct weir_field *f;
@@ -54,14 +55,14 @@ struct weir_field *
 fields_add(struct weir_fields *fs, struct weir_pool *pool, struct weir_str name,
     struct weir_str value)
 {
-	return append(fs, pool, name_find(name), name, value);
+	return fields_add_as(fs, pool, name_find(name), name, value);
 }
 
 struct weir_field *
 fields_add_known(struct weir_fields *fs, struct weir_pool *pool, enum weir_known k,
     struct weir_str value)
 {
-	return append(fs, pool, k, name_text(k), value);
+	return fields_add_as(fs, pool, k, name_text(k), value);
 }
 
 static void
@@ -166,12 +167,7 @@ is_token(struct weir_str s)
 bool
 is_field_value(struct weir_str s)
 {
-	size_t i;
-
-	for (i = 0; i < s.n; i++)
-		if (s.p[i] == '\0' || s.p[i] == '\r' || s.p[i] == '\n')
-			return false;
-	return true;
+	return s.n == 0 || !scan_has_break(s.p, s.n);
 }
 
 /* How many bytes the end of a line and the blanks behind it are; 0: it is none, or the next line is another. */

@@ -76,6 +76,9 @@ struct weir_field *fields_add(struct weir_fields *, struct weir_pool *, struct w
 /* The same for a name that weir knows, as we write it. */
 struct weir_field *fields_add_known(struct weir_fields *, struct weir_pool *, enum weir_known,
 	    struct weir_str value);
+/* The same for who has looked the name up, and writes it in another way. */
+struct weir_field *fields_add_as(struct weir_fields *, struct weir_pool *, enum weir_known,
+	    struct weir_str name, struct weir_str value);
 /* Remove every field of that name. */
 void	fields_remove(struct weir_fields *, struct weir_str name);
 void	fields_remove_known(struct weir_fields *, enum weir_known);

@@ -46,6 +46,7 @@
 	X(H_MAX_FORWARDS, "Max-Forwards", 0)				\
 	X(H_ORIGIN, "Origin", 0)					\
 	X(H_PRAGMA, "Pragma", 0)					\
+	X(H_PRIORITY, "Priority", 0)					\
 	X(H_PROXY_AUTHENTICATE, "Proxy-Authenticate", 1)		\
 	X(H_PROXY_AUTHORIZATION, "Proxy-Authorization", 1)		\
 	X(H_PROXY_CONNECTION, "Proxy-Connection", 1)			\

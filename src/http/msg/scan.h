@@ -4,8 +4,8 @@
  * Each function looks from `p` on and returns where it stopped, or `end`.  None reads
  * at or behind `end`.
  */
-#ifndef WEIR_HTTP_H1_SCAN_H
-#define WEIR_HTTP_H1_SCAN_H
+#ifndef WEIR_HTTP_MSG_SCAN_H
+#define WEIR_HTTP_MSG_SCAN_H
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -96,6 +96,23 @@ scan_break(const char *p, const char *end)
 	while (p < end && *p != '\r' && *p != '\n' && *p != '\0')
 		p++;
 	return p;
+}
+
+/* As scan_break(), of who does not ask where: the last sixteen may be looked at twice. */
+static inline bool
+scan_has_break(const char *p, size_t n)
+{
+	const char *end = p + n;
+
+#ifdef __SSE2__
+	if (n >= 16) {
+		for (; end - p > 16; p += 16)
+			if (scan_is_break(scan_load(p)) != 0)
+				return true;
+		return scan_is_break(scan_load(end - 16)) != 0;
+	}
+#endif
+	return scan_break(p, end) != end;
 }
 
 /* The end of what can be in a target. */
