@@ -134,16 +134,15 @@ h2c_field(struct h2_call *e, struct weir_str name, struct weir_str value)
 	if (name.n != 0 && name.p[0] == ':')
 		return pseudo_field(e, name, value);
 	c->regular = true;
-	if (h2_name_judge(name) == NAME_BAD)
+	if (h2_name_judge(name, &known) == NAME_BAD)
 		return "upstream sent invalid header: invalid name of a field";
 	if (!h2_value_ok(value))
 		return say(e, "invalid header: invalid value of", name);
-	known = name_find(name);
 	if (h2_is_connection_field(known))
 		return say(e, "invalid header: a field about the connection,", name);
 	if (e->final && !h2_may_be_behind(known))
 		return NULL;
-	h2_field_keep(e->final ? &e->behind : &c->msg.fields, e->x.pool, name, value);
+	h2_field_keep(e->final ? &e->behind : &c->msg.fields, e->x.pool, known, name, value);
 	return NULL;
 }
 

@@ -100,6 +100,13 @@ priority(struct h2_server *s, const uint8_t *head)
 
 enum { HEAD = 9, PRIORITY = 5 };
 
+/* All of a frame's head, of which there is no more to know than how long the frame is. */
+static bool
+is_whole(const struct h2_closed *c, const uint8_t *p, size_t n)
+{
+	return c->n == 0 && n >= HEAD && p[3] != NGHTTP2_DATA && p[3] != NGHTTP2_PRIORITY;
+}
+
 /* One byte of a frame's head, or of the little that PRIORITY carries. */
 static void
 one_byte(struct h2_server *s, uint8_t b)
@@ -134,6 +141,9 @@ h2_closed_look(struct h2_server *s, const uint8_t *p, size_t n)
 
 			c->payload -= (uint32_t)part;
 			i += part;
+		} else if (is_whole(c, p + i, n - i)) {
+			c->payload = number(p + i) >> 8;
+			i += HEAD;
 		} else if (c->n == HEAD - 1 && c->head[3] == NGHTTP2_DATA && i != 0) {
 			return i;	/* nghttp2 first sees what came before */
 		} else {

@@ -21,8 +21,8 @@ h2_value_ok(struct weir_str v)
 	return is_field_value(v);
 }
 
-enum h2_name
-h2_name_judge(struct weir_str n)
+static enum h2_name
+judge(struct weir_str n)
 {
 	enum h2_name is = NAME_FINE;
 
@@ -41,6 +41,15 @@ h2_name_judge(struct weir_str n)
 			is = NAME_UNDERSCORE;
 	}
 	return is;
+}
+
+enum h2_name
+h2_name_judge(struct weir_str n, enum weir_known *k)
+{
+	*k = name_find(n);
+	if (*k != H_UNKNOWN && memcmp(n.p, name_lower(*k).p, n.n) == 0)
+		return NAME_FINE;
+	return judge(n);
 }
 
 static const bool not_behind[H_COUNT] = {
@@ -62,12 +71,9 @@ h2_may_be_behind(enum weir_known k)
 }
 
 void
-h2_field_keep(struct weir_fields *to, struct weir_pool *pool, struct weir_str name, struct weir_str value)
+h2_field_keep(struct weir_fields *to, struct weir_pool *pool, enum weir_known k, struct weir_str name,
+    struct weir_str value)
 {
-	char *p = pool_bytes(pool, name.n + value.n);
-
-	memcpy(p, name.p, name.n);
-	if (value.n != 0)
-		memcpy(p + name.n, value.p, value.n);
-	fields_add(to, pool, str_of(p, name.n), str_of(p + name.n, value.n));
+	name = k != H_UNKNOWN ? name_lower(k) : pool_str(pool, name);
+	fields_add_as(to, pool, k, name, pool_str(pool, value));
 }

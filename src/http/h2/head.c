@@ -18,8 +18,8 @@ enum { METHOD_MAX = 64, LENGTH_DIGITS = 19, ROOM = 16 };
 
 /* Fields that must not come twice, as in h1, and what they are looked at for. */
 enum {
-	F_HOST = 1, F_LENGTH = 2, F_EXPECT = 4, F_COOKIE = 8, F_TE = 16, F_PRIORITY = 32,
-	F_OTHER = 64		/* the first of those that only must be single */
+	F_HOST = 1, F_LENGTH = 2, F_EXPECT = 4, F_COOKIE = 8, F_TE = 16,
+	F_OTHER = 32		/* the first of those that only must be single */
 };
 #define F_SINGLE	(F_HOST | F_LENGTH | F_EXPECT | ~(F_OTHER - 1u))
 
@@ -54,6 +54,8 @@ path_ok(struct weir_str p)
 static bool
 scheme_ok(struct weir_str s)
 {
+	if (likely(str_eq(s, STR("https"))))
+		return true;
 	for (size_t i = 0; i < s.n; i++)
 		if (!(ch(s.p[i]) & CH_NAME) && s.p[i] != '+' && s.p[i] != '.')
 			return false;
@@ -68,21 +70,30 @@ static const struct pseudo {
 	const char	*why;
 } pseudos[] = {
 	{ { ":method", 7 }, H2_METHOD, offsetof(struct weir_msg, method), is_token, "invalid :method" },
-	{ { ":path", 5 }, H2_PATH, offsetof(struct weir_msg, target), path_ok, "invalid :path" },
 	{ { ":scheme", 7 }, H2_SCHEME, offsetof(struct weir_msg, scheme), scheme_ok, "invalid :scheme" },
+	{ { ":path", 5 }, H2_PATH, offsetof(struct weir_msg, target), path_ok, "invalid :path" },
 	{ { ":authority", 10 }, H2_AUTHORITY, offsetof(struct weir_msg, authority), host_valid,
 	  "invalid :authority" },
 	{ { ":protocol", 9 }, H2_PROTOCOL, offsetof(struct weir_msg, protocol), is_token, "invalid :protocol" },
 };
 
+/* Their lengths tell them apart, but for the first two. */
+static const struct pseudo *
+pseudo_find(struct weir_str name)
+{
+	static const uint8_t at[] = { [5] = 3, [7] = 1, [9] = 5, [10] = 4 };	/* from 1 on */
+	unsigned i = name.n < WEIR_COUNT(at) ? at[name.n] : 0;
+
+	i += i == 1 && name.p[1] == 's';
+	return i != 0 && memcmp(pseudos[i - 1].name.p, name.p, name.n) == 0 ? &pseudos[i - 1] : NULL;
+}
+
 static void
 pseudo_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
 {
-	const struct pseudo *p = pseudos;
+	const struct pseudo *p = pseudo_find(name);
 
-	while (p < pseudos + WEIR_COUNT(pseudos) && !str_eq(p->name, name))
-		p++;
-	if (p == pseudos + WEIR_COUNT(pseudos))
+	if (p == NULL)
 		refuse(e, 400, "unknown pseudo-header field");
 	else if (e->head.seen & H2_REGULAR)
 		refuse(e, 400, "pseudo-header field behind others");
@@ -92,7 +103,7 @@ pseudo_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
 		refuse(e, 400, p->why);
 	if (e->head.status == 0)
 		*(struct weir_str *)(void *)((char *)&e->x.msg + p->at) = pool_str(e->x.pool, value);
-	if (p < pseudos + WEIR_COUNT(pseudos))
+	if (p != NULL)
 		e->head.seen |= p->bit;
 }
 
@@ -110,8 +121,8 @@ make_room(struct h2_stream *e)
 static void
 regular_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
 {
-	enum weir_known k = name_find(name);
-	enum h2_name is = h2_name_judge(name);
+	enum weir_known k;
+	enum h2_name is = h2_name_judge(name, &k);
 	uint32_t bit = bits[k];
 
 	e->head.seen |= H2_REGULAR;
@@ -131,7 +142,7 @@ regular_field(struct h2_stream *e, struct weir_str name, struct weir_str value)
 	e->head.once |= bit;
 	if (e->x.msg.fields.room == 0)
 		make_room(e);
-	h2_field_keep(&e->x.msg.fields, e->x.pool, name, value);
+	h2_field_keep(&e->x.msg.fields, e->x.pool, k, name, value);
 }
 
 int
@@ -239,7 +250,7 @@ check_host(struct h2_stream *e)
 	if (f == NULL && !(e->head.seen & H2_AUTHORITY)) {
 		refuse(e, 400, "neither :authority nor Host");
 	} else if (f == NULL) {
-		fields_add(&m->fields, e->x.pool, STR("host"), m->authority);
+		fields_add_as(&m->fields, e->x.pool, H_HOST, STR("host"), m->authority);
 	} else if (!host_valid(f->value)) {
 		refuse(e, 400, "invalid Host");
 	} else if (!(e->head.seen & H2_AUTHORITY)) {
@@ -333,15 +344,17 @@ h2_head_end(struct h2_stream *e, bool end)
 bool
 h2_trailer_ok(struct weir_str name, struct weir_str value)
 {
-	return h2_name_judge(name) != NAME_BAD && h2_value_ok(value) && !h2_is_connection_field(name_find(name));
+	enum weir_known k;
+
+	return h2_name_judge(name, &k) != NAME_BAD && h2_value_ok(value) && !h2_is_connection_field(k);
 }
 
 int
 h2_trailer(struct h2_stream *e, struct weir_str name, struct weir_str value)
 {
 	const struct weir_serve *o = e->s->opts;
-	enum weir_known k = name_find(name);
-	enum h2_name is = h2_name_judge(name);
+	enum weir_known k;
+	enum h2_name is = h2_name_judge(name, &k);
 
 	e->head.bytes += (uint32_t)WEIR_MIN(name.n + value.n, (size_t)1 << 24);
 	if (e->head.bytes > o->large_total || ++e->head.fields > o->fields)
@@ -350,6 +363,6 @@ h2_trailer(struct h2_stream *e, struct weir_str name, struct weir_str value)
 		return WEIR_FAIL;
 	if (!h2_may_be_behind(k) || (is != NAME_FINE && o->ignore_invalid && (is == NAME_ODD || !o->underscores)))
 		return WEIR_OK;
-	h2_field_keep(&e->x.msg.trailers, e->x.pool, name, value);
+	h2_field_keep(&e->x.msg.trailers, e->x.pool, k, name, value);
 	return WEIR_OK;
 }
