@@ -1,56 +1,45 @@
 /*
  * respond.c - heads of responses, as nghttp2 wants them.
  *
- * It copies values and unknown names, and writes these in lower case.
+ * It copies unknown names, and writes these in lower case.  Values it reads when it makes the frame, which for
+ * heads is at once; trailers it copies.
  */
 #include "core/base/num.h"
 #include "http/h2/field.h"
 #include "http/h2/server.h"
 
-enum { ON_STACK = 40 };
+enum { ON_STACK = 40, HERE = NGHTTP2_NV_FLAG_NO_COPY_VALUE };
 
 /* What HTTP/2 has no place for (RFC 9113, 8.2.2); the length is said anew. */
-static bool
-is_left_out(const struct weir_field *f)
-{
-	switch (f->known) {
-	case H_CONNECTION:
-	case H_CONTENT_LENGTH:
-	case H_KEEP_ALIVE:
-	case H_PROXY_CONNECTION:
-	case H_TRANSFER_ENCODING:
-	case H_UPGRADE:
-	case H_TE:
-		return true;
-	default:
-		return false;
-	}
-}
+static const bool left_out[H_COUNT] = {
+	[H_CONNECTION] = true, [H_CONTENT_LENGTH] = true, [H_KEEP_ALIVE] = true, [H_PROXY_CONNECTION] = true,
+	[H_TRANSFER_ENCODING] = true, [H_UPGRADE] = true, [H_TE] = true,
+};
 
-/* Its name lasts, and is in lower case. */
-static nghttp2_nv
-known_pair(struct weir_str name, struct weir_str value)
+/* The name lasts, and is in lower case. */
+static void
+put_known(nghttp2_nv *to, struct weir_str name, struct weir_str value, uint8_t flags)
 {
-	nghttp2_nv v = h2_pair(name, value);
-
-	v.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
-	return v;
+	*to = h2_pair(name, value);
+	to->flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | flags;
 }
 
 static size_t
-put_fields(nghttp2_nv *to, const struct weir_fields *fs)
+put_fields(nghttp2_nv *to, const struct weir_fields *fs, uint8_t flags)
 {
-	size_t n = 0;
+	nghttp2_nv *p = to;
 
-	for (unsigned i = 0; i < fs->n; i++) {
-		const struct weir_field *f = &fs->v[i];
-
-		if (is_left_out(f))
+	for (const struct weir_field *f = fs->v; f < fs->v + fs->n; f++) {
+		if (left_out[f->known])
 			continue;
-		to[n++] = f->known != H_UNKNOWN ? known_pair(name_lower(f->known), f->value) :
-		    h2_pair(f->name, f->value);
+		if (likely(f->known != H_UNKNOWN)) {
+			put_known(p++, name_lower(f->known), f->value, flags);
+			continue;
+		}
+		*p = h2_pair(f->name, f->value);
+		p++->flags = flags;
 	}
-	return n;
+	return (size_t)(p - to);
 }
 
 static nghttp2_nv *
@@ -69,24 +58,21 @@ h2_put_head(struct h2_stream *e, const struct weir_msg *m, const nghttp2_data_pr
 	size_t n = 0;
 	int rc;
 
-	v[n++] = known_pair(STR(":status"), str_of(status, 3));
-	n += put_fields(v + n, &m->fields);
-	if (m->status < 200) {
-		rc = nghttp2_submit_headers(e->s->ng, NGHTTP2_FLAG_NONE, e->id, NULL, v, n, NULL);
-		return rc == 0 ? WEIR_OK : WEIR_FAIL;
-	}
-	if (m->length >= 0 && m->status != 204 && (m->length > 0 || m->status != 304))
-		v[n++] = known_pair(STR("content-length"), str_of(length, (size_t)(num_put(length,
-		    (uint64_t)m->length) - length)));
-	rc = nghttp2_submit_response2(e->s->ng, e->id, v, n, body);
-	return rc == 0 ? WEIR_OK : WEIR_FAIL;
+	put_known(&v[n++], STR(":status"), str_of(status, 3), HERE);
+	n += put_fields(v + n, &m->fields, HERE);
+	if (m->length >= 0 && m->status >= 200 && m->status != 204 && (m->length > 0 || m->status != 304))
+		put_known(&v[n++], STR("content-length"), str_of(length, (size_t)(num_put(length,
+		    (uint64_t)m->length) - length)), HERE);
+	rc = m->status >= 200 ? nghttp2_submit_response2(e->s->ng, e->id, v, n, body) :
+	    nghttp2_submit_headers(e->s->ng, NGHTTP2_FLAG_NONE, e->id, NULL, v, n, NULL);
+	return rc == 0 ? h2_pack_head(e->s, e->id) : WEIR_FAIL;
 }
 
 int
 h2_put_trailers(struct h2_stream *e, const struct weir_fields *fs)
 {
 	nghttp2_nv stack[ON_STACK], *v = room_for(e, fs, stack);
-	size_t n = put_fields(v, fs);
+	size_t n = put_fields(v, fs, 0);
 
 	return nghttp2_submit_trailer(e->s->ng, e->id, v, n) == 0 ? WEIR_OK : WEIR_FAIL;
 }

@@ -11,6 +11,7 @@
  *	H2_LINGER	our direction is shut, so that GOAWAY is not
  *			overtaken by a reset			-> CLOSED
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "core/base/clock.h"
@@ -200,6 +201,37 @@ h2_post(struct h2_server *s)
 	task_post(&s->task);
 }
 
+/* Is it the last frame of that stream's head? */
+static bool
+ends_head(const uint8_t *p, int32_t id)
+{
+	uint32_t stream;
+
+	memcpy(&stream, p + 5, sizeof stream);
+	return (p[3] == NGHTTP2_HEADERS || p[3] == NGHTTP2_CONTINUATION) && (p[4] & NGHTTP2_FLAG_END_HEADERS) &&
+	    ntohl(stream) == (uint32_t)id;
+}
+
+/* Heads go before bodies, so there is little before it. */
+int
+h2_pack_head(struct h2_server *s, int32_t id)
+{
+	const uint8_t *p;
+	nghttp2_ssize n;
+	bool done;
+
+	assert(!s->inside);
+	s->inside = true;
+	do {
+		n = nghttp2_session_mem_send2(s->ng, &p);
+		done = n <= 0 || ends_head(p, id);
+		if (n > 0)
+			h2_put_frame(s, p, (size_t)n);
+	} while (!done);
+	s->inside = false;
+	return n >= 0 ? WEIR_OK : WEIR_FAIL;
+}
+
 int
 h2_pack(struct h2_server *s)
 {
@@ -208,7 +240,12 @@ h2_pack(struct h2_server *s)
 
 	if (s->state != H2_OPEN)
 		return WEIR_FAIL;
-	if (s->inside || !s->fresh)
+	if (s->inside)
+		return WEIR_OK;
+	if (s->stirred && !s->fresh)
+		s->fresh = nghttp2_session_want_write(s->ng) != 0;
+	s->stirred = false;
+	if (!s->fresh)
 		return WEIR_OK;
 	s->inside = true;
 	while (s->out.len < H2_OUT_MOST) {
@@ -516,7 +553,7 @@ on_readable(void *arg)
 		}
 		turn += (uint64_t)n;
 		feed(s, &q);
-		s->fresh |= nghttp2_session_want_write(s->ng) != 0;
+		s->stirred = true;
 		h2_budget_came(s, (size_t)n);
 		if (turn >= TURN_BYTES) {
 			src_want(&s->conn->io->in, true);

@@ -117,6 +117,7 @@ struct h2_server {
 	uint8_t		 state;
 	bool		 inside;	/* nghttp2 is on the stack */
 	bool		 fresh;		/* it was given something: it may have frames to make */
+	bool		 stirred;	/* it was given what came, which may have made it fresh */
 	uint8_t		 begun;		/* bytes of `first` that are here; all: they were given on */
 	bool		 unacked;	/* the client sent no SETTINGS, so none are acknowledged to it */
 	char		 first[H2_PREFACE + 9];	/* the preface and the head of a frame */
@@ -157,6 +158,8 @@ struct h2_server {
 void	h2_post(struct h2_server *);
 /* Make frames of what waits, as far as there is room. */
 int	h2_pack(struct h2_server *);
+/* As far as the end of a head that nghttp2 was just given, however little room there is: what it was made of may go then. */
+int	h2_pack_head(struct h2_server *, int32_t id) WEIR_MUST_USE;
 /* Its owner is to be told something. */
 void	h2_note(struct h2_stream *, unsigned what);
 /* A stream was released: the connection rests, or goes on to its end. */
