@@ -82,6 +82,13 @@ subtest 'in parts' => sub {
 	like taken(shut(), ['/a', priority => 'u=3, i'], ['/b', priority => 'u=3, i']), qr/^(ab){5,}/, 'in turns';
 	like taken(shut(), ['/a', priority => 'i'], ['/b', priority => 'i'], ['/c', priority => 'u=2, i=?0']), qr/^c(ab){5,}/;
 	like taken(shut(), '/a', '/b'), qr/^(ab){5,}/, 'in turns, when nothing is said';
+	my $h = shut();
+	my @sid = map { asked($h, $_) } '/a', '/b', '/c';
+	like order($h, @sid), qr/^(abc){5,}/, 'also with one that was there alone';
+	$h = shut();
+	@sid = asked($h, '/a');
+	push @sid, asked($h, ['/b', priority => 'u=2']);
+	is order($h, @sid), 'ba', 'which does not make it the first';
 };
 
 subtest 'PRIORITY_UPDATE' => sub {

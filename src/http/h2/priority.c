@@ -56,34 +56,55 @@ set_by_hint(struct h2_stream *e)
 }
 
 static bool
-is_default(const nghttp2_extpri *pri)
+is_updated(const struct h2_stream *e)
 {
-	return pri->urgency == NGHTTP2_EXTPRI_DEFAULT_URGENCY && pri->inc == 0;
+	nghttp2_extpri now = { .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY };
+
+	(void)nghttp2_session_get_extpri_stream_priority(e->s->ng, &now, e->id);
+	return now.urgency != NGHTTP2_EXTPRI_DEFAULT_URGENCY || now.inc != 0;
+}
+
+/*
+ * Alone on the connection it takes turns with nobody, and is mostly over before there is anybody; then it has cost
+ * nothing.
+ */
+static void
+set_when_not_alone(struct h2_stream *e)
+{
+	struct h2_server *s = e->s;
+
+	if (s->n_streams == 1) {
+		s->alone = e;
+		return;
+	}
+	if (s->alone != NULL && !s->alone->rated && !s->alone->dead)
+		set_by_hint(s->alone);
+	s->alone = NULL;
+	set_by_hint(e);
 }
 
 void
 h2_priority_request(struct h2_stream *e)
 {
-	struct weir_field *f = fields_find(&e->x.msg.fields, STR("priority"), NULL);
-	nghttp2_extpri pri = { .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY }, now = pri;
+	struct weir_field *f = fields_known(&e->x.msg.fields, H_PRIORITY);
+	nghttp2_extpri pri = { .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY };
 
 	e->rated = true;
-	(void)nghttp2_session_get_extpri_stream_priority(e->s->ng, &now, e->id);
-	if (!is_default(&now))
+	if (e->s->updates && is_updated(e))
 		return;		/* PRIORITY_UPDATE was faster, and is to be believed (RFC 9218, 7) */
 	if (f != NULL && nghttp2_extpri_parse_priority(&pri, (const uint8_t *)f->value.p, f->value.n) == 0) {
 		set(e, pri);
 		return;
 	}
 	e->rated = false;
-	set_by_hint(e);
+	set_when_not_alone(e);
 }
 
 /* The server may know better (RFC 9218, 8). */
 void
 h2_priority_response(struct h2_stream *e, const struct weir_msg *m)
 {
-	const struct weir_field *f = fields_find(&m->fields, STR("priority"), NULL);
+	const struct weir_field *f = fields_known(&m->fields, H_PRIORITY);
 	nghttp2_extpri pri;
 
 	if (f == NULL || nghttp2_session_get_extpri_stream_priority(e->s->ng, &pri, e->id) != 0 ||

@@ -177,6 +177,8 @@ h2_raw(struct weir_xchg *x)
 	if (!e->dead)
 		(void)nghttp2_session_set_stream_user_data(s->ng, e->id, e);
 	s->latest = NULL;
+	if (s->alone == old)
+		s->alone = e;
 	old->released = true;
 	return &e->x;
 }

@@ -121,6 +121,7 @@ struct h2_server {
 	uint8_t		 begun;		/* bytes of `first` that are here; all: they were given on */
 	bool		 unacked;	/* the client sent no SETTINGS, so none are acknowledged to it */
 	char		 first[H2_PREFACE + 9];	/* the preface and the head of a frame */
+	bool		 updates;	/* PRIORITY_UPDATE came */
 	bool		 acked, greeted;	/* the client has confirmed, has sent, settings */
 	bool		 head_open;	/* in the middle of a head */
 	bool		 resting;	/* counted as waiting */
@@ -137,6 +138,7 @@ struct h2_server {
 	struct h2_wide	 wide;
 	struct weir_list streams, todo, tails;
 	struct h2_stream *latest;	/* that session.c looked for; NULL: none, or it is gone */
+	struct h2_stream *alone;	/* priority.c; NULL: none */
 	uint32_t	 n_streams, requests;
 	uint32_t	 n_going;	/* streams whose owners are still to be told that they are gone */
 	uint64_t	 held, owed;	/* bytes of unread bodies; credit of the connection not given back */

@@ -47,7 +47,8 @@ on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *arg)
 
 	(void)ng;
 	s->head_open = hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION;
-	if (s->head_open && (e = stream_of(arg, hd->stream_id)) != NULL)		/* a continuation, or trailers */
+	if (s->head_open && hd->stream_id <= s->closed.last &&
+	    (e = stream_of(arg, hd->stream_id)) != NULL)		/* a continuation, or trailers */
 		e->x.msg.size += (uint32_t)hd->length;
 	if (hd->type == NGHTTP2_HEADERS)
 		h2_closed_headers(s, hd->stream_id);
@@ -74,6 +75,7 @@ on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	e = h2_stream_new(s, id);
 	e->x.msg.size = (uint32_t)frame->hd.length;
 	(void)nghttp2_session_set_stream_user_data(ng, id, e);
+	s->latest = e;
 	return 0;
 }
 
@@ -161,6 +163,7 @@ on_priority_update(struct h2_server *s, const nghttp2_ext_priority_update *u)
 {
 	struct h2_stream *e = u->stream_id != 0 ? stream_of(s, u->stream_id) : NULL;
 
+	s->updates = true;
 	if (u->stream_id == 0)
 		h2_broken(s, NGHTTP2_PROTOCOL_ERROR, "PRIORITY_UPDATE of no stream");
 	else if (e != NULL)

@@ -126,6 +126,8 @@ forget(struct h2_stream *e)
 	e->released = true;
 	if (e->s->latest == e)
 		e->s->latest = NULL;
+	if (e->s->alone == e)
+		e->s->alone = NULL;
 	if (e->tell & TELL_GONE)
 		e->s->n_going--;
 	list_remove(&e->node);
