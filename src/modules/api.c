@@ -9,10 +9,8 @@
  * somebody who may write send requests: so those are refused when a browser says that they come from another site, or
  * from this one by a name that is not its own (DNS rebinding), and bodies must be called JSON, which no form can.
  */
-#include <jansson.h>
-
-#include "core/base/json.h"
 #include "core/base/num.h"
+#include "core/peer/change_json.h"
 #include "core/peer/save.h"
 #include "http/req/basic.h"
 #include "http/req/req.h"
@@ -43,53 +41,19 @@ extern const struct weir_module api_module;
 
 /* ---- answers ---- */
 
-struct text { char *v; unsigned n, room; };
-
-static void
-put_str(struct weir_pool *pool, struct text *t, struct weir_str s)
-{
-	while (t->room - t->n < s.n)
-		t->v = pool_grow(pool, t->v, t->n, &t->room, 1);
-	if (s.n != 0)
-		memcpy(t->v + t->n, s.p, s.n);
-	t->n += (unsigned)s.n;
-}
-
-static void WEIR_PRINTF(3, 4)
-put(struct weir_pool *pool, struct text *t, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	put_str(pool, t, pool_vprintf(pool, fmt, ap));
-	va_end(ap);
-}
-
-/* "text" */
-static struct weir_str
-quoted(struct weir_pool *pool, struct weir_str s)
-{
-	char *p = pool_bytes(pool, json_escaped(s) + 2), *end;
-
-	*p = '"';
-	end = json_escape(p + 1, s);
-	*end++ = '"';
-	return str_of(p, (size_t)(end - p));
-}
-
 static enum weir_next
-answer(struct call *c, int status, const struct text *t)
+answer(struct call *c, int status, const struct weir_text *t)
 {
-	return req_respond_text(c->r, status, STR("application/json"), str_of(t->v, t->n));
+	return req_respond_text(c->r, status, STR("application/json"), text_str(t));
 }
 
 static enum weir_next
 fail(struct call *c, int status, const char *code, struct weir_str why)
 {
-	struct text t = { 0 };
+	struct weir_text t = { .pool = c->pool };
 
-	put(c->pool, &t, "{\"error\":{\"status\":%d,\"text\":%.*s,\"code\":\"%s\"},\"request_id\":%.*s}\n", status,
-	    STR_ARG(quoted(c->pool, why)), code, STR_ARG(quoted(c->pool, req_id(c->r))));
+	text_putf(&t, "{\"error\":{\"status\":%d,\"text\":%.*s,\"code\":\"%s\"},\"request_id\":%.*s}\n", status,
+	    STR_ARG(text_quoted(c->pool, why)), code, STR_ARG(text_quoted(c->pool, req_id(c->r))));
 	return answer(c, status, &t);
 }
 
@@ -211,107 +175,21 @@ find_place(struct call *c, struct weir_str *why)
 
 /* ---- showing ---- */
 
-static const char *const states[] = {
-	[SERVER_UP] = "up", [SERVER_DOWN] = "down", [SERVER_DRAINING] = "draining", [SERVER_UNAVAILABLE] = "unavail",
-	[SERVER_UNHEALTHY] = "unhealthy", [SERVER_CHECKING] = "checking",
-};
-
-static const char *
-flag(bool on)
-{
-	return on ? "true" : "false";
-}
-
-/* Times are written as in the configuration. */
-static struct weir_str
-time_text(struct weir_pool *pool, uint64_t ms)
-{
-	unsigned long long v = ms;
-
-	return v % 1000 == 0 ? pool_printf(pool, "%llus", v / 1000) : pool_printf(pool, "%llums", v);
-}
-
 static void
-put_server(struct call *c, struct text *t, const struct weir_server *s)
-{
-	put(c->pool, t, "{\"id\":%u,\"server\":%.*s,\"weight\":%u,\"max_conns\":%u,\"max_fails\":%u,"
-	    "\"fail_timeout\":\"%.*s\",\"slow_start\":\"%.*s\",\"route\":%.*s,\"backup\":%s,\"down\":%s", s->id,
-	    STR_ARG(quoted(c->pool, s->name)), s->weight, s->max_conns, s->max_fails,
-	    STR_ARG(time_text(c->pool, s->fail_timeout_ms)), STR_ARG(time_text(c->pool, s->slow_start_ms)),
-	    STR_ARG(quoted(c->pool, s->route)), flag(s->backup), flag(s->down));
-	if (s->drain)
-		put_str(c->pool, t, STR(",\"drain\":true"));
-	if (s->host.n != 0)
-		put(c->pool, t, ",\"host\":%.*s", STR_ARG(quoted(c->pool, s->host)));
-	put_str(c->pool, t, STR("}"));
-}
-
-static void
-put_servers(struct call *c, struct text *t)
-{
-	struct weir_servers all;
-
-	servers_list(c->group, c->pool, &all);
-	put_str(c->pool, t, STR("["));
-	for (unsigned i = 0; i < all.n; i++) {
-		if (i != 0)
-			put_str(c->pool, t, STR(","));
-		put_server(c, t, &all.v[i]);
-	}
-	put_str(c->pool, t, STR("]"));
-}
-
-static void
-put_peer(struct call *c, struct text *t, const struct weir_server *s)
-{
-	put(c->pool, t, "{\"id\":%u,\"server\":%.*s,\"name\":%.*s,\"backup\":%s,\"weight\":%u,\"state\":\"%s\","
-	    "\"active\":%u,\"requests\":%llu,\"fails\":%llu,\"unavail\":%llu", s->id, STR_ARG(quoted(c->pool, s->text)),
-	    STR_ARG(quoted(c->pool, s->host.n != 0 ? s->host : s->name)), flag(s->backup), s->weight, states[s->state],
-	    s->active, (unsigned long long)s->requests, (unsigned long long)s->failures,
-	    (unsigned long long)s->outages);
-	if (s->max_conns != 0)
-		put(c->pool, t, ",\"max_conns\":%u", s->max_conns);
-	if (s->checked)
-		put(c->pool, t, ",\"health_checks\":{\"checks\":%u,\"fails\":%u,\"unhealthy\":%u,\"last_passed\":%s}", s->checks,
-		    s->check_fails, s->unhealthy, flag(s->last_passed));
-	if (s->header_ms != 0)
-		put(c->pool, t, ",\"header_time\":%u", s->header_ms);
-	if (s->response_ms != 0)
-		put(c->pool, t, ",\"response_time\":%u", s->response_ms);
-	put_str(c->pool, t, STR("}"));
-}
-
-static void
-put_group(struct call *c, struct text *t, struct weir_group *g)
-{
-	struct weir_servers all;
-
-	servers_list(g, c->pool, &all);
-	put_str(c->pool, t, STR("{\"peers\":["));
-	for (unsigned i = 0; i < all.n; i++) {
-		if (i != 0)
-			put_str(c->pool, t, STR(","));
-		put_peer(c, t, &all.v[i]);
-	}
-	put(c->pool, t, "],\"zombies\":%u,\"zone\":%.*s}", all.zombies,
-	    STR_ARG(quoted(c->pool, group_zone(g))));
-}
-
-static void
-put_groups(struct call *c, struct text *t)
+put_groups(struct call *c, struct weir_text *t)
 {
 	struct weir_group *g;
 	const char *comma = "";
 
-	put_str(c->pool, t, STR("{"));
+	text_put(t, STR("{"));
 	for (unsigned i = 0; (g = group_next(c->r->s.conf, &i)) != NULL; ) {
 		if (g->shared == NULL)
 			continue;
-		put(c->pool, t, "%s%.*s:", comma, STR_ARG(quoted(c->pool, g->name)));
-		put_group(c, t, g);
+		text_putf(t, "%s%.*s:", comma, STR_ARG(text_quoted(c->pool, g->name)));
+		group_put_json(t, g);
 		comma = ",";
 	}
-	put_str(c->pool, t, STR("}"));
+	text_put(t, STR("}"));
 }
 
 static const struct weir_server *
@@ -330,161 +208,47 @@ static enum weir_next
 show_server(struct call *c, int status)
 {
 	const struct weir_server *s = find_server(c);
-	struct text t = { 0 };
+	struct weir_text t = { .pool = c->pool };
 
 	if (s == NULL)
 		return fail_as(c, SERVERS_UNKNOWN);
-	put_server(c, &t, s);
-	put_str(c->pool, &t, STR("\n"));
+	server_put_json(&t, s);
+	text_put(&t, STR("\n"));
 	return answer(c, status, &t);
 }
 
 static enum weir_next
 show(struct call *c)
 {
-	struct text t = { 0 };
+	struct weir_text t = { .pool = c->pool };
 
 	switch (c->at) {
 	case AT_ROOT:
-		put_str(c->pool, &t, STR("[1,2,3,4,5,6,7,8,9]"));
+		text_put(&t, STR("[1,2,3,4,5,6,7,8,9]"));
 		break;
 	case AT_VERSION:
-		put_str(c->pool, &t, STR("[\"http\"]"));
+		text_put(&t, STR("[\"http\"]"));
 		break;
 	case AT_HTTP:
-		put_str(c->pool, &t, STR("[\"upstreams\"]"));
+		text_put(&t, STR("[\"upstreams\"]"));
 		break;
 	case AT_GROUPS:
 		put_groups(c, &t);
 		break;
 	case AT_GROUP:
-		put_group(c, &t, c->group);
+		group_put_json(&t, c->group);
 		break;
 	case AT_SERVERS:
-		put_servers(c, &t);
+		servers_put_json(&t, c->group);
 		break;
 	case AT_SERVER:
 		return show_server(c, 200);
 	}
-	put_str(c->pool, &t, STR("\n"));
+	text_put(&t, STR("\n"));
 	return answer(c, 200, &t);
 }
 
-/* ---- bodies ---- */
-
-/* One member of the object: into the field, or a text that says what is wrong, with *code. */
-struct member {
-	const char	*name, *code;
-	const char	*(*read)(const json_t *, struct weir_server *, struct weir_pool *);
-};
-
-static const char *
-read_count(const json_t *v, unsigned *to)
-{
-	json_int_t n = json_integer_value(v);
-
-	if (!json_is_integer(v) || n < 0 || n > UINT32_MAX)
-		return "is a number that is not negative";
-	*to = (unsigned)n;
-	return NULL;
-}
-
-static const char *
-read_time(const json_t *v, uint64_t *to)
-{
-	if (json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= INT32_MAX) {
-		*to = (uint64_t)json_integer_value(v) * 1000;
-		return NULL;
-	}
-	if (json_is_string(v) && num_msec(str_of(json_string_value(v), json_string_length(v)), to) == WEIR_OK &&
-	    *to / 1000 <= INT32_MAX)
-		return NULL;
-	return "is a time like \"10s\"";
-}
-
-static const char *
-read_text(const json_t *v, struct weir_str *to, struct weir_pool *pool)
-{
-	if (!json_is_string(v))
-		return "is a text";
-	*to = pool_str(pool, str_of(json_string_value(v), json_string_length(v)));
-	return NULL;
-}
-
-static const char *
-read_flag(const json_t *v, bool *to)
-{
-	if (!json_is_boolean(v))
-		return "is true or false";
-	*to = json_is_true(v);
-	return NULL;
-}
-
-#define READ(member, body)								\
-	static const char *								\
-	read_##member(const json_t *v, struct weir_server *s, struct weir_pool *pool)	\
-	{										\
-		(void)pool;								\
-		body									\
-	}
-
-READ(id, return read_count(v, &s->id);)
-READ(server, return read_text(v, &s->name, pool);)
-READ(route, return read_text(v, &s->route, pool);)
-READ(backup, return read_flag(v, &s->backup);)
-READ(weight, s->set |= SET_WEIGHT; return read_count(v, &s->weight);)
-READ(max_conns, s->set |= SET_MAX_CONNS; return read_count(v, &s->max_conns);)
-READ(max_fails, s->set |= SET_MAX_FAILS; return read_count(v, &s->max_fails);)
-READ(fail_timeout, s->set |= SET_FAIL_TIMEOUT; return read_time(v, &s->fail_timeout_ms);)
-READ(slow_start, s->set |= SET_SLOW_START; return read_time(v, &s->slow_start_ms);)
-READ(down, s->set |= SET_DOWN; return read_flag(v, &s->down);)
-READ(drain, s->set |= SET_DRAIN; return read_flag(v, &s->drain);)
-
-static const struct member members[] = {
-	{ "id", "UpstreamConfFormatError", read_id },
-	{ "server", "UpstreamConfFormatError", read_server },
-	{ "weight", "UpstreamBadWeight", read_weight },
-	{ "max_conns", "UpstreamBadMaxConns", read_max_conns },
-	{ "max_fails", "UpstreamBadMaxFails", read_max_fails },
-	{ "fail_timeout", "UpstreamBadFailTimeout", read_fail_timeout },
-	{ "slow_start", "UpstreamBadSlowStart", read_slow_start },
-	{ "route", "UpstreamBadRoute", read_route },
-	{ "backup", "UpstreamConfFormatError", read_backup },
-	{ "down", "UpstreamConfFormatError", read_down },
-	{ "drain", "UpstreamConfFormatError", read_drain },
-};
-
-/* A name that a client wrote, as far as it is to be told again. */
-#define SHOWN(name)	(int)strnlen((name), 64), (name)
-
-static const char *
-read_member(const char *name, const json_t *v, struct weir_server *s, struct weir_pool *pool, struct weir_str *why)
-{
-	const char *wrong;
-
-	for (unsigned i = 0; i < WEIR_COUNT(members); i++) {
-		if (strcmp(members[i].name, name) != 0)
-			continue;
-		if ((wrong = members[i].read(v, s, pool)) == NULL)
-			return NULL;
-		*why = pool_printf(pool, "invalid \"%s\": it %s", name, wrong);
-		return members[i].code;
-	}
-	*why = pool_printf(pool, "unknown parameter \"%.*s\"", SHOWN(name));
-	return "UpstreamConfFormatError";
-}
-
-static const char *
-read_members(json_t *o, struct weir_server *s, struct weir_pool *pool, struct weir_str *why)
-{
-	const char *name, *code;
-	json_t *v;
-
-	json_object_foreach(o, name, v)
-		if ((code = read_member(name, v, s, pool, why)) != NULL)
-			return code;
-	return NULL;
-}
+/* ---- changing ---- */
 
 /* The object of the body into *s; the code of what is wrong. */
 static const char *
@@ -492,28 +256,10 @@ read_server_body(struct call *c, struct weir_server *s, struct weir_str *why, in
 {
 	size_t n = (size_t)c->r->req_body->len;
 	char *text = pool_bytes(c->pool, n + 1);
-	json_error_t e;
-	const char *code;
-	json_t *o;
 
 	n = bufq_peek(&c->r->req_body->q, 0, text, n);
-	*status = 415;
-	if ((o = json_loadb(text, n, JSON_REJECT_DUPLICATES, &e)) == NULL) {
-		*why = pool_printf(c->pool, "no JSON: %s", e.text);
-		return "JsonError";
-	}
-	*status = 400;
-	if (json_is_object(o)) {
-		code = read_members(o, s, c->pool, why);
-	} else {
-		*why = STR("the body is an object");
-		code = "UpstreamConfFormatError";
-	}
-	json_decref(o);
-	return code;
+	return server_read_json(s, str_of(text, n), c->pool, why, status);
 }
-
-/* ---- changing ---- */
 
 /* Who did it; the log line tells from where. */
 static struct weir_str
@@ -589,7 +335,7 @@ static enum weir_next
 drop(struct call *c)
 {
 	const struct weir_server *is = find_server(c);
-	struct text t = { 0 };
+	struct weir_text t = { .pool = c->pool };
 	enum server_error e;
 
 	if (is == NULL)
@@ -598,8 +344,8 @@ drop(struct call *c)
 		return fail_as(c, e);
 	log_notice(&c->r->s.log, "%.*s removed server %u from upstream %.*s: %.*s", STR_ARG(user_of(c)), c->id,
 	    STR_ARG(c->group->name), STR_ARG(server_line(c->pool, is)));
-	put_servers(c, &t);
-	put_str(c->pool, &t, STR("\n"));
+	servers_put_json(&t, c->group);
+	text_put(&t, STR("\n"));
 	return answer(c, 200, &t);
 }
 

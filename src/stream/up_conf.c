@@ -134,11 +134,7 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "How many servers to try at most; 0: all." },
 	{ "proxy_next_upstream_timeout", IN_STREAM_ANY, CONF_MSEC, AT(next_timeout_ms), .def = "0",
 	  .doc = "For how long to try further servers; 0: no limit." },
-#define BG		"proxy_retry_budget"
-#define BG_IN		IN_STREAM_ANY
-#define BG_AT		AT(budget)
-#define BG_SET		set_budget
-#include "core/peer/budget_rows.h"
+	{ "proxy_retry_budget", IN_STREAM_ANY, CONF_CUSTOM, AT(budget), .set = set_budget, BUDGET_ROW },
 	{ "proxy_half_close", IN_STREAM_ANY, CONF_FLAG, AT(half_close), .def = "on",
 	  .doc = "Whether the end of one direction is handed on, and the other goes on until it ends itself.  off: when one ends, "
 	  "and all that it carried is delivered, both are closed." },

@@ -20,7 +20,7 @@
  *	count.c      metrics
  *	health.c     servers are asked how they are (health.h)
  *	resolve.c    servers whose addresses DNS tells while the server runs
- *	change.c     servers come, go and change while the server runs
+ *	change.c     servers come, go and change while the server runs; change_json.c: as JSON
  *	save.c       and are written into a file
  *	group_conf.c the upstream block, and groups without one
  *	server_conf.c its servers

@@ -23,8 +23,4 @@
 	  .doc = "For how long to try further servers; 0: no limit." },
 	{ P "next_upstream_delay", IN_HTTP_ANY, CONF_MSEC, UP(next_delay_ms), .def = "0", .max = 60000,
 	  .doc = "How long to wait before the second server is tried; twice as long before each further one." },
-#define BG		P "retry_budget"
-#define BG_IN		IN_HTTP_ANY
-#define BG_AT		UP_AT(up.budget)
-#define BG_SET		up_conf_budget
-#include "core/peer/budget_rows.h"
+	{ P "retry_budget", IN_HTTP_ANY, CONF_CUSTOM, UP_AT(up.budget), .set = up_conf_budget, BUDGET_ROW },
