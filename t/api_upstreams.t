@@ -92,7 +92,7 @@ sub peer { my ($g, $id) = @_; my ($s, $j) = call('GET', "/$g"); (grep $_->{id} =
 subtest 'what is shown' => sub {
 	is $w->get('/api/')->body, "[1,2,3,4,5,6,7,8,9]\n", 'versions';
 	is $w->get('/api')->body, "[1,2,3,4,5,6,7,8,9]\n", 'without a slash, too';
-	is $w->get('/api/3/')->body, "[\"http\"]\n";
+	is $w->get('/api/3/')->body, "[\"http\",\"stream\"]\n";
 	is $w->get('/api/3/http')->body, "[\"upstreams\"]\n";
 	my ($status, $all) = call('GET', '/');
 	is $status, 200;

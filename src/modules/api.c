@@ -2,6 +2,7 @@
  * api.c - upstream groups are looked at and changed by HTTP, with nginx Plus's paths, members and errors.
  *
  *	/N/http/upstreams/NAME/servers/ID	N: a version of the interface, 1 to 9; all are the same here
+ *	/N/stream/upstreams/NAME/servers/ID
  *
  * What is changed, and what that means, is core/peer/change.h's.
  *
@@ -26,12 +27,13 @@ struct state {			/* of a request that has a body */
 };
 
 /* What a path names. */
-enum place { AT_ROOT, AT_VERSION, AT_HTTP, AT_GROUPS, AT_GROUP, AT_SERVERS, AT_SERVER };
+enum place { AT_ROOT, AT_VERSION, AT_KIND, AT_GROUPS, AT_GROUP, AT_SERVERS, AT_SERVER };
 
 struct call {
 	struct weir_req *r;
 	struct weir_pool *pool;
 	enum place	 at;
+	bool		 stream;
 	struct weir_group *group;
 	uint32_t	 id;
 };
@@ -64,6 +66,7 @@ static const struct { int status; const char *code; } errors[SERVERS_ERRORS] = {
 	[SERVERS_UNKNOWN] = { 404, "UpstreamServerNotFound" },
 	[SERVERS_FIXED] = { 400, "UpstreamServerImmutable" },
 	[SERVERS_ADDRESS] = { 400, "UpstreamBadAddress" },
+	[SERVERS_PORT] = { 400, "UpstreamBadAddress" },
 	[SERVERS_NAME] = { 400, "UpstreamBadAddress" },
 	[SERVERS_ROUTE] = { 400, "UpstreamBadRoute" },
 	[SERVERS_BACKUP] = { 400, "UpstreamNoBackup" },
@@ -109,7 +112,7 @@ below_location(const struct weir_req *r)
 static const char *
 group_part(struct call *c, struct weir_str part, struct weir_str *why)
 {
-	c->group = group_find(c->r->s.conf, part);
+	c->group = (c->stream ? group_find_stream : group_find)(c->r->s.conf, part);
 	c->at = AT_GROUP;
 	if (c->group != NULL)
 		return NULL;
@@ -143,13 +146,24 @@ version_part(struct call *c, struct weir_str part, struct weir_str *why)
 	return "UnknownVersion";
 }
 
+static const char *
+kind_part(struct call *c, struct weir_str part, struct weir_str *why)
+{
+	c->at = AT_KIND;
+	c->stream = str_eq(part, STR("stream"));
+	if (c->stream || str_eq(part, STR("http")))
+		return NULL;
+	*why = STR("path not found");
+	return "PathNotFound";
+}
+
 /* A word that must stand there, or what is read by a function. */
 static const struct {
 	const char	*word;
 	enum place	 at;
 	const char	*(*read)(struct call *, struct weir_str, struct weir_str *why);
 } parts[] = {
-	{ NULL, AT_VERSION, version_part }, { "http", AT_HTTP, NULL }, { "upstreams", AT_GROUPS, NULL },
+	{ NULL, AT_VERSION, version_part }, { NULL, AT_KIND, kind_part }, { "upstreams", AT_GROUPS, NULL },
 	{ NULL, AT_GROUP, group_part }, { "servers", AT_SERVERS, NULL }, { NULL, AT_SERVER, id_part },
 };
 
@@ -183,7 +197,7 @@ put_groups(struct call *c, struct weir_text *t)
 
 	text_put(t, STR("{"));
 	for (unsigned i = 0; (g = group_next(c->r->s.conf, &i)) != NULL; ) {
-		if (g->shared == NULL)
+		if (g->shared == NULL || g->in_stream != c->stream)
 			continue;
 		text_putf(t, "%s%.*s:", comma, STR_ARG(text_quoted(c->pool, g->name)));
 		group_put_json(t, g);
@@ -212,7 +226,7 @@ show_server(struct call *c, int status)
 
 	if (s == NULL)
 		return fail_as(c, SERVERS_UNKNOWN);
-	server_put_json(&t, s);
+	server_put_json(&t, c->group, s);
 	text_put(&t, STR("\n"));
 	return answer(c, status, &t);
 }
@@ -227,9 +241,9 @@ show(struct call *c)
 		text_put(&t, STR("[1,2,3,4,5,6,7,8,9]"));
 		break;
 	case AT_VERSION:
-		text_put(&t, STR("[\"http\"]"));
+		text_put(&t, STR("[\"http\",\"stream\"]"));
 		break;
-	case AT_HTTP:
+	case AT_KIND:
 		text_put(&t, STR("[\"upstreams\"]"));
 		break;
 	case AT_GROUPS:
@@ -258,7 +272,7 @@ read_server_body(struct call *c, struct weir_server *s, struct weir_str *why, in
 	char *text = pool_bytes(c->pool, n + 1);
 
 	n = bufq_peek(&c->r->req_body->q, 0, text, n);
-	return server_read_json(s, str_of(text, n), c->pool, why, status);
+	return server_read_json(c->group, s, str_of(text, n), c->pool, why, status);
 }
 
 /* Who did it; the log line tells from where. */
@@ -270,6 +284,12 @@ user_of(struct call *c)
 	if (req_basic(c->r, &user, &pass) != WEIR_OK)
 		return STR("somebody");
 	return pool_printf(c->pool, "user \"%.*s\"", STR_ARG(user));
+}
+
+static const char *
+kind(const struct call *c)
+{
+	return c->stream ? "stream " : "";
 }
 
 static enum weir_next
@@ -292,8 +312,8 @@ add(struct call *c)
 	if ((e = servers_add(c->group, &s)) != SERVERS_OK)
 		return fail_as(c, e);
 	c->id = s.id;
-	log_notice(&c->r->s.log, "%.*s added server %u to upstream %.*s: %.*s", STR_ARG(user_of(c)), s.id,
-	    STR_ARG(c->group->name), STR_ARG(server_line(c->pool, &s)));
+	log_notice(&c->r->s.log, "%.*s added server %u to %supstream %.*s: %.*s", STR_ARG(user_of(c)), s.id,
+	    kind(c), STR_ARG(c->group->name), STR_ARG(server_line(c->pool, &s)));
 	return show_server(c, 201);
 }
 
@@ -326,8 +346,8 @@ change(struct call *c)
 		    "changed: add another server and remove this one"));
 	if ((e = servers_change(c->group, &to)) != SERVERS_OK)
 		return fail_as(c, e);
-	log_notice(&c->r->s.log, "%.*s changed server %u of upstream %.*s: %.*s; it was: %.*s", STR_ARG(user_of(c)), to.id,
-	    STR_ARG(c->group->name), STR_ARG(server_line(c->pool, &to)), STR_ARG(server_line(c->pool, is)));
+	log_notice(&c->r->s.log, "%.*s changed server %u of %supstream %.*s: %.*s; it was: %.*s", STR_ARG(user_of(c)), to.id,
+	    kind(c), STR_ARG(c->group->name), STR_ARG(server_line(c->pool, &to)), STR_ARG(server_line(c->pool, is)));
 	return show_server(c, 200);
 }
 
@@ -342,8 +362,8 @@ drop(struct call *c)
 		return fail_as(c, SERVERS_UNKNOWN);
 	if ((e = servers_remove(c->group, c->id)) != SERVERS_OK)
 		return fail_as(c, e);
-	log_notice(&c->r->s.log, "%.*s removed server %u from upstream %.*s: %.*s", STR_ARG(user_of(c)), c->id,
-	    STR_ARG(c->group->name), STR_ARG(server_line(c->pool, is)));
+	log_notice(&c->r->s.log, "%.*s removed server %u from %supstream %.*s: %.*s", STR_ARG(user_of(c)), c->id,
+	    kind(c), STR_ARG(c->group->name), STR_ARG(server_line(c->pool, is)));
 	servers_put_json(&t, c->group);
 	text_put(&t, STR("\n"));
 	return answer(c, 200, &t);
@@ -552,9 +572,10 @@ static const struct weir_cmd cmds[] = {
 	{ "api", IN_LOCATION, CONF_CUSTOM, .at = 0, .size = sizeof(struct api_conf), .args_max = 1, .set = set_api,
 	  .flags = CONF_NOINHERIT, .args = "[write=on | off]",
 	  .doc = "Answer with the upstream groups that have a zone, as JSON, by the paths of nginx Plus: /1/http/upstreams/, "
-	  "/1/http/upstreams/name, .../servers/ and .../servers/id below the location. With write=on servers are added by POST, "
+	  "/1/http/upstreams/name, .../servers/ and .../servers/id below the location, and the same with stream in place of http. "
+	  "With write=on servers are added by POST, "
 	  "changed by PATCH and removed by DELETE: all workers follow at once, and what a removed server was doing is finished. "
-	  "Only addresses can be added. How many depends on the size of the zone. Changes last until the next reload, "
+	  "What goes on with a removed server of stream goes on. Only addresses can be added, no names. How many depends on the size of the zone. Changes last until the next reload, "
 	  "or, with state, for good. Each is told in the error log, at notice. Requests of browsers must come from this very "
 	  "server, by an address or a name that server_name says. Who may ask is said by allow, deny and auth_basic." },
 	{ 0 }

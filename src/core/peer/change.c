@@ -9,7 +9,7 @@
 #include "core/peer/share.h"
 #include "core/tls/tls.h"
 
-enum { COUNT_MAX = 1000000, WEIGHT_MAX = 65535, DEFAULT_PORT = 80, WARM_SCALE = 100, DEFAULT_WARM_MIN = 10 };
+enum { COUNT_MAX = 1000000, WEIGHT_MAX = 65535, WARM_SCALE = 100, DEFAULT_WARM_MIN = 10 };
 
 static const char *const errors[SERVERS_ERRORS] = {
 	[SERVERS_OK] = "done",
@@ -19,6 +19,7 @@ static const char *const errors[SERVERS_ERRORS] = {
 	[SERVERS_UNKNOWN] = "server not found",
 	[SERVERS_FIXED] = "server is immutable: its name is resolved at run time",
 	[SERVERS_ADDRESS] = "server is no address",
+	[SERVERS_PORT] = "server has no port",
 	[SERVERS_NAME] = "server is a name: at run time only addresses can be added",
 	[SERVERS_ROUTE] = "route is no text of at most 32 visible characters without quotes and separators",
 	[SERVERS_BACKUP] = "upstream has no place for backup servers",
@@ -56,22 +57,26 @@ is_plain(struct weir_str s)
 
 /* `name` ends with NUL and lives as long as *to. */
 static enum server_error
-parse(struct weir_str name, struct weir_addr *to)
+parse(const struct weir_group *g, struct weir_str name, struct weir_addr *to)
 {
 	struct weir_pool *pool;
 	struct weir_str host;
 	unsigned port;
+	bool no_port;
 	int r;
 
 	if (name.n == 0 || name.n >= PLACE_NAME || !is_plain(name))
 		return SERVERS_ADDRESS;
 	pool = pool_new(0);
-	r = addr_parse(pool, name, DEFAULT_PORT, to, &host, &port);
+	r = addr_parse(pool, name, group_port(g), to, &host, &port);
 	if (r == WEIR_OK && to->sa.sa_family == AF_UNIX)
 		to->path = name.p + (sizeof("unix:") - 1);
+	no_port = group_port(g) == 0 && addr_lacks_port(pool, name);
 	pool_free(pool);
 	if (r == WEIR_AGAIN)
 		return SERVERS_NAME;
+	if (r != WEIR_OK && no_port)
+		return SERVERS_PORT;
 	if (r != WEIR_OK || (to->sa.sa_family == AF_UNIX ? to->path[0] == '\0' : addr_is_wild(to)))
 		return SERVERS_ADDRESS;
 	return SERVERS_OK;
@@ -96,7 +101,7 @@ change_take(struct weir_peer *p, const struct weir_place *from)
 	memset((char *)(uintptr_t)p->name.p, 0, PLACE_NAME);
 	set_text(&p->name, from->name, from->n_name);
 	set_text(&p->route, from->route, from->n_route);
-	if (parse(p->name, &p->addr) != SERVERS_OK)
+	if (parse(p->group, p->name, &p->addr) != SERVERS_OK)
 		return;		/* nobody has written such a thing there */
 	n = addr_put(text, &p->addr);
 	set_text(&p->text, text, WEIR_MIN(n, PLACE_NAME));
@@ -125,7 +130,7 @@ name_it(const struct weir_peer *p, struct weir_pool *pool, struct weir_server *t
 {
 	struct weir_addr a;
 	bool is_address = p->resolve == NULL &&
-	    addr_parse(pool, p->name, DEFAULT_PORT, &a, &(struct weir_str){ 0 }, &(unsigned){ 0 }) == WEIR_OK;
+	    addr_parse(pool, p->name, group_port(p->group), &a, &(struct weir_str){ 0 }, &(unsigned){ 0 }) == WEIR_OK;
 
 	to->text = pool_str(pool, p->text);
 	to->name = is_address ? pool_str(pool, p->name) : to->text;
@@ -379,7 +384,7 @@ servers_add(struct weir_group *g, struct weir_server *s)
 		return SERVERS_ADDRESS;
 	if (s->name.n != 0)
 		memcpy(name, s->name.p, s->name.n);
-	if ((e = parse(str_of(name, s->name.n), &a)) != SERVERS_OK)
+	if ((e = parse(g, str_of(name, s->name.n), &a)) != SERVERS_OK)
 		return e;
 	if (s->route.n > ROUTE_MAX || !is_plain(s->route))
 		return SERVERS_ROUTE;

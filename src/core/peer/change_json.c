@@ -29,13 +29,15 @@ time_text(struct weir_pool *pool, uint64_t ms)
 }
 
 void
-server_put_json(struct weir_text *t, const struct weir_server *s)
+server_put_json(struct weir_text *t, const struct weir_group *g, const struct weir_server *s)
 {
 	text_putf(t, "{\"id\":%u,\"server\":%.*s,\"weight\":%u,\"max_conns\":%u,\"max_fails\":%u,"
-	    "\"fail_timeout\":\"%.*s\",\"slow_start\":\"%.*s\",\"route\":%.*s,\"backup\":%s,\"down\":%s", s->id,
-	    STR_ARG(text_quoted(t->pool, s->name)), s->weight, s->max_conns, s->max_fails,
-	    STR_ARG(time_text(t->pool, s->fail_timeout_ms)), STR_ARG(time_text(t->pool, s->slow_start_ms)),
-	    STR_ARG(text_quoted(t->pool, s->route)), flag(s->backup), flag(s->down));
+	    "\"fail_timeout\":\"%.*s\",\"slow_start\":\"%.*s\"", s->id, STR_ARG(text_quoted(t->pool, s->name)), s->weight,
+	    s->max_conns, s->max_fails, STR_ARG(time_text(t->pool, s->fail_timeout_ms)),
+	    STR_ARG(time_text(t->pool, s->slow_start_ms)));
+	if (!g->in_stream)
+		text_putf(t, ",\"route\":%.*s", STR_ARG(text_quoted(t->pool, s->route)));
+	text_putf(t, ",\"backup\":%s,\"down\":%s", flag(s->backup), flag(s->down));
 	if (s->drain)
 		text_put(t, STR(",\"drain\":true"));
 	if (s->host.n != 0)
@@ -53,18 +55,21 @@ servers_put_json(struct weir_text *t, struct weir_group *g)
 	for (unsigned i = 0; i < all.n; i++) {
 		if (i != 0)
 			text_put(t, STR(","));
-		server_put_json(t, &all.v[i]);
+		server_put_json(t, g, &all.v[i]);
 	}
 	text_put(t, STR("]"));
 }
 
 static void
-put_peer(struct weir_text *t, const struct weir_server *s)
+put_peer(struct weir_text *t, const struct weir_group *g, const struct weir_server *s)
 {
+	const char *served = g->in_stream ? "connections" : "requests";
+	const char *first = !g->in_stream ? "header_time" : g->by_connect ? "connect_time" : "first_byte_time";
+
 	text_putf(t, "{\"id\":%u,\"server\":%.*s,\"name\":%.*s,\"backup\":%s,\"weight\":%u,\"state\":\"%s\","
-	    "\"active\":%u,\"requests\":%llu,\"fails\":%llu,\"unavail\":%llu", s->id, STR_ARG(text_quoted(t->pool, s->text)),
+	    "\"active\":%u,\"%s\":%llu,\"fails\":%llu,\"unavail\":%llu", s->id, STR_ARG(text_quoted(t->pool, s->text)),
 	    STR_ARG(text_quoted(t->pool, s->host.n != 0 ? s->host : s->name)), flag(s->backup), s->weight, states[s->state],
-	    s->active, (unsigned long long)s->requests, (unsigned long long)s->failures,
+	    s->active, served, (unsigned long long)s->requests, (unsigned long long)s->failures,
 	    (unsigned long long)s->outages);
 	if (s->max_conns != 0)
 		text_putf(t, ",\"max_conns\":%u", s->max_conns);
@@ -72,7 +77,7 @@ put_peer(struct weir_text *t, const struct weir_server *s)
 		text_putf(t, ",\"health_checks\":{\"checks\":%u,\"fails\":%u,\"unhealthy\":%u,\"last_passed\":%s}", s->checks,
 		    s->check_fails, s->unhealthy, flag(s->last_passed));
 	if (s->header_ms != 0)
-		text_putf(t, ",\"header_time\":%u", s->header_ms);
+		text_putf(t, ",\"%s\":%u", first, s->header_ms);
 	if (s->response_ms != 0)
 		text_putf(t, ",\"response_time\":%u", s->response_ms);
 	text_put(t, STR("}"));
@@ -88,7 +93,7 @@ group_put_json(struct weir_text *t, struct weir_group *g)
 	for (unsigned i = 0; i < all.n; i++) {
 		if (i != 0)
 			text_put(t, STR(","));
-		put_peer(t, &all.v[i]);
+		put_peer(t, g, &all.v[i]);
 	}
 	text_putf(t, "],\"zombies\":%u,\"zone\":%.*s}", all.zombies,
 	    STR_ARG(text_quoted(t->pool, group_zone(g))));
@@ -100,6 +105,7 @@ group_put_json(struct weir_text *t, struct weir_group *g)
 struct member {
 	const char	*name, *code;
 	const char	*(*read)(const json_t *, struct weir_server *, struct weir_pool *);
+	bool		 http;		/* only there */
 };
 
 static const char *
@@ -165,29 +171,30 @@ READ(down, s->set |= SET_DOWN; return read_flag(v, &s->down);)
 READ(drain, s->set |= SET_DRAIN; return read_flag(v, &s->drain);)
 
 static const struct member members[] = {
-	{ "id", "UpstreamConfFormatError", read_id },
-	{ "server", "UpstreamConfFormatError", read_server },
-	{ "weight", "UpstreamBadWeight", read_weight },
-	{ "max_conns", "UpstreamBadMaxConns", read_max_conns },
-	{ "max_fails", "UpstreamBadMaxFails", read_max_fails },
-	{ "fail_timeout", "UpstreamBadFailTimeout", read_fail_timeout },
-	{ "slow_start", "UpstreamBadSlowStart", read_slow_start },
-	{ "route", "UpstreamBadRoute", read_route },
-	{ "backup", "UpstreamConfFormatError", read_backup },
-	{ "down", "UpstreamConfFormatError", read_down },
-	{ "drain", "UpstreamConfFormatError", read_drain },
+	{ "id", "UpstreamConfFormatError", read_id, false },
+	{ "server", "UpstreamConfFormatError", read_server, false },
+	{ "weight", "UpstreamBadWeight", read_weight, false },
+	{ "max_conns", "UpstreamBadMaxConns", read_max_conns, false },
+	{ "max_fails", "UpstreamBadMaxFails", read_max_fails, false },
+	{ "fail_timeout", "UpstreamBadFailTimeout", read_fail_timeout, false },
+	{ "slow_start", "UpstreamBadSlowStart", read_slow_start, false },
+	{ "route", "UpstreamBadRoute", read_route, true },
+	{ "backup", "UpstreamConfFormatError", read_backup, false },
+	{ "down", "UpstreamConfFormatError", read_down, false },
+	{ "drain", "UpstreamConfFormatError", read_drain, false },
 };
 
 /* A name that a client wrote, as far as it is to be told again. */
 #define SHOWN(name)	(int)strnlen((name), 64), (name)
 
 static const char *
-read_member(const char *name, const json_t *v, struct weir_server *s, struct weir_pool *pool, struct weir_str *why)
+read_member(const char *name, const json_t *v, const struct weir_group *g, struct weir_server *s, struct weir_pool *pool,
+    struct weir_str *why)
 {
 	const char *wrong;
 
 	for (unsigned i = 0; i < WEIR_COUNT(members); i++) {
-		if (strcmp(members[i].name, name) != 0)
+		if (strcmp(members[i].name, name) != 0 || (members[i].http && g->in_stream))
 			continue;
 		if ((wrong = members[i].read(v, s, pool)) == NULL)
 			return NULL;
@@ -199,19 +206,20 @@ read_member(const char *name, const json_t *v, struct weir_server *s, struct wei
 }
 
 static const char *
-read_members(json_t *o, struct weir_server *s, struct weir_pool *pool, struct weir_str *why)
+read_members(json_t *o, const struct weir_group *g, struct weir_server *s, struct weir_pool *pool, struct weir_str *why)
 {
 	const char *name, *code;
 	json_t *v;
 
 	json_object_foreach(o, name, v)
-		if ((code = read_member(name, v, s, pool, why)) != NULL)
+		if ((code = read_member(name, v, g, s, pool, why)) != NULL)
 			return code;
 	return NULL;
 }
 
 const char *
-server_read_json(struct weir_server *s, struct weir_str text, struct weir_pool *pool, struct weir_str *why, int *status)
+server_read_json(const struct weir_group *g, struct weir_server *s, struct weir_str text, struct weir_pool *pool,
+    struct weir_str *why, int *status)
 {
 	json_error_t e;
 	const char *code;
@@ -224,7 +232,7 @@ server_read_json(struct weir_server *s, struct weir_str text, struct weir_pool *
 	}
 	*status = 400;
 	if (json_is_object(o)) {
-		code = read_members(o, s, pool, why);
+		code = read_members(o, g, s, pool, why);
 	} else {
 		*why = STR("the body is an object");
 		code = "UpstreamConfFormatError";

@@ -155,6 +155,7 @@ set_upstream(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, vo
 		g = POOL_NEW(cf->pool, weir_group);
 	g->name = g->host = n->w[1].s;
 	g->node = n;
+	g->in_stream = server_in_stream(s);
 	hash_put(h, g->name, g);
 	inner = conf_block(cf, s, n, server_in_stream(s) ? IN_STREAM_UPSTREAM : IN_UPSTREAM, g);
 	if (inner == NULL)

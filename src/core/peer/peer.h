@@ -79,6 +79,7 @@ struct weir_group {
 	struct weir_str	 name;
 	struct weir_str	 host;		/* for $proxy_host and Host: name, or host[:port] */
 	const struct weir_node *node;	/* NULL: implicit */
+	bool		 in_stream;	/* its block is one of stream's */
 	bool		 brief;		/* of one request: nothing is kept for another */
 	struct weir_peer *peers;	/* by tier */
 	unsigned	 n;
@@ -249,6 +250,12 @@ void	group_start(void *const *conf);
 /* At run time, for names that come out of variables: a group that an upstream block of http, or of stream, defines, or NULL. */
 struct weir_group *group_find(void *const *conf, struct weir_str name);
 struct weir_group *group_find_stream(void *const *conf, struct weir_str name);
+/* Of a server that says none; 0: it must say one. */
+static inline unsigned
+group_port(const struct weir_group *g)
+{
+	return g->in_stream ? 0 : 80;
+}
 /* Its zone's name; "": it has none. */
 struct weir_str group_zone(const struct weir_group *);
 /* All that upstream blocks define, by *i, which is 0 at first; NULL at the end. */
