@@ -48,6 +48,15 @@ my %does = (
 	between => sub { my ($h, $sid) = @_; $h->frame(1, 0, $sid, $block); $h->frame(6, 0, 0, 'ABCDEFGH'); $h->frame(9, 4, $sid, ''); end($h, $sid) },
 	many => sub { my ($h, $sid) = @_; $h->frame(1, 0, $sid, $block); $h->frame(9, 0, $sid, '') for 1 .. 80 },
 	large => sub { my ($h, $sid) = @_; $h->frame(1, 0, $sid, $block); $h->frame(9, 0, $sid, "\x00\x01x\x7f\x81\x7c" . 'y' x 16000) for 1 .. 5 },
+	long => sub {	# the middle one is longer than a frame
+		my ($h, $sid) = @_;
+		my $field = "\x00\x01x\x7f\x81\x7c" . 'y' x 16000;
+		my $long = "\x00\x01x\x7f\xc1\xb7\x02" . 'y' x 40000;
+		my $head = $block . $field . $long . $field;
+		$h->frame(1, 0, $sid, substr $head, 0, 16384, '');
+		$h->frame(9, length $head > 16384 ? 0 : 4, $sid, substr $head, 0, 16384, '') while length $head;
+		end($h, $sid);
+	},
 );
 
 $w->origin(9, sub {
@@ -67,6 +76,7 @@ http {
 		proxy_next_upstream off;
 		proxy_pass_trailers on;
 		location / { proxy_pass http://127.0.0.1:%PORT9%; }
+		location /long { proxy_pass http://127.0.0.1:%PORT9%; proxy_buffer_size 100k; proxy_buffers 4 100k; proxy_busy_buffers_size 100k; }
 	}
 }
 E
@@ -79,6 +89,10 @@ for my $what (qw(plain padding priority pieces octets empty)) {
 	is $r->body, 'body', "$what: the body";
 	is $w->get('/fine')->body, 'fine', "$what: the connection goes on";
 }
+my $r = $w->get('/long');
+is $r->status, 200, 'a large head, where it may be large';
+is $r->header('X-Word'), 'application/grpc', 'is mended, too';
+is $r->body, 'body';
 my $text = $w->http("GET /trailers HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close\r\n\r\n");
 like $text, qr/\r\n0\r\nx-word: application\/grpc\r\n\r\n$/i, 'in trailers';
 

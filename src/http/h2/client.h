@@ -96,6 +96,7 @@ struct h2_frames {
 	uint8_t		*block;			/* NULL: there is none */
 	size_t		 n_block;
 	unsigned	 n_frames;		/* that it came in */
+	size_t		 head_most;		/* the most that a call of the link has allowed of a head */
 };
 
 #define H2_LINK_MAGIC 0x68326c6bu

@@ -12,7 +12,7 @@
 enum {
 	FRAME_HEAD	= 9,
 	FRAME_MOST	= 16384,	/* our SETTINGS_MAX_FRAME_SIZE */
-	BLOCK_MOST	= 4 * FRAME_MOST,	/* much more than head.c's bounds let through */
+	BLOCK_MOST	= 4 * FRAME_MOST,	/* whatever is allowed of a head */
 	FRAMES_MOST	= 64,		/* of a block */
 	PRIORITY	= 5
 };
@@ -126,7 +126,8 @@ hold(struct h2_frames *f, const uint8_t *head)
 		memcpy(f->first, head, FRAME_HEAD);
 	else
 		f->first[4] |= head[4] & NGHTTP2_FLAG_END_HEADERS;
-	if (f->n_frames > FRAMES_MOST || f->n_block + f->payload > BLOCK_MOST)
+	/* what is too much of a head is said field by field, unless the block is much more than that */
+	if (f->n_frames > FRAMES_MOST || f->n_block + f->payload > WEIR_MAX((size_t)BLOCK_MOST, f->head_most + FRAME_MOST))
 		return NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
 	f->block = mem_realloc(f->block, f->n_block, WEIR_MAX(f->n_block + f->payload, 1u));
 	f->holds = true;

@@ -53,6 +53,7 @@ h2c_put_head(struct h2_call *e, const struct weir_msg *m)
 	char length[NUM_MAX];
 	size_t n = 0;
 
+	e->k->frames.head_most = WEIR_MAX(e->k->frames.head_most, (size_t)e->x.limits.total);
 	v[n++] = h2_pair(STR(":method"), m->method);
 	v[n++] = h2_pair(STR(":scheme"), e->k->secure ? STR("https") : STR("http"));
 	v[n++] = h2_pair(STR(":path"), m->target.n != 0 ? m->target : STR("/"));

@@ -10,7 +10,7 @@
 #include "http/h2/pads.h"
 
 enum {
-	STRING_MOST	= 1 << 14,	/* a frame's size */
+	STRING_MOST	= 1 << 16,	/* nghttp2 takes no larger ones */
 	ASKED_MOST	= 100,		/* strings of a block that nghttp2 is asked about: each costs an inflater */
 	HUFFMAN		= 0x80
 };
@@ -31,7 +31,7 @@ copy(struct walk *w, const uint8_t *p, size_t n)
 	w->to += n;
 }
 
-/* RFC 7541, 5.1.  False: it goes on behind the end, or is larger than any frame. */
+/* RFC 7541, 5.1.  False: it goes on behind the end, or is larger than any string. */
 static bool
 get_number(struct walk *w, unsigned bits, size_t *n)
 {
