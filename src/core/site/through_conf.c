@@ -3,6 +3,7 @@
  */
 #include "core/proc/cycle.h"
 #include "core/site/site.h"
+#include "core/tls/look.h"
 
 /* The node where a site says this name. */
 static const struct weir_node *
@@ -59,6 +60,9 @@ site_pass_through(struct weir_conf *cf, const struct weir_site *from, struct wei
 		if (a->ssl == NULL)
 			continue;
 		anywhere = a->through = true;
+		if (l->opts.rcvbuf != 0 && l->opts.rcvbuf < LOOK_MAX)
+			conf_warn(cf, l->node, 0, "a hello that is longer than rcvbuf cannot be looked at, and is not answered; "
+			    "some have 16 kB");
 		for (unsigned i = 0; i < to->n_names; i++)
 			if (names_add(&a->names, &to->names[i], to) != WEIR_OK)
 				rc = complain(cf, a, &to->names[i]);
