@@ -7,6 +7,22 @@
 #include "core/net/udp.h"
 #include "stream/preread.h"
 
+enum { LOOK = 16384, ROOM_LEAST = 1024 };
+
+/*
+ * Room for n bytes in one piece.  It at least doubles, so that a client that sends them singly does not fill the pool; and
+ * there is none for one that sends nothing.
+ */
+static char *
+room_for(struct weir_stream *st, size_t n)
+{
+	if (n > st->peeked_room) {
+		st->peeked_room = WEIR_MAX(n, WEIR_MAX(st->peeked_room * 2, (size_t)ROOM_LEAST));
+		st->peeked = pool_bytes(st->s.pool, st->peeked_room);
+	}
+	return st->peeked;
+}
+
 struct weir_str
 stream_preread(struct weir_stream *st)
 {
@@ -15,11 +31,11 @@ stream_preread(struct weir_stream *st)
 
 	if (stream_is_udp(st))
 		return udp_first(udp_of(st->s.conn));
-	if (st->peeked != NULL)
+	if (st->s.conn->layer == NULL)
 		return str_of(st->peeked, st->peeked_n);
 	if (first.n == st->preread.len)
 		return first;
-	all = pool_bytes(st->s.pool, st->preread.len);
+	all = room_for(st, st->preread.len);
 	return str_of(all, bufq_peek(&st->preread, 0, all, st->preread.len));
 }
 
@@ -39,16 +55,19 @@ on_readable(void *arg)
 static ssize_t
 peek(struct weir_stream *st, size_t most)
 {
+	static char look[LOOK];
 	struct weir_fdio *tcp = &st->s.conn->tcp;
+	char *to = most <= LOOK ? look : room_for(st, most);
 	ssize_t n;
 
-	if (st->peeked == NULL)
-		st->peeked = pool_bytes(st->s.pool, most);
 	do
-		n = recv(tcp->ev.fd, st->peeked, most, MSG_PEEK);
+		n = recv(tcp->ev.fd, to, most, MSG_PEEK);
 	while (n < 0 && errno == EINTR);
-	if (n > 0 && (size_t)n > st->peeked_n)
+	if (n > 0 && (size_t)n > st->peeked_n) {
+		if (to == look)
+			memcpy(room_for(st, (size_t)n), look, (size_t)n);
 		return (ssize_t)(st->peeked_n = (size_t)n);
+	}
 	if ((n < 0 && errno != EAGAIN) || fdio_reset(tcp))	/* what came before a reset can still be looked at */
 		return WEIR_FAIL;
 	if (n == 0 || (n > 0 && (tcp->ev.ready & EV_HUP)))
@@ -119,6 +138,6 @@ stream_preread_end(struct weir_stream *st)
 		src_want(&st->s.conn->io->in, false);
 		src_on_ready(&st->s.conn->io->in, NULL, NULL);
 	}
-	if (st->peeked != NULL)
+	if (st->peeked_n != 0)
 		st->s.conn->tcp.ev.ready |= EV_READ;	/* what was looked at is still there */
 }

@@ -606,7 +606,7 @@ stream_rest(struct weir_stream *st)
 	st->s.kept = NULL;
 	st->s.cap = (struct weir_captures){ .n = 0 };
 	st->peeked = NULL;
-	st->peeked_n = 0;
+	st->peeked_n = st->peeked_room = 0;
 	pool_free(st->s.pool);
 	st->s.pool = NULL;
 }

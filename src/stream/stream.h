@@ -64,8 +64,8 @@ struct weir_stream {
 	const char	*closed;	/* who ended it, or why: $close_reason */
 	uint64_t	 before;	/* bytes that had come when it began: a PROXY header */
 	struct weir_bufq preread;	/* of TLS: what was read of the client, and goes on with the rest */
-	char		*peeked;	/* else: what was only looked at */
-	size_t		 peeked_n;
+	char		*peeked;	/* else: what was only looked at; or `preread` in one piece */
+	size_t		 peeked_n, peeked_room;
 	struct weir_timer timer;
 	struct weir_task end;
 	struct weir_answer *answer;	/* serve.c's */

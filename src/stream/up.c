@@ -119,9 +119,10 @@ stream_up_end(struct weir_stream *st)
 
 	if (u == NULL)
 		return;
-	queue_leave(&u->wait);
 	if (u->joined)
 		relay_off(&u->relay);
+	else
+		queue_leave(&u->wait);
 	for (unsigned i = 0; i < 2; i++)
 		if (u->rates[i] != NULL)
 			rate_end(u->rates[i]);
@@ -255,6 +256,7 @@ join(struct weir_stream_up *u)
 	st->s.log.doing = "proxying connection";
 	pick_well(&u->pick);
 	u->joined = true;
+	memset(r, 0, sizeof *r);
 	r->owner = u;
 	r->done = on_relay_end;
 	r->on_moved = on_moved;

@@ -46,11 +46,15 @@ struct weir_stream_up {
 	struct weir_stream *st;
 	const struct weir_stream_params *p;
 	struct weir_pick pick;
-	struct weir_wait wait;			/* for a server */
 	struct weir_stream_udp *udp;		/* of a client that sends datagrams; NULL until there was a server */
 	struct weir_conn *conn;			/* once it is there, also in the handshake */
-	struct weir_dial dial;
-	struct weir_relay relay;
+	union {			/* a session that rests has less memory by what it needed to come so far */
+		struct {
+			struct weir_wait wait;	/* for a server */
+			struct weir_dial dial;
+		};
+		struct weir_relay relay;	/* once it is joined */
+	};
 	struct weir_rate *rates[2];		/* of the client's bytes, and of the upstream's; NULL: none */
 	struct weir_str	 host;			/* for the name in its certificate */
 	struct weir_stream_attempt first;	/* most need no other */
