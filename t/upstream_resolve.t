@@ -81,11 +81,13 @@ http {
 	upstream hashed { zone z; hash k; server tiers.test resolve service=http; }
 	upstream spare { zone z; server 127.0.0.1:%PORT9% fail_timeout=600s; server tiers.test resolve service=http backup; }
 	upstream mixed { server no-such-name.invalid:%PORT2%; server 127.0.0.3:%PORT2%; }
+	upstream later { zone z; server later.invalid:%PORT2% weight=2; server 127.0.0.5:%PORT2% backup; }
 	upstream lost { server no-such-name.invalid:%PORT2%; }
 	server { $listen access_log off; add_header X-Port \$server_port; location / { return 200 \$server_addr; } }
 	server {
 		listen 127.0.0.1:%PORT1%;
 		location /names/ { proxy_pass http://names; }
+		location /later/ { proxy_pass http://later; }
 		location /fails/ { proxy_pass http://fails; }
 		location /sticks/ { proxy_pass http://sticks; }
 		location /hashes/ { proxy_pass http://hashes; }
@@ -202,6 +204,14 @@ subtest 'priorities' => sub {
 	$zone{'b.tiers.test'} = '127.0.0.3';
 	dns(\%zone);
 	becomes('/tiers/', '2 5', 'then it goes');
+};
+
+subtest 'a name that comes into being' => sub {
+	$w->log_like(qr/\[warn\].*host not found in upstream "later\.invalid".*: it is asked for while the server runs/);
+	is seen('/later/', 4), '5', 'nobody yet: the others serve';
+	$zone{'later.invalid'} = '127.0.0.2 127.0.0.3';
+	dns(\%zone);
+	becomes('/later/', '2 3', 'then it has addresses');
 };
 
 subtest 'no such name' => sub {

@@ -351,6 +351,16 @@ add_spares(struct weir_conf *cf, struct weir_group *g, unsigned n)
 	assert(to == g->peers + g->n);
 }
 
+/* The servers of a file are addresses. */
+static bool
+can_resolve(const struct weir_scope *s, const struct weir_group *g)
+{
+	uint64_t timeout_ms;
+
+	return !g->may_be_empty && resolver_of(s->conf, &timeout_ms) != NULL &&
+	    conf_written(s, &upstream_module, "zone") != NULL;
+}
+
 static int
 settle_group(struct weir_conf *cf, struct weir_group *g)
 {
@@ -483,6 +493,7 @@ done(struct weir_conf *cf, struct weir_scope *s, void *conf)
 		return WEIR_OK;
 	if (!has_primary(u) && !g->may_be_empty)
 		return no_servers(cf, s->node);
+	server_settle_late(cf, s, &u->servers, can_resolve(s, g));
 	sort_servers(cf, u, g);
 	if (check_group(cf, s->node, g) != WEIR_OK || check_resolves(cf, s, g) != WEIR_OK)
 		return WEIR_FAIL;
@@ -625,7 +636,8 @@ static const struct weir_cmd cmds[] = {
 	  "all of the lower ones are out, and backups when all others are. One that drains gets only requests "
 	  "that stick to it. After it was away it begins with slow_start_min (10%) of its weight, and has all of "
 	  "it after slow_start. A route is what sticky knows it by. A name that has no address when the configuration is "
-	  "read is worth a warning, and a server that is down. "
+	  "read is worth a warning, and a server that is down; with a zone and a resolver it is asked for while the server runs, "
+	  "as with resolve. "
 	  "With resolve the name is asked for while the server runs, by the resolver of the group or of http, and "
 	  "all of its addresses (64 at most) are servers; it needs a zone. With service the SRV records of "
 	  "_service._tcp.name, or of service.name when there is a dot in it, say which servers there are, with their ports and "

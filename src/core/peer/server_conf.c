@@ -36,19 +36,18 @@ server_fill(struct weir_pool *pool, struct weir_peer *p, const struct weir_addr 
 
 /* A name that has no addresses now: an address where nobody can be, for a server that is down. */
 static struct weir_addr *
-down(struct weir_conf *cf, const struct weir_node *n, struct weir_str host, unsigned port, const char *err)
+nowhere(struct weir_conf *cf, unsigned port)
 {
 	struct weir_addr *a = POOL_NEW(cf->pool, weir_addr);
 
-	conf_warn(cf, n, 1, "host not found in upstream \"%.*s\"%s%s: it is down until the next reload, or say \"resolve\"",
-	    STR_ARG(host), err != NULL ? ": " : "", err != NULL ? err : "");
 	a->in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = INADDR_BROADCAST };
 	addr_set_port(a, port);
 	return a;
 }
 
 struct weir_addr *
-server_addrs(struct weir_conf *cf, const struct weir_node *n, struct weir_str s, unsigned port, unsigned *count, bool *is_down)
+server_addrs(struct weir_conf *cf, const struct weir_node *n, struct weir_str s, unsigned port, unsigned *count,
+    struct server_late **late)
 {
 	struct weir_addr *a = POOL_NEW(cf->pool, weir_addr);
 	struct weir_str host;
@@ -68,10 +67,11 @@ server_addrs(struct weir_conf *cf, const struct weir_node *n, struct weir_str s,
 		return NULL;
 	}
 	a = addr_lookup(cf->pool, host, real_port, count, &err);
-	if ((a == NULL || *count == 0) && is_down != NULL) {
+	if ((a == NULL || *count == 0) && late != NULL) {
 		*count = 1;
-		*is_down = true;
-		return down(cf, n, host, real_port, err);
+		*late = POOL_NEW(cf->pool, server_late);
+		**late = (struct server_late){ .node = n, .host = host, .port = real_port, .err = err };
+		return nowhere(cf, real_port);
 	}
 	if (a == NULL || *count == 0) {
 		conf_error(cf, n, 1, "host not found in upstream \"%.*s\"%s%s", STR_ARG(host),
@@ -265,9 +265,9 @@ int
 server_read(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, struct server_list *servers)
 {
 	struct weir_peer like;
+	struct server_late *late = NULL;
 	struct weir_addr *a;
 	struct weir_str v;
-	bool is_down = false;
 	unsigned count;
 
 	if (server_resolves(n)) {
@@ -281,20 +281,76 @@ server_read(struct weir_conf *cf, struct weir_scope *s, struct weir_node *n, str
 			return conf_error(cf, n, w, "service upstream \"%.*s\" requires \"resolve\" and a domain "
 			    "name", STR_ARG(n->w[1].s));
 	memset(&like, 0, sizeof like);
-	a = server_addrs(cf, n, n->w[1].s, default_port(s), &count, &is_down);
+	a = server_addrs(cf, n, n->w[1].s, default_port(s), &count, &late);
 	if (a == NULL)
 		return WEIR_FAIL;
 	server_fill(cf->pool, &like, a, n->w[1].s);
 	if (server_params(cf, n, &like, s->owner) != WEIR_OK)
 		return WEIR_FAIL;
+	if (late != NULL) {
+		late->at = servers->n;
+		late->next = servers->lates;
+		servers->lates = late;
+	}
 	for (unsigned i = 0; i < count; i++) {
 		struct weir_peer *p = POOL_PUSH(cf->pool, servers);
 		char text[ADDR_TEXT_MAX];
 
 		*p = like;
 		p->addr = a[i];
-		p->text = is_down ? p->name : pool_str(cf->pool, str_of(text, addr_put(text, &a[i])));
-		p->down |= is_down;
+		p->text = late != NULL ? p->name : pool_str(cf->pool, str_of(text, addr_put(text, &a[i])));
 	}
 	return WEIR_OK;
+}
+
+static struct server_late *
+late_at(const struct server_list *l, unsigned i)
+{
+	for (struct server_late *late = l->lates; late != NULL; late = late->next)
+		if (late->at == i)
+			return late;
+	return NULL;
+}
+
+/* The places of its name take the place of the one peer. */
+static void
+make_resolved(struct weir_conf *cf, struct weir_group *g, const struct server_late *late, const struct weir_peer *p,
+    struct server_list *to)
+{
+	struct weir_resolve *r = POOL_NEW(cf->pool, weir_resolve);
+	struct weir_peer like = *p;
+
+	r->group = g;
+	r->name = late->host;
+	r->port = late->port;
+	r->priority = like.priority;
+	r->next = g->resolves;
+	g->resolves = r;
+	like.resolve = r;
+	add_places(cf, to, &like);
+}
+
+void
+server_settle_late(struct weir_conf *cf, struct weir_scope *s, struct server_list *servers, bool resolves)
+{
+	struct server_list all = { 0 };
+
+	if (servers->lates == NULL)
+		return;
+	for (unsigned i = 0; i < servers->n; i++) {
+		const struct server_late *late = late_at(servers, i);
+
+		if (late != NULL)
+			conf_warn(cf, late->node, 1, "host not found in upstream \"%.*s\"%s%s: %s", STR_ARG(late->host),
+			    late->err != NULL ? ": " : "", late->err != NULL ? late->err : "", resolves ?
+			    "it is asked for while the server runs" :
+			    "it is down until the next reload, or give the upstream a zone and a resolver, or say \"resolve\"");
+		if (late != NULL && resolves) {
+			make_resolved(cf, s->owner, late, &servers->v[i], &all);
+			continue;
+		}
+		servers->v[i].down |= late != NULL;
+		*POOL_PUSH(cf->pool, &all) = servers->v[i];
+	}
+	*servers = all;
 }
