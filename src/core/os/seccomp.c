@@ -1,9 +1,9 @@
 /*
  * seccomp.c - the system calls that a process needs, and no others (seccomp(2)).
  *
- * The filter is a classic BPF program, made from tables: each system call is
- * compared in turn, most frequent first.  The order hardly matters: for calls that are
- * allowed whatever their arguments, Linux remembers the answer in a bitmap (since 5.11).
+ * The filter is a classic BPF program, made from tables: each system call is compared in turn.  For calls that are
+ * allowed whatever their arguments, Linux remembers the answer in a bitmap (since 5.11); so those whose arguments are
+ * looked at come first, the most frequent of them at the top.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -299,14 +299,14 @@ make_program(struct program *p, const struct weir_sandbox *s)
 	jump(p, BPF_JSET, 0x40000000, 0, 1);
 	give(p, SECCOMP_RET_KILL_PROCESS);
 #endif
-	for (i = 0; i < WEIR_COUNT(allowed); i++) {
-		jump(p, BPF_JEQ, (uint32_t)allowed[i], 0, 1);
-		give(p, SECCOMP_RET_ALLOW);
-	}
 	emit_socket(p, SYS_socket, families, WEIR_COUNT(families));
 	emit_socket(p, SYS_socketpair, families + 2, 1);
 	emit_all_rules(p, memory, WEIR_COUNT(memory), otherwise);
 	emit_all_rules(p, rules, WEIR_COUNT(rules), otherwise);
+	for (i = 0; i < WEIR_COUNT(allowed); i++) {
+		jump(p, BPF_JEQ, (uint32_t)allowed[i], 0, 1);
+		give(p, SECCOMP_RET_ALLOW);
+	}
 	/* The C library then tries clone(2), and hears what became of that. */
 	jump(p, BPF_JEQ, SYS_clone3, 0, 1);
 	give(p, SECCOMP_RET_ERRNO | ENOSYS);
