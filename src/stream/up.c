@@ -4,7 +4,6 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/num.h"
-#include "core/os/sock.h"
 #include "core/peer/target.h"
 #include "core/peer/tls_conf.h"
 #include "stream/udp.h"
@@ -413,8 +412,6 @@ on_dialled(struct weir_dial *d, struct weir_conn *c, int err)
 		return;
 	}
 	u->conn = c;
-	if (!STREAM_CONF(st)->tcp_nodelay && c->peer.sa.sa_family != AF_UNIX)
-		(void)!sock_nodelay(c->tcp.ev.fd, false);
 	if (unlikely(log_on(&st->s.log, LOG_INFO_)))
 		tell_connected(u);
 	if (u->p->ssl)
@@ -451,7 +448,8 @@ static void
 use_peer(struct weir_stream_up *u, struct weir_peer *peer)
 {
 	struct weir_stream *st = u->st;
-	struct weir_dial_opts o = { .timeout_ms = u->p->connect_ms, .keepalive = u->p->keepalive };
+	struct weir_dial_opts o = { .timeout_ms = u->p->connect_ms, .keepalive = u->p->keepalive,
+	    .nagle = !STREAM_CONF(st)->tcp_nodelay };
 
 	count_attempt(u->pick.group, u->tries > 0);
 	u->tries++;

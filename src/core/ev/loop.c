@@ -70,7 +70,7 @@ watch(struct weir_fd *f, uint32_t events)
 int
 fd_watch(struct weir_fd *f)
 {
-	return watch(f, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+	return watch(f, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET);
 }
 
 int
@@ -117,6 +117,10 @@ notice(struct weir_fd *f, uint32_t e)
 		ev |= EV_HUP;
 	if (e & EPOLLERR)
 		ev |= EV_ERR;
+	else if ((e & (EPOLLRDHUP | EPOLLPRI)) == EPOLLRDHUP)
+		ev |= EV_LAST;
+	if (ev == 0)
+		return;
 	f->ready |= (uint8_t)ev;
 	f->on(f, ev);
 }

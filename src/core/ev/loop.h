@@ -21,7 +21,8 @@ enum {
 	EV_READ		= 1,	/* bytes, or the end of them */
 	EV_WRITE	= 2,
 	EV_HUP		= 4,	/* the peer has ended its direction */
-	EV_ERR		= 8	/* reset, or connecting failed */
+	EV_ERR		= 8,	/* reset, or connecting failed */
+	EV_LAST		= 16	/* with EV_HUP: all that there will ever be to read is here, nothing urgent among it */
 };
 
 /*

@@ -13,8 +13,12 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/io/fdio.h"
+#include "core/os/sock.h"
 
-enum { IOVS = 32, GREED_MAX = 4, ROOM_MIN = 4096 };
+enum {
+	IOVS = 32, GREED_MAX = 4, ROOM_MIN = 4096,
+	ONE_SEGMENT = 1200	/* so much is one segment nearly everywhere */
+};
 
 /*
  * The directions break singly: after a failed write there may still be an answer to read.
@@ -67,6 +71,10 @@ was_read(struct weir_fdio *f, ssize_t n, size_t asked)
 		/* drained; an end that was already announced is still to be read */
 		if ((size_t)n < asked && !(f->ev.ready & (EV_HUP | EV_ERR)))
 			f->ev.ready &= (uint8_t)~EV_READ;
+		else if ((size_t)n < asked && f->tcp && (f->ev.ready & (EV_LAST | EV_ERR)) == EV_LAST) {
+			f->eof = 1;	/* as the next call would say */
+			f->ev.ready &= (uint8_t)~EV_READ;
+		}
 		return n;
 	}
 	if (n == 0) {
@@ -131,12 +139,27 @@ fdio_recv(struct weir_fdio *f, void *to, size_t max)
 	return was_read(f, n, max);
 }
 
+static void
+will_send(struct weir_fdio *f, size_t n)
+{
+	if (f->nagle == FDIO_FRESH && n <= ONE_SEGMENT) {
+		f->nagle = FDIO_DUE;
+		return;
+	}
+	f->nagle = 0;
+	(void)!sock_nodelay(f->ev.fd, true);
+}
+
 static ssize_t
 send_memory(struct weir_fdio *f, struct weir_bufq *from, size_t *asked)
 {
 	struct iovec iov[IOVS];
 	int n = bufq_iov(from, iov, IOVS, asked);
-	int more = *asked < from->len ? MSG_MORE : 0;
+	/* with the end at its heels, both fit into one segment */
+	int more = *asked < from->len || f->io.out.last ? MSG_MORE : 0;
+
+	if (f->nagle != 0)
+		will_send(f, *asked);
 
 	if (n == 1)
 		return send(f->ev.fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL | more);
@@ -152,6 +175,8 @@ send_file(struct weir_fdio *f, struct weir_bufq *from, size_t *asked)
 	ssize_t n;
 
 	*asked = (size_t)WEIR_MIN(ref->len, 0x7fff0000u);
+	if (f->nagle != 0)
+		will_send(f, *asked);
 	n = sendfile(f->ev.fd, ref->seg->file->fd, &off, *asked);
 	if (n == 0 && *asked != 0) {	/* the file became shorter under our hands */
 		errno = EIO;
@@ -205,6 +230,8 @@ fdio_send(struct weir_fdio *f, const void *from, size_t len, bool more)
 		return WEIR_FAIL;
 	if (!(f->ev.ready & EV_WRITE))
 		return WEIR_AGAIN;
+	if (f->nagle != 0)
+		will_send(f, len);
 	do
 		n = send(f->ev.fd, from, len, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
 	while (n < 0 && errno == EINTR);
@@ -260,6 +287,8 @@ fd_finish(struct weir_sink *sink)
 	if (f->shut || f->ev.fd < 0)
 		return WEIR_OK;
 	f->shut = 1;
+	if (sink->closing && !(f->ev.ready & EV_ERR))
+		return WEIR_OK;		/* closing says the same */
 	return shutdown(f->ev.fd, SHUT_WR) == 0 ? WEIR_OK : WEIR_FAIL;
 }
 
@@ -298,7 +327,11 @@ sink_fd(struct weir_sink *sink, uint64_t *room)
 	struct weir_fdio *f = WEIR_OF(sink, struct weir_fdio, io.out);
 
 	*room = UINT64_MAX;
-	return f->wr_broken || f->shut ? -1 : f->ev.fd;
+	if (f->wr_broken || f->shut)
+		return -1;
+	if (f->nagle != 0)
+		will_send(f, SIZE_MAX);
+	return f->ev.fd;
 }
 
 static void

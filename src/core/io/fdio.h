@@ -14,6 +14,8 @@ struct weir_fdio {
 	uint8_t		 eof, broken, wr_broken;	/* broken: errno is in err_no */
 	uint8_t		 shut;		/* our direction was ended */
 	uint8_t		 greed;		/* how many large segments a read asks for */
+	uint8_t		 tcp;		/* it is TCP: a short count before an announced end was the rest */
+	uint8_t		 nagle;		/* TCP_NODELAY is wanted and not set yet: FDIO_FRESH, FDIO_DUE */
 	int		 err_no;
 	struct weir_task notice;	/* `ready` wanted though no event will come */
 	/* The peer ended or reset while nobody was reading; may be NULL. */
@@ -21,6 +23,12 @@ struct weir_fdio {
 	void		*gone_arg;
 	uint64_t	 got, put;	/* bytes, for logs; a layer counts what it carries */
 };
+
+/*
+ * Nagle's algorithm waits only while something is on its way, so that who says one short thing needs no TCP_NODELAY: it is
+ * set when more is to be sent.
+ */
+enum { FDIO_FRESH = 1, FDIO_DUE };
 
 /* Takes over a nonblocking, connected (or connecting) descriptor and watches it. */
 int	fdio_init(struct weir_fdio *, int fd) WEIR_MUST_USE;

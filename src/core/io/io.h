@@ -47,6 +47,9 @@ struct weir_sink {
 	void	(*ready)(void *);	/* owned by whoever writes */
 	void	*arg;
 	const char *err;
+	/* Hints of who writes, which a sink may ignore: */
+	bool	last;			/* finish() comes right after the write that takes everything */
+	bool	closing;		/* and right after finish() the owner closes all of it */
 };
 
 struct weir_sink_ops {

@@ -82,6 +82,7 @@ drain(struct weir_pump *p, bool *held)
 	ssize_t n;
 
 	errno = 0;
+	p->sink->last = p->eof && !p->keep_open;
 	n = sink_write(p->sink, &p->q);
 	*held = n == WEIR_AGAIN;
 	if (n == WEIR_FAIL)
@@ -216,6 +217,7 @@ close_down(struct weir_pump *p)
 		end(p, PUMP_EOF);
 		return true;
 	}
+	p->sink->closing = p->closing;
 	errno = 0;
 	r = sink_finish(p->sink);
 	if (r == WEIR_AGAIN)

@@ -31,6 +31,7 @@ struct weir_pump {
 	bool		  deaf;		/* after PUMP_SINK_FAIL: its peer had ended its own direction before, in order */
 	bool		  torn;		/* a write has told that the source's peer reset: its end is no orderly one */
 	bool		  keep_open;	/* at the end do not finish the sink */
+	bool		  closing;	/* done() closes the sink */
 	/* Called whenever bytes moved, for idle timers; may be NULL. */
 	void		(*on_progress)(struct weir_pump *);
 	/* Called once, and last: it may free the pump. */

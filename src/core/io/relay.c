@@ -58,6 +58,7 @@ on_done(struct weir_pump *p, enum weir_pump_end how)
 	r->open--;
 	if (how == PUMP_EOF && r->first == 0)
 		r->first = from_a ? 1 : 2;
+	r->ab.closing = r->ba.closing = true;	/* the other is the last */
 	/* who does not hear may have something to say all the same */
 	if (how == PUMP_SINK_FAIL && !p->deaf)
 		spoil(r, from_a);
@@ -91,6 +92,7 @@ relay_start(struct weir_relay *r, struct weir_io *a, struct weir_io *b, size_t c
 	r->ab.owner = r->ba.owner = r;
 	r->ab.done = r->ba.done = on_done;
 	r->ab.on_progress = r->ba.on_progress = on_progress;
+	r->ab.closing = r->ba.closing = r->whole;
 	pump_start(&r->ab, r->from_a != NULL ? r->from_a : &a->in, &b->out, cap);
 	/* the first may have ended everything */
 	if (!r->over)

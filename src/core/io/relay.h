@@ -31,7 +31,7 @@ struct weir_relay {
 
 /*
  * Does not own the ios.  done() is called once and last, after which both ios have been
- * finished or aborted.  idle_ms 0: no limit.
+ * finished or aborted; it must close both, because where that says the end as well they were not told.  idle_ms 0: no limit.
  */
 void	relay_start(struct weir_relay *, struct weir_io *a, struct weir_io *b, size_t cap,
 	    uint64_t idle_ms);

@@ -115,6 +115,7 @@ take_over(struct acceptor *a, int fd, const union weir_sockaddr *sa, socklen_t n
 	addr_from_kernel(&c->peer, sa, n, NULL);
 	c->from = a->from;
 	c->tcp.ev.ready = EV_WRITE;
+	c->tcp.tcp = c->peer.sa.sa_family != AF_UNIX;
 	conn_came(c);
 	a->from->on_conn(c);
 }

@@ -143,6 +143,7 @@ struct weir_dial_opts {
 	bool		 bind_port;	/* the port of bind counts too */
 	bool		 transparent;
 	bool		 keepalive;	/* SO_KEEPALIVE */
+	bool		 nagle;		/* no TCP_NODELAY */
 	int		 rcvbuf, sndbuf; /* SO_RCVBUF, SO_SNDBUF; 0: the kernel's */
 	uint64_t	 timeout_ms;
 	struct weir_str	 preface;	/* lives until done(); empty: none */

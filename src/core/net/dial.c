@@ -5,7 +5,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
-#include <netinet/tcp.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +40,8 @@ say(struct weir_conn *c, struct weir_str what)
 	}
 	metric_add(&prefaces, SAID, 1);
 	c->tcp.put += what.n;
+	if (c->tcp.nagle != 0)
+		c->tcp.nagle = FDIO_DUE;
 	c->preface = slab_sized_take(sizeof *c->preface + what.n);
 	c->preface->n = what.n;
 	memcpy(c->preface->bytes, what.p, what.n);
@@ -71,10 +73,12 @@ static void
 on_connected(void *arg)
 {
 	struct weir_dial *d = arg;
+	struct weir_fd *ev = &d->conn->tcp.ev;
 	int err = 0;
 	socklen_t n = sizeof err;
 
-	if (getsockopt(d->conn->tcp.ev.fd, SOL_SOCKET, SO_ERROR, &err, &n) != 0)
+	/* what is writable and has no error is connected */
+	if ((ev->ready & (EV_HUP | EV_ERR)) && getsockopt(ev->fd, SOL_SOCKET, SO_ERROR, &err, &n) != 0)
 		err = errno;
 	finish(d, err);
 }
@@ -99,8 +103,6 @@ set_options(int fd, const struct weir_addr *to, int type, const struct weir_dial
 	union weir_sockaddr sa;
 	int one = 1;
 
-	if (to->sa.sa_family != AF_UNIX && type == SOCK_STREAM)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (o->keepalive && type == SOCK_STREAM)
 		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	if (o->rcvbuf != 0)
@@ -155,6 +157,8 @@ begin(struct weir_dial *d, const struct weir_addr *to, const struct weir_dial_op
 		return err;
 	}
 	d->conn->peer = *to;
+	d->conn->tcp.tcp = to->sa.sa_family != AF_UNIX;
+	d->conn->tcp.nagle = d->conn->tcp.tcp && !o->nagle ? FDIO_FRESH : 0;
 	return 0;
 }
 

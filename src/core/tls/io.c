@@ -305,7 +305,8 @@ tls_write(struct weir_sink *sink, struct weir_bufq *from)
 			return WEIR_FAIL;
 		}
 		enter(t);
-		t->more = from->len > s.n;	/* the kernel makes one of them: a record is a call, not a packet */
+		/* the kernel makes one of them: a record is a call, not a packet; the last goes with the close_notify */
+		t->more = from->len > s.n || (sink->last && SSL_is_init_finished(t->ssl));
 		/* until the client has finished the handshake we do not know that it is alive, but may answer */
 		rc = SSL_is_init_finished(t->ssl) ? SSL_write_ex(t->ssl, s.p, s.n, &n) :
 		    SSL_write_early_data(t->ssl, s.p, s.n, &n);
@@ -335,13 +336,16 @@ tls_finish(struct weir_sink *sink)
 	if (!t->closed && !t->broken) {
 		ERR_clear_error();
 		enter(t);
+		t->more = true;		/* the end of TCP is next */
 		int rc = SSL_shutdown(t->ssl);
+		t->more = false;
 
 		if (rc < 0 && SSL_get_error(t->ssl, rc) == SSL_ERROR_WANT_WRITE)
 			return WEIR_AGAIN;
 		ERR_clear_error();
 		t->closed = true;
 	}
+	t->conn->tcp.io.out.closing = sink->closing;
 	return sink_finish(&t->conn->tcp.io.out);
 }
 
