@@ -168,7 +168,7 @@ sub slow_client
 	my $s = IO::Socket::INET->new(Proto => 'tcp');
 	setsockopt $s, SOL_SOCKET, SO_RCVBUF, 4096;
 	connect $s, Socket::pack_sockaddr_in($w->port(1), Socket::inet_aton('127.0.0.1')) or die;
-	my $c = Weir::Conn->new($s, 20);
+	my $c = Weir::Conn->new($s, 90);	# its window is small, so it takes long
 	$c->send("GET $uri HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
 	return $c;
 }
