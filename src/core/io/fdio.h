@@ -44,6 +44,12 @@ ssize_t	fdio_recv(struct weir_fdio *, void *, size_t);
 ssize_t	fdio_send(struct weir_fdio *, const void *, size_t, bool more);	/* follows at once */
 /* Nothing to read, now, and no end either?  Asks the kernel only when that is not known. */
 bool	fdio_quiet(struct weir_fdio *);
+/* Would a read find something: bytes, perhaps, or the end?  No: an event will tell. */
+static inline bool
+fdio_may_read(const struct weir_fdio *f)
+{
+	return (f->ev.ready & EV_READ) || f->eof || f->broken;
+}
 /* Was it a reset rather than an orderly end? */
 static inline bool
 fdio_reset(const struct weir_fdio *f)

@@ -210,7 +210,7 @@ tls_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 
 	if (t->broken)
 		return total != 0 ? (ssize_t)total : WEIR_FAIL;
-	if (t->starved && !(t->conn->tcp.ev.ready & EV_READ))	/* OpenSSL would take long to say so */
+	if (t->starved && !fdio_may_read(&t->conn->tcp))	/* OpenSSL would take long to say so */
 		return total != 0 ? (ssize_t)total : WEIR_AGAIN;
 	while (total < max) {
 		size_t room, n = 0;
@@ -230,7 +230,7 @@ tls_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 		}
 		total += n;
 		t->conn->tcp.got += n;
-		t->starved = !(t->conn->tcp.ev.ready & EV_READ) && SSL_has_pending(t->ssl) == 0;
+		t->starved = !fdio_may_read(&t->conn->tcp) && SSL_has_pending(t->ssl) == 0;
 		if (t->starved)
 			break;
 	}
