@@ -412,12 +412,7 @@ stream_answer(struct weir_stream *st, struct weir_str text)
 struct weir_listen *
 stream_listener(const struct weir_addr *a)
 {
-	struct weir_listen *l;
-
-	for (l = weir_cycle->listeners.first; l != NULL; l = l->next)
-		if (l->type == SOCK_STREAM && addr_eq(&l->addr, a))
-			return l;
-	return NULL;
+	return listen_find(&weir_cycle->listeners, a, SOCK_STREAM);
 }
 
 enum weir_next

@@ -58,7 +58,7 @@ can_connect(const struct weir_addr *a)
 static void
 test_get(void **state)
 {
-	struct weir_listeners	 ls = { NULL, NULL };
+	struct weir_listeners	 ls = { .first = NULL };
 	struct weir_listen	*l = add(&ls, "127.0.0.1:1", 8080), *m = add(&ls, "127.0.0.1:1", 8081);
 
 	(void)state;
@@ -74,7 +74,7 @@ test_get(void **state)
 static void
 test_keep(void **state)
 {
-	struct weir_listeners	 a = { NULL, NULL }, b = a, c = a;
+	struct weir_listeners	 a = { .first = NULL }, b = a, c = a;
 	unsigned		 port = free_port(), other = free_port();
 	struct weir_listen	*l = add(&a, "127.0.0.1:1", port), *m, *gone;
 
@@ -105,7 +105,7 @@ test_keep(void **state)
 static void
 test_options(void **state)
 {
-	struct weir_listeners	 a = { NULL, NULL }, b = a;
+	struct weir_listeners	 a = { .first = NULL }, b = a;
 	unsigned		 port = free_port();
 	struct weir_listen	*l = add(&a, "127.0.0.1:1", port);
 	socklen_t		 n = sizeof(int);
@@ -129,7 +129,7 @@ test_options(void **state)
 static void
 test_overlap(void **state)
 {
-	struct weir_listeners	 a = { NULL, NULL }, b = a;
+	struct weir_listeners	 a = { .first = NULL }, b = a;
 	unsigned		 port = free_port();
 	struct weir_listen	*l;
 
@@ -150,7 +150,7 @@ test_overlap(void **state)
 static void
 test_in_use(void **state)
 {
-	struct weir_listeners	 other = { NULL, NULL }, a = other, old = other;
+	struct weir_listeners	 other = { .first = NULL }, a = other, old = other;
 	unsigned		 port = free_port(), mine = free_port(), kept = free_port();
 	struct weir_listen	*l, *k;
 
@@ -173,7 +173,7 @@ test_in_use(void **state)
 static void
 test_give_back(void **state)
 {
-	struct weir_listeners	 old = { NULL, NULL }, a = old;
+	struct weir_listeners	 old = { .first = NULL }, a = old;
 	unsigned		 port = free_port(), fresh = free_port();
 	struct weir_listen	*l = add(&old, "127.0.0.1:1", port), *m;
 
@@ -192,7 +192,7 @@ test_give_back(void **state)
 static void
 test_unix(void **state)
 {
-	struct weir_listeners	 a = { NULL, NULL }, b = a;
+	struct weir_listeners	 a = { .first = NULL }, b = a;
 	char			 path[64], text[80];
 	struct weir_listen	*l;
 	struct stat		 st;
@@ -217,8 +217,7 @@ test_unix(void **state)
 	assert_int_not_equal(stat(path, &st), 0);
 	/* A file that is no socket stays what it is. */
 	fclose(fopen(path, "w"));
-	b.first = NULL;
-	b.tail = NULL;
+	b = (struct weir_listeners){ .first = NULL };
 	add(&b, text, 0);
 	assert_int_equal(listen_open(&b, NULL, 1, &quiet), WEIR_FAIL);
 	assert_int_equal(stat(path, &st), 0);
@@ -229,7 +228,7 @@ test_unix(void **state)
 static void
 test_export(void **state)
 {
-	struct weir_listeners	 a = { NULL, NULL }, b = a;
+	struct weir_listeners	 a = { .first = NULL }, b = a;
 	unsigned		 port = free_port();
 	char			 text[80];
 	struct weir_listen	*l, *m, *u, *v;
@@ -267,7 +266,7 @@ test_inherit_nonsense(void **state)
 		"", ";", ";;;", "x", "3", "-1:127.0.0.1:80;", "99999999999:127.0.0.1:80;", "0:127.0.0.1:80;",
 		"1000:127.0.0.1:80", ":", "4294967296:unix:/x;",
 	};
-	struct weir_listeners	 a = { NULL, NULL };
+	struct weir_listeners	 a = { .first = NULL };
 	struct weir_listen	*l = add(&a, "127.0.0.1:1", free_port());
 	char			 text[80];
 
@@ -301,7 +300,7 @@ waiting(int fd)
 static void
 test_leave(void **state)
 {
-	struct weir_listeners	 a = { NULL, NULL }, b = a;
+	struct weir_listeners	 a = { .first = NULL }, b = a;
 	unsigned		 i, all = 0;
 	struct weir_listen	*l = add(&a, "127.0.0.1:1", free_port());
 

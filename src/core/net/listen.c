@@ -43,22 +43,35 @@ is_unix(const struct weir_listen *l)
 	return l->addr.sa.sa_family == AF_UNIX;
 }
 
-static struct weir_listen *
-find(const struct weir_listeners *ls, const struct weir_addr *a, int type)
+size_t
+listen_key(char to[LISTEN_KEY_MAX], const struct weir_addr *a, int type)
 {
-	struct weir_listen *l;
+	struct weir_str	bytes = addr_bytes(a);
+	uint16_t	port = (uint16_t)addr_port(a);
+	uint32_t	scope = a->sa.sa_family == AF_INET6 ? a->in6.sin6_scope_id : 0;
 
-	for (l = ls != NULL ? ls->first : NULL; l != NULL; l = l->next)
-		if (l->type == type && addr_eq(&l->addr, a))
-			return l;
-	return NULL;
+	assert(bytes.n <= ADDR_TEXT_MAX);
+	to[0] = (char)type;
+	to[1] = (char)a->sa.sa_family;
+	memcpy(to + 2, &port, 2);
+	memcpy(to + 4, &scope, 4);
+	memcpy(to + 8, bytes.p, bytes.n);
+	return 8 + bytes.n;
+}
+
+struct weir_listen *
+listen_find(const struct weir_listeners *ls, const struct weir_addr *a, int type)
+{
+	char key[LISTEN_KEY_MAX];
+
+	return ls != NULL ? hash_get(&ls->by_key, str_of(key, listen_key(key, a, type))) : NULL;
 }
 
 /* ipv6only is decided when a socket is bound, so another value is another socket. */
 static struct weir_listen *
 find_same(const struct weir_listeners *ls, const struct weir_listen *like)
 {
-	struct weir_listen *l = find(ls, &like->addr, like->type);
+	struct weir_listen *l = listen_find(ls, &like->addr, like->type);
 
 	if (l != NULL && like->addr.sa.sa_family == AF_INET6 &&
 	    !l->opts.ipv6only != !like->opts.ipv6only)
@@ -69,8 +82,9 @@ find_same(const struct weir_listeners *ls, const struct weir_listen *like)
 struct weir_listen *
 listen_get(struct weir_listeners *ls, struct weir_pool *pool, const struct weir_addr *a, int type)
 {
-	struct weir_listen	*l = find(ls, a, type);
-	char			 text[ADDR_TEXT_MAX];
+	struct weir_listen	*l = listen_find(ls, a, type);
+	char			 text[ADDR_TEXT_MAX], key[LISTEN_KEY_MAX];
+	size_t			 n;
 
 	if (l != NULL)
 		return l;
@@ -84,6 +98,10 @@ listen_get(struct weir_listeners *ls, struct weir_pool *pool, const struct weir_
 	l->text = pool_cstr(pool, str_of(text, addr_put(text, a)));
 	if (ls->tail == NULL)
 		ls->tail = &ls->first;
+	if (ls->by_key.pool == NULL)
+		hash_init(&ls->by_key, pool, false);
+	n = listen_key(key, &l->addr, type);
+	hash_put(&ls->by_key, str_of(pool_dup(pool, key, n), n), l);
 	*ls->tail = l;
 	ls->tail = &l->next;
 	return l;
@@ -265,28 +283,25 @@ probe(const struct weir_listen *l, bool say, struct weir_log *log)
 	return rc;
 }
 
-static bool
-shares_port(const struct weir_listen *l, const struct weir_listeners *ls)
-{
-	const struct weir_listen *o;
+struct ports {
+	uint8_t has[2][65536 / 8];
+};
 
-	for (o = ls != NULL ? ls->first : NULL; o != NULL; o = o->next)
-		if (o->type == l->type && !is_unix(o) && o->n_fds > 0 &&
-		    addr_port(&o->addr) == addr_port(&l->addr))
-			return true;
-	return false;
+static void
+ports_add(struct ports *p, int type, const struct weir_addr *a)
+{
+	unsigned port = addr_port(a);
+
+	if (a->sa.sa_family != AF_UNIX)
+		p->has[type == SOCK_DGRAM][port / 8] |= (uint8_t)(1 << port % 8);
 }
 
 static bool
-port_inherited(const struct weir_listen *l)
+ports_has(const struct ports *p, const struct weir_listen *l)
 {
-	const struct inherited *i;
+	unsigned port = addr_port(&l->addr);
 
-	for (i = inherited; i != NULL; i = i->next)
-		if (i->type == l->type && i->addr.sa.sa_family != AF_UNIX &&
-		    addr_port(&i->addr) == addr_port(&l->addr))
-			return true;
-	return false;
+	return (p->has[l->type == SOCK_DGRAM][port / 8] >> port % 8 & 1) != 0;
 }
 
 /*
@@ -298,10 +313,16 @@ probe_new(struct weir_listeners *now, struct weir_listeners *old, bool in_use_is
     struct weir_log *log)
 {
 	struct weir_listen	*l;
+	struct ports		 ours = { 0 };
 	int			 rc = WEIR_OK, got;
 
+	for (l = old != NULL ? old->first : NULL; l != NULL; l = l->next)
+		if (l->n_fds > 0)
+			ports_add(&ours, l->type, &l->addr);
+	for (const struct inherited *i = inherited; i != NULL; i = i->next)
+		ports_add(&ours, i->type, &i->addr);
 	for (l = now->first; l != NULL; l = l->next) {
-		if (is_unix(l) || shares_port(l, old) || port_inherited(l))
+		if (is_unix(l) || ports_has(&ours, l))
 			continue;
 		got = probe(l, !in_use_is_fine, log);
 		if (got == WEIR_FAIL)
@@ -393,16 +414,13 @@ take(struct weir_listen *l, const struct weir_listen *o, unsigned want, struct w
 #endif
 }
 
+/* A descriptor only ever goes to the same address of another generation. */
 static bool
-has_fd(const struct weir_listeners *ls, int fd)
+has_fd(const struct weir_listen *l, int fd)
 {
-	const struct weir_listen	*l;
-	unsigned			 i;
-
-	for (l = ls != NULL ? ls->first : NULL; l != NULL; l = l->next)
-		for (i = 0; i < l->n_fds; i++)
-			if (l->fds[i] == fd)
-				return true;
+	for (unsigned i = 0; l != NULL && i < l->n_fds; i++)
+		if (l->fds[i] == fd)
+			return true;
 	return false;
 }
 
@@ -410,12 +428,13 @@ has_fd(const struct weir_listeners *ls, int fd)
 static void
 close_but(struct weir_listeners *ls, const struct weir_listeners *kept, bool unlink_unix)
 {
-	struct weir_listen	*l;
+	struct weir_listen	*l, *same;
 	unsigned		 i;
 
 	for (l = ls->first; l != NULL; l = l->next) {
+		same = listen_find(kept, &l->addr, l->type);
 		for (i = 0; i < l->n_fds; i++) {
-			if (l->fds[i] < 0 || has_fd(kept, l->fds[i]))
+			if (l->fds[i] < 0 || has_fd(same, l->fds[i]))
 				continue;
 			close(l->fds[i]);
 			if (is_unix(l) && unlink_unix)

@@ -13,6 +13,7 @@
 #ifndef WEIR_NET_LISTEN_H
 #define WEIR_NET_LISTEN_H
 
+#include "core/base/hash.h"
 #include "core/base/log.h"
 #include "core/net/addr.h"
 
@@ -55,11 +56,19 @@ struct weir_listen {
 
 struct weir_listeners {
 	struct weir_listen *first, **tail;
+	struct weir_hash by_key;	/* a range of ports may be thousands of them */
 };
+
+/* For hashes: bytes that are the same for the same address, port and type.  Returns how many. */
+#define LISTEN_KEY_MAX	(8 + ADDR_TEXT_MAX)
+size_t	listen_key(char to[LISTEN_KEY_MAX], const struct weir_addr *, int type);
 
 /* The one for this address and type, made when it is new. */
 struct weir_listen *listen_get(struct weir_listeners *, struct weir_pool *,
 	    const struct weir_addr *, int type);
+
+/* The one for this address and type, or NULL; `ls` may be NULL. */
+struct weir_listen *listen_find(const struct weir_listeners *ls, const struct weir_addr *, int type);
 
 /*
  * Master: take descriptors over from `old` (may be NULL), open what is missing

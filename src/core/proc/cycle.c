@@ -198,17 +198,41 @@ make_dirs(struct weir_cycle *c, struct weir_log *log)
 }
 
 static uint64_t
-fds_needed(const struct weir_cycle *c)
+sockets_needed(const struct weir_cycle *c)
 {
 	const struct weir_listen	*l;
-	const struct weir_log_file	*f;
-	uint64_t			 n = core_conf_of(c->main)->connections + SPARE_FDS;
+	uint64_t			 n = 0;
 
 	for (l = c->listeners.first; l != NULL; l = l->next)
 		n += WEIR_MAX(l->n_fds, c->workers);
+	return n;
+}
+
+static uint64_t
+fds_needed(const struct weir_cycle *c)
+{
+	const struct weir_log_file	*f;
+	uint64_t			 n = core_conf_of(c->main)->connections + SPARE_FDS + sockets_needed(c);
+
 	for (f = log_files(); f != NULL; f = f->next)
 		n++;
 	return n;
+}
+
+/* A range of ports is easily written, and has a socket for each port and worker, which the master opens. */
+static int
+check_sockets(const struct weir_cycle *c, uint64_t limit, struct weir_log *log)
+{
+	uint64_t need = sockets_needed(c);
+
+	if (limit_nofile() < need + SPARE_FDS)
+		(void)!limit_nofile_set(need + SPARE_FDS);
+	limit = WEIR_MIN(limit, limit_nofile());
+	if (need < limit)
+		return WEIR_OK;
+	log_at(log, LOG_EMERG_, 0, "the addresses of listen need %llu descriptors, one for each worker, and %llu are allowed "
+	    "(ulimit -n, worker_rlimit_nofile)", (unsigned long long)need, (unsigned long long)limit);
+	return WEIR_FAIL;
 }
 
 /* The operator's limit counts, even when it is too low for the operator's number of connections. */
@@ -227,7 +251,7 @@ check_given_limit(const struct weir_cycle *c, uint64_t limit, struct weir_log *l
 		log_at(log, LOG_WARN_, 0, "%llu worker_connections are more than "
 		    "worker_rlimit_nofile %llu allows", (unsigned long long)cc->connections,
 		    (unsigned long long)limit);
-	return WEIR_OK;
+	return check_sockets(c, limit, log);
 }
 
 /* Workers inherit what is raised here. */
@@ -245,6 +269,8 @@ check_fds(const struct weir_cycle *c, struct weir_log *log)
 		(void)!limit_nofile_set(limit_nofile_hard());
 	if (limit_nofile() >= need)
 		return WEIR_OK;
+	if (check_sockets(c, limit_nofile(), log) != WEIR_OK)
+		return WEIR_FAIL;
 	log_at(log, m->connections_set ? LOG_EMERG_ : LOG_WARN_, 0,
 	    "%llu worker_connections need %llu descriptors, and the system allows %llu (ulimit -n)",
 	    (unsigned long long)m->c.connections, (unsigned long long)need,

@@ -301,7 +301,8 @@ add_listen(struct weir_conf *cf, struct weir_site *site,
     const struct weir_site_listen *like, const struct weir_addr *addr)
 {
 	struct weir_site_listen	*l;
-	char			 text[ADDR_TEXT_MAX];
+	char			 text[ADDR_TEXT_MAX], key[LISTEN_KEY_MAX];
+	size_t			 n = listen_key(key, addr, like->type);
 
 	if (like->v6only_given && addr->sa.sa_family != AF_INET6)
 		return conf_error(cf, like->node, 1, "ipv6only is not supported on addr \"%.*s\"",
@@ -310,11 +311,13 @@ add_listen(struct weir_conf *cf, struct weir_site *site,
 		return conf_error(cf, like->node, 1, "\"transparent\" is for addresses of IP");
 	if (like->type == SOCK_DGRAM && addr->sa.sa_family == AF_UNIX)
 		return conf_error(cf, like->node, 1, "datagrams come by UDP only, not by unix sockets");
-	for (l = site->listens; l != NULL; l = l->next)
-		if (l->type == like->type && addr_eq(&l->addr, addr))
-			return conf_error(cf, like->node, 1, "a duplicate listen %.*s",
-			    (int)addr_put(text, addr), text);
+	if (site->listens == NULL)
+		hash_init(&site->listens_by, cf->pool, false);
+	if (hash_get(&site->listens_by, str_of(key, n)) != NULL)
+		return conf_error(cf, like->node, 1, "a duplicate listen %.*s",
+		    (int)addr_put(text, addr), text);
 	l = pool_dup(cf->pool, like, sizeof(*l));
+	hash_put(&site->listens_by, str_of(pool_dup(cf->pool, key, n), n), l);
 	l->addr = *addr;
 	if (site->listens_tail == NULL)
 		site->listens_tail = &site->listens;

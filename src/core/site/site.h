@@ -25,6 +25,7 @@ struct weir_site {			/* in the room's struct of a server block */
 	struct weir_server_name *names;
 	unsigned	 n_names, names_room;
 	struct weir_site_listen *listens, **listens_tail;
+	struct weir_hash listens_by;	/* listen_key() */
 	bool		 through;	/* it is no server of the room: connections for its names go through, as they come */
 };
 
