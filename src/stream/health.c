@@ -87,7 +87,7 @@ check_words(struct weir_conf *cf, const struct weir_health *h)
 static int
 take(struct weir_conf *cf, struct weir_scope *scope, struct weir_node *node, const struct weir_stream_params *p)
 {
-	static const struct weir_probe_kind *const kinds[] = { &probe_tcp, &probe_tls, NULL };
+	static const struct weir_probe_kind *const kinds[] = { &probe_tcp, &probe_tls, &probe_udp, NULL };
 	const struct health_conf *here = conf_of(scope, &stream_health_module);
 	struct weir_group *g = p != NULL ? p->group : scope->owner;
 	struct weir_health *h = health_parse(cf, node, kinds, p != NULL && p->ssl, here->timeout_ms);
@@ -164,11 +164,13 @@ done(struct weir_conf *cf, struct weir_scope *scope, void *conf)
 static const struct weir_cmd cmds[] = {
 	{ "health_check", IN_STREAM_SERVER | IN_STREAM_UPSTREAM, CONF_CUSTOM, CONF_AT(health_conf, written),
 	  .args_max = CONF_ANY, .set = set_check, .flags = CONF_MULTI | CONF_NOINHERIT,
-	  .args = "[interval=time] [jitter=time] [timeout=time] [fails=n] [passes=n] [match=name] [port=n] [type=tcp|tls] [ssl] "
+	  .args = "[interval=time] [jitter=time] [timeout=time] [fails=n] [passes=n] [match=name] [port=n] [type=tcp|tls|udp] [ssl] [udp] "
 	  "[mandatory [persistent]]",
 	  .doc = "The servers of a group with a zone are asked how they are, as health_check of http has it.  In a server the group "
 	  "of proxy_pass is meant, and servers are asked over TLS when proxy_ssl is on, after a PROXY header where proxy_protocol "
-	  "wants one; in upstream with ssl, or type=tls.  Without match it is enough that they can be connected to." },
+	  "wants one; in upstream with ssl, or type=tls.  Without match it is enough that they can be connected to.  "
+	  "With udp, or type=udp, they get a datagram, \"weir health check\" or what match says; who refuses it (ICMP), or does not "
+	  "answer what match expects within timeout, fails, and who says nothing, and need not, has passed when timeout is over." },
 	{ "health_check_timeout", IN_STREAM | IN_STREAM_SERVER, CONF_MSEC, CONF_AT(health_conf, timeout_ms), .def = "5s", .min = 1,
 	  .doc = "How long answers to health_check may take that does not say it by timeout." },
 	{ "match", IN_STREAM, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_match, .flags = CONF_RAW | CONF_MULTI,

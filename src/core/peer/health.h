@@ -12,7 +12,7 @@
  *	   |        ^                                         ^
  *	   +--------+-- the first result -- (mandatory) ------+
  *
- * How a server is asked is a kind's affair; tcp and tls are here (probe_tcp.c), the others are of rooms above.  What
+ * How a server is asked is a kind's affair; tcp, tls and udp are here, the others are of rooms above.  What
  * goes for all kinds: no question is older than `timeout`, not more than PROBES_AT_ONCE are under way, and the servers of a
  * group have their turns all over the interval.
  *
@@ -24,6 +24,7 @@
  *	health_list.c  the checks and the blocks match of a configuration
  *	probe.c        connections to those who are asked
  *	probe_tcp.c    the kinds tcp and tls
+ *	probe_udp.c    the kind udp
  */
 #ifndef WEIR_PEER_HEALTH_H
 #define WEIR_PEER_HEALTH_H
@@ -52,20 +53,27 @@ struct weir_health_state {
 struct weir_probe_kind {
 	const char	*name;
 	bool		 secure;	/* always by TLS */
+	bool		 dgrams;	/* by UDP */
 	/* Ask.  Whatever comes of it ends in probe_pass() or probe_fail(), once. */
 	void		(*start)(struct weir_probe *);
+	/* The time is over without a verdict: is that one that it has passed?  NULL: no. */
+	bool		(*silence)(struct weir_probe *);
 	/* Let go of all; after the verdict, or in place of it when the time is over.  May be NULL. */
 	void		(*end)(struct weir_probe *);
 	/* The server has another address, or its kept connection is too old.  May be NULL. */
 	void		(*forget)(struct weir_probe *);
 };
-extern const struct weir_probe_kind probe_tcp, probe_tls;
+extern const struct weir_probe_kind probe_tcp, probe_tls, probe_udp;
 
-/* What tcp and tls send, and wait for. */
+/* What tcp, tls and udp send, and wait for. */
 struct weir_expect {
 	struct weir_str	 send, text;	/* text "": nothing is waited for, unless there is a regex */
 	struct weir_regex *regex;
 };
+
+/* Is anything waited for, and is it this?  `e` may be NULL for the first. */
+bool	expects_any(const struct weir_expect *e);
+bool	expect_met(const struct weir_expect *, struct weir_str came);
 
 struct weir_health {
 	struct weir_health *next;	/* of its group */
@@ -124,6 +132,8 @@ struct weir_probe {
 
 /* Connects, with TLS when the check wants it; then calls connected(), with p->conn.  Failures are told here. */
 void	probe_connect(struct weir_probe *, const char *alpn, void (*connected)(struct weir_probe *));
+/* The PROXY header that the check wants in front; of datagrams always one of version 2. */
+struct weir_str probe_preface(const struct weir_probe *);
 /* The verdict.  The kind's end() follows, later. */
 void	probe_pass(struct weir_probe *);
 void	probe_fail(struct weir_probe *, const char *why, ...) WEIR_PRINTF(2, 3);

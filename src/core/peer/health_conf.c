@@ -9,7 +9,7 @@
 enum { INTERVAL_MS = 5000, GRPC_STATUS_MAX = 16 };
 
 static const char *const known[] = { "interval=", "jitter=", "timeout=", "fails=", "passes=", "port=", "uri=", "match=",
-	"type=", "mandatory", "persistent", "ssl", "keepalive_time=", "grpc_service=", "grpc_status=", NULL };
+	"type=", "mandatory", "persistent", "ssl", "udp", "keepalive_time=", "grpc_service=", "grpc_status=", NULL };
 
 static int
 set_time(struct weir_conf *cf, const struct weir_node *n, unsigned w, struct weir_str v, bool zero, uint64_t *to)
@@ -106,6 +106,8 @@ text_word(struct weir_conf *cf, const struct weir_node *n, unsigned w, const str
 		h->persistent = true;
 	else if (str_eq(n->w[w].s, STR("ssl")))
 		h->secure = true;
+	else if (str_eq(n->w[w].s, STR("udp")))		/* nginx Plus's word */
+		return set_kind(cf, n, w, STR("udp"), kinds, h);
 	else
 		return conf_bad_param(cf, n, w, known);
 	return WEIR_OK;
@@ -133,7 +135,11 @@ health_parse(struct weir_conf *cf, struct weir_node *n, const struct weir_probe_
 		conf_error(cf, n, 0, "\"persistent\" goes with \"mandatory\" only");
 		return NULL;
 	}
-	h->secure |= h->kind->secure;
+	if (h->kind->dgrams && h->secure && !secure) {
+		conf_error(cf, n, 0, "there is no TLS over UDP");
+		return NULL;
+	}
+	h->secure = !h->kind->dgrams && (h->secure || h->kind->secure);
 	return h;
 }
 
@@ -201,4 +207,20 @@ expect_line(struct weir_conf *cf, const struct weir_node *n, struct weir_expect 
 	if (!nocase && !str_eq(n->w[1].s, STR("~")))
 		return conf_error(cf, n, 1, "expected \"~\" or \"~*\"");
 	return regex_compile(cf, n, 2, n->w[2].s, nocase, &e->regex);
+}
+
+/* ---- is it so? ---- */
+
+bool
+expects_any(const struct weir_expect *e)
+{
+	return e != NULL && (e->text.n != 0 || e->regex != NULL);
+}
+
+bool
+expect_met(const struct weir_expect *e, struct weir_str came)
+{
+	if (e->regex != NULL)
+		return regex_test(e->regex, came) == WEIR_OK;
+	return memmem(came.p, came.n, e->text.p, e->text.n) != NULL;
 }

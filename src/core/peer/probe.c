@@ -9,6 +9,12 @@ static const struct weir_str prefaces[] = {
 	{ "", 0 }, { "PROXY UNKNOWN\r\n", 15 }, { "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16 }
 };
 
+struct weir_str
+probe_preface(const struct weir_probe *p)
+{
+	return prefaces[p->h->preface != 0 && p->h->kind->dgrams ? 2 : p->h->preface];
+}
+
 static void
 say_who(void *arg, struct weir_log_line *line)
 {
@@ -79,7 +85,7 @@ void
 probe_connect(struct weir_probe *p, const char *alpn, void (*connected)(struct weir_probe *))
 {
 	struct weir_dial_opts how = { .timeout_ms = p->h->timeout_ms + 1000,	/* ours comes first */
-		.preface = prefaces[p->h->preface] };
+		.preface = probe_preface(p) };
 
 	p->doing = "connecting";
 	p->connected = connected;

@@ -2,7 +2,6 @@
  * probe_tcp.c - does a server let us connect, with TLS or without, and say what is expected?
  */
 #include "core/peer/health.h"
-#include "core/sess/regex.h"
 
 enum { TRIES = 200, READ_SIZE = 16384 };	/* how often an answer that comes in bits is looked at */
 
@@ -15,25 +14,11 @@ struct talk {
 };
 
 static bool
-expects(const struct weir_expect *e)
-{
-	return e->text.n != 0 || e->regex != NULL;
-}
-
-static bool
-is_expected(const struct weir_expect *e, struct weir_str came)
-{
-	if (e->regex != NULL)
-		return regex_test(e->regex, came) == WEIR_OK;
-	return memmem(came.p, came.n, e->text.p, e->text.n) != NULL;
-}
-
-static bool
 look(struct talk *t, bool last)
 {
 	if (!last && ++t->tries > TRIES)
 		return false;
-	if (!is_expected(t->p->h->expect, str_of(t->text, t->n)))
+	if (!expect_met(t->p->h->expect, str_of(t->text, t->n)))
 		return false;
 	probe_pass(t->p);
 	return true;
@@ -93,7 +78,7 @@ on_writable(void *arg)
 		return;
 	}
 	sink_want(out, t->out.len != 0);
-	if (t->out.len == 0 && !expects(t->p->h->expect))
+	if (t->out.len == 0 && !expects_any(t->p->h->expect))
 		probe_pass(t->p);
 }
 
@@ -116,7 +101,7 @@ on_connected(struct weir_probe *p)
 		bufq_put_view(&t->out, e->send.p, e->send.n);
 	p->doing = "sending";
 	on_writable(t);
-	if (p->ended || !expects(e))
+	if (p->ended || !expects_any(e))
 		return;
 	p->doing = "waiting for what is expected";
 	src_want(&p->conn->io->in, true);
