@@ -65,6 +65,9 @@ $w->origin(10, sub {
 		$c->half_close;
 		$c->note('ended');
 		$c->note('of late ' . $c->read_all . ($c->was_reset ? ' and a reset' : ''));
+	} elsif ($say =~ /^much/) {
+		$c->send('m' x 1000000);
+		$c->eof;
 	} elsif ($say =~ /^hold/) {
 		$c->send('held');
 		$c->eof;
@@ -262,6 +265,10 @@ my @rest = map { say(1, 'hold') } 1 .. 60;
 is scalar(grep { $_->read_n(4) eq 'held' } @rest), 60, 'sixty connections rest';
 my ($pid) = $w->worker_pids;
 cmp_ok scalar(my @fds = glob "/proc/$pid/fd/*"), '<', 60 * 2 + 64, 'with two descriptors each';
+my @much = map { say(1, 'much') } 1 .. 40;
+is scalar(grep { length $_->read_n(1000000) == 1000000 } @much), 40, 'forty more after much has gone through them';
+ok wait_for(sub { @fds = glob "/proc/$pid/fd/*"; @fds < 100 * 2 + 64 }), 'they keep no pipe' or diag scalar @fds;
+$_->close for @much;
 ok $w->reload, 'reload';
 for (@rest) { $_->half_close }
 is scalar(grep { defined $_->read_all } @rest), 60, 'all went on until their end';

@@ -149,6 +149,69 @@ test_idle(void **state)
 	assert_int_equal(wheel_wait(), -1);
 }
 
+/* A source that has a byte when it is told so, and never ends. */
+struct drip {
+	struct weir_src src;
+	bool	 has;
+};
+
+static ssize_t
+drip_read(struct weir_src *src, struct weir_bufq *to, size_t max)
+{
+	struct drip *d = WEIR_OF(src, struct drip, src);
+
+	(void)max;
+	if (!d->has)
+		return WEIR_AGAIN;
+	d->has = false;
+	bufq_put(to, "x", 1);
+	return 1;
+}
+
+static void
+drip_want(struct weir_src *src, bool on)
+{
+	(void)src;
+	(void)on;
+}
+
+static void
+drip_stop(struct weir_src *src)
+{
+	(void)src;
+}
+
+/* One timer for both: bytes in either direction set it anew. */
+static void
+test_idle_either(void **state)
+{
+	static const struct weir_src_ops ops = { .read = drip_read, .want = drip_want, .stop = drip_stop };
+
+	(void)state;
+	for (int side = 0; side < 2; side++) {
+		struct drip drips[2] = { { .src.ops = &ops }, { .src.ops = &ops } };
+		struct run r;
+
+		begin(&r, 0, 0);
+		r.relay.from_a = &drips[0].src;
+		r.relay.from_b = &drips[1].src;
+		relay_start(&r.relay, &r.a.io, &r.b.io, 700, 5000);
+		for (int i = 0; i < 5; i++) {
+			weir_now_ms += 4000;
+			wheel_run();
+			assert_false(r.done);
+			drips[side].has = true;
+			drips[side].src.ready(drips[side].src.arg);
+		}
+		assert_int_equal(side == 0 ? r.b.taken.len : r.a.taken.len, 5);
+		weir_now_ms += 5000;
+		wheel_run();
+		assert_true(r.done);
+		assert_int_equal(r.how, RELAY_IDLE);
+		finish(&r);
+	}
+}
+
 static int
 setup(void **state)
 {
@@ -164,6 +227,7 @@ main(void)
 		cmocka_unit_test(test_preload),
 		cmocka_unit_test(test_nth),
 		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_idle_either),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
