@@ -252,6 +252,35 @@ for my $v ('TLSv1_3', 'TLSv1_2') {
 	is $c->response->body, "small\n", '... and a request';
 }
 
+# The last of the handshake and the first request in one segment, and more of it than is read at once.
+my $relay = 5;
+for my $size (500, 5000, 12_000, 50_000) {
+	$w->origin($relay, sub {
+		my ($c) = @_;
+		my $up = $w->connect;
+		my ($from, $to, $first, $held) = ($c->socket, $up->socket, 1, '');
+		for (;;) {
+			my $v = '';
+			vec($v, fileno $_, 1) = 1 for $from, $to;
+			select($v, undef, undef, 30) > 0 or return;
+			if (vec $v, fileno $to, 1) {
+				sysread($to, my $b, 65536) or return;
+				$c->send($b);
+			}
+			if (vec $v, fileno $from, 1) {
+				sysread($from, $held, 65536, length $held) or return;
+				next if !$first && length $held < $size;
+				$up->send($held);
+				($first, $held) = (0, '');
+			}
+		}
+	});
+	my $c = $w->connect(port => $relay++, tls => { SSL_version => 'TLSv1_3' });
+	my $body = substr $big, 0, $size;
+	$c->send("POST /up HTTP/1.1\r\nHost: localhost\r\nContent-Length: $size\r\nConnection: close\r\n\r\n$body");
+	is $c->response->body, md5_hex($body), "$size bytes right behind a handshake";
+}
+
 # ---- new keys in the middle (RFC 8446, 4.6.3) ----
 {
 	my $pid = open2(my $out, my $in, "openssl s_client -tls1_3 -connect 127.0.0.1:" . $w->port(1) . " 2>&1");

@@ -9,6 +9,7 @@ use strict;
 use warnings;
 
 use lib 't/lib';
+use IO::Socket::SSL;
 use Test::More;
 use Weir;
 
@@ -76,6 +77,28 @@ unlike $w->s_client('nothing', '-tls1_2'), qr/TLS session ticket:/, 'ssl_session
 like $w->s_client('tickets', '-tls1_3'), qr/New Session Ticket arrived/, 'TLSv1.3 has its own';
 unlike $w->s_client('nothing', '-tls1_3'), qr/New Session Ticket arrived/, '... and none that nobody remembers';
 like $w->s_client('tickets', '-tls1_2'), qr/TLS session ticket lifetime hint: 300 /, 'ssl_session_timeout is told: 5m';
+
+# Who hangs up without a word (no close_notify) is no worse off for it, and is sent nothing more.
+{
+	my $cache = IO::Socket::SSL::Session_Cache->new({ SSL_session_cache_size => 4 });
+	my @all;
+	for my $round (1 .. 6) {
+		my $c = $w->connect(tls => { SSL_version => 'TLSv1_2', sni => 'cache', SSL_session_cache => $cache, SSL_session_key => 'one' });
+		$c->send("GET / HTTP/1.1\r\nHost: cache\r\n\r\n");
+		push @all, $c->response->header('X-Tls') =~ /^(\S)/;
+		my $fd = $c->socket;
+		shutdown $fd, 1;
+		vec(my $in = '', fileno $fd, 1) = 1;
+		select $in, undef, undef, $Weir::TIMEOUT;
+		is recv($fd, my $b, 1, 0) // 'failed', '', 'the end, and no alert before it';
+		is $b, '', '... not a byte of one';
+		my $ssl = $fd->_get_ssl_object;
+		Net::SSLeay::set_quiet_shutdown($ssl, 1);	# else our side would forget it
+		Net::SSLeay::shutdown($ssl);
+		$c->close;
+	}
+	is "@all", '. r r r r r', 'a session that ended without a close_notify is resumed';
+}
 
 # ---- reloads ----
 

@@ -341,9 +341,12 @@ ctx_new(struct weir_conf *cf, const SSL_METHOD *method)
 
 	c->ssl = SSL_CTX_new(method);
 	assert(c->ssl != NULL);
-	/* nor are compressed certificates taken: a few bytes might mean many */
+	/*
+	 * Compressed certificates are not taken: a few bytes might mean many.  That there was no close_notify io.c sees for itself;
+	 * OpenSSL would make an alert for a peer who has gone.
+	 */
 	SSL_CTX_set_options(c->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-	    SSL_OP_NO_RX_CERTIFICATE_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
+	    SSL_OP_NO_RX_CERTIFICATE_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_read_ahead(c->ssl, 1);

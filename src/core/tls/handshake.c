@@ -143,6 +143,7 @@ look(struct weir_tls_handshake *h)
 	if (n == 1 && first != FIRST_TLS && first != FIRST_SSL2)
 		return WEIR_FAIL;
 	h->looked = true;
+	tcp->ev.ready |= EV_READ;	/* the notice of it may still be on its way */
 	return WEIR_OK;
 }
 
@@ -222,12 +223,14 @@ go_on(struct weir_tls_handshake *h)
 		}
 	}
 	ERR_clear_error();
+	layer_ahead(h->t);
 	rc = h->early ? take_early(h->t) : 2;
 	h->t->early = rc == 1;
 	if (rc == 2) {
 		h->early = false;
 		rc = SSL_do_handshake(h->t->ssl);
 	}
+	layer_ahead_end(h->t);
 	if (rc == 1) {
 		succeed(h);
 		return;

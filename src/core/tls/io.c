@@ -35,16 +35,99 @@ tls_error(char *to, size_t room)
 	return to;
 }
 
+/* ---- what a handshake reads ahead ---- */
+
+struct weir_tls_rest {
+	size_t	 at, n;
+	char	 bytes[];
+};
+
+static struct {
+	struct weir_tls	*of;		/* whose handshake goes on right now */
+	size_t		 at, n;
+	char		 bytes[8192];
+} ahead;
+
+void
+layer_ahead(struct weir_tls *t)
+{
+	ahead.of = t;
+	ahead.at = ahead.n = 0;
+}
+
+/* A client's first request may be right behind its Finished. */
+void
+layer_ahead_end(struct weir_tls *t)
+{
+	size_t n = ahead.n - ahead.at;
+
+	ahead.of = NULL;
+	if (n == 0)
+		return;
+	t->rest = mem_alloc(sizeof *t->rest + n);
+	t->rest->at = 0;
+	t->rest->n = n;
+	memcpy(t->rest->bytes, ahead.bytes + ahead.at, n);
+}
+
+static ssize_t
+take_rest(struct weir_tls *t, char *to, size_t max)
+{
+	size_t n = WEIR_MIN(max, t->rest->n - t->rest->at);
+
+	memcpy(to, t->rest->bytes + t->rest->at, n);
+	t->rest->at += n;
+	if (t->rest->at == t->rest->n) {
+		mem_free(t->rest);
+		t->rest = NULL;
+	}
+	return (ssize_t)n;
+}
+
+static ssize_t
+take_ahead(struct weir_tls *t, char *to, size_t max)
+{
+	if (ahead.at == ahead.n) {
+		ssize_t n = fdio_recv(&t->conn->tcp, ahead.bytes, sizeof ahead.bytes);
+
+		if (n <= 0)
+			return n;
+		ahead.at = 0;
+		ahead.n = (size_t)n;
+	}
+	max = WEIR_MIN(max, ahead.n - ahead.at);
+	memcpy(to, ahead.bytes + ahead.at, max);
+	ahead.at += max;
+	return (ssize_t)max;
+}
+
+/* Has something come that only OpenSSL knows of, or not even it? */
+static bool
+has_more(const struct weir_tls *t)
+{
+	return t->rest != NULL || SSL_has_pending(t->ssl);
+}
+
 /* ---- the socket, as OpenSSL sees it ---- */
+
+static ssize_t
+receive(struct weir_tls *t, char *to, size_t max)
+{
+	if (unlikely(t->rest != NULL))
+		return take_rest(t, to, max);
+	return ahead.of == t ? take_ahead(t, to, max) : fdio_recv(&t->conn->tcp, to, max);
+}
 
 static int
 bio_read(BIO *b, char *to, size_t max, size_t *got)
 {
 	struct weir_conn *c = BIO_get_data(b);
-	ssize_t n = fdio_recv(&c->tcp, to, max);
+	ssize_t n = receive(tls_of(c), to, max);
 
 	BIO_clear_retry_flags(b);
 	*got = 0;
+	if (n == WEIR_EOF)
+		tls_of(c)->cut = true;
 	if (n == WEIR_AGAIN)
 		BIO_set_retry_read(b);
 	if (n <= 0)
@@ -168,7 +251,8 @@ read_nothing(struct weir_tls *t, int rc)
 		sink_want(&t->conn->tcp.io.out, true);
 		return WEIR_AGAIN;
 	case SSL_ERROR_ZERO_RETURN:
-		return WEIR_EOF;
+		if (!t->cut)
+			return WEIR_EOF;
 	}
 	t->broken = true;
 	t->io.in.err = was_reset(t) ? "connection reset by peer" : "connection closed without a close_notify";
@@ -230,7 +314,7 @@ tls_read(struct weir_src *src, struct weir_bufq *to, size_t max)
 		}
 		total += n;
 		t->conn->tcp.got += n;
-		t->starved = !fdio_may_read(&t->conn->tcp) && SSL_has_pending(t->ssl) == 0;
+		t->starved = !fdio_may_read(&t->conn->tcp) && !has_more(t);
 		if (t->starved)
 			break;
 	}
@@ -418,7 +502,7 @@ tls_want_read(struct weir_src *src, bool on)
 		return;
 	t->want_read = on;
 	watch(t);
-	if (on && (t->broken || t->ended || t->held.len != 0 || (!t->starved && SSL_has_pending(t->ssl))))
+	if (on && (t->broken || t->ended || t->held.len != 0 || (!t->starved && has_more(t))))
 		task_post(&t->notice);
 	else if (!on)
 		task_off(&t->notice);
@@ -477,6 +561,7 @@ layer_free(struct weir_layer *l)
 	SSL_free(t->ssl);
 	fp_unref(&t->fp);
 	bufq_clear(&t->held);
+	mem_free(t->rest);
 	t->magic = 0;
 	slab_give(&slab, t);
 }
@@ -492,7 +577,7 @@ quiet(struct weir_layer *l)
 
 	if (t->broken || t->closed || fdio_gone(&t->conn->tcp))
 		return false;
-	if (!(t->conn->tcp.ev.ready & EV_READ) && !SSL_has_pending(t->ssl))
+	if (!(t->conn->tcp.ev.ready & EV_READ) && !has_more(t))
 		return true;
 	ERR_clear_error();
 	enter(t);

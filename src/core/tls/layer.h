@@ -31,6 +31,7 @@ struct weir_tls {
 	bool			 closed;	/* our close_notify was made */
 	bool			 broken;	/* OpenSSL wants no more of it */
 	bool			 more;		/* of ours is behind the record that is being sent */
+	bool			 cut;		/* the peer has ended, of which TLS has not told */
 	struct weir_bufq	 held;		/* what came so early that nobody read yet */
 	enum weir_ocsp_result	 ocsp;		/* of the client's certificates */
 	uint32_t		 again;		/* bytes of a record that is made and not sent */
@@ -40,6 +41,7 @@ struct weir_tls {
 	struct weir_tls_sessions **sessions;	/* of a client */
 	uint64_t		 session_key;
 	struct weir_tls_handshake *handshake;	/* while it lasts */
+	struct weir_tls_rest	*rest;		/* what came behind the handshake, and OpenSSL has not asked for yet; or NULL */
 };
 
 static inline struct weir_tls *
@@ -65,6 +67,12 @@ layer_of(SSL *ssl)
 struct weir_tls *layer_new(struct weir_conn *, SSL *);
 /* The handshake is over: conn->io is the layer's. */
 void	layer_open(struct weir_tls *);
+/*
+ * Between them OpenSSL is called once, and goes on with a handshake: what has come is read by one system call, though it
+ * asks for each record's head and body by themselves.
+ */
+void	layer_ahead(struct weir_tls *);
+void	layer_ahead_end(struct weir_tls *);
 /* The handshake is over in OpenSSL's eyes, too: one BIO does for all connections. */
 void	layer_share_bio(struct weir_tls *);
 /* settle.c: lets go of what only the handshake needed, when it is over.  Once, before the first: settle_begin(). */
