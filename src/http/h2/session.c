@@ -11,7 +11,7 @@
 #include "http/h2/setup.h"
 
 enum { FRAME_HEAD = 9, DEFAULT_WINDOW = 65535, NO_LIMIT = 1 << 30,
-	SETTING = 6, SETTINGS_MOST = 8 };
+	SETTING = 6, SETTINGS_MOST = 8, COPY_MOST = 256 };
 
 /* Many calls about the same stream come one after the other. */
 static struct h2_stream *
@@ -314,6 +314,31 @@ give_data(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t most, uint32_t *
 
 const nghttp2_data_provider2 h2_provider = { .read_callback = give_data };
 
+/* A frame of DATA, into the connection's queue. */
+static int
+put_data(struct h2_server *s, struct h2_stream *e, const uint8_t *head, size_t n)
+{
+	struct weir_str first = bufq_first(&e->out);
+	size_t room;
+	char *p;
+
+	if (n <= COPY_MOST && first.n >= n) {
+		p = bufq_room_small(&s->out, FRAME_HEAD + n, &room);
+		p = mempcpy(p, head, FRAME_HEAD);
+		if (n != 0)
+			memcpy(p, first.p, n);
+		bufq_added(&s->out, FRAME_HEAD + n);
+		bufq_drop(&e->out, n);
+		return WEIR_OK;
+	}
+	/* through TLS it must be read in any case; a file that became shorter is this stream's trouble only */
+	if (s->conn->layer != NULL && bufq_load(&e->out, n) != WEIR_OK)
+		return WEIR_FAIL;
+	bufq_put(&s->out, head, FRAME_HEAD);
+	h2_move_out(&s->out, &e->out, n);
+	return WEIR_OK;
+}
+
 static int
 send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t n,
     nghttp2_data_source *source, void *arg)
@@ -324,13 +349,10 @@ send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t
 	(void)ng, (void)source;
 	if (e == NULL)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	/* through TLS it must be read in any case; a file that became shorter is this stream's trouble only */
-	if (s->conn->layer != NULL && bufq_load(&e->out, n) != WEIR_OK) {
+	if (put_data(s, e, head, n) != WEIR_OK) {
 		e->x.io.out.err = "the file became shorter";
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
-	bufq_put(&s->out, head, FRAME_HEAD);
-	h2_move_out(&s->out, &e->out, n);
 	e->x.sent += FRAME_HEAD + n;
 	h2_points_sent(&s->points, n, e->out.len == 0 && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM));
 	if (e->wtimer.at != 0 && e->out.len == 0 && !e->finishing)
