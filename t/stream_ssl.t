@@ -172,4 +172,35 @@ $w->log_like(qr/passed round in a circle/, 'the log says so');
 $w->log_like(qr/port not found for "127\.0\.0\.1:1"/, 'of both');
 like line(30), qr/ 200 passed /, 'a line for the session';
 
+# $upstream_first_byte_time counts what the upstream says, neither its handshake nor what the client says
+{
+	my $w = Weir->new;
+	$w->cert('one');
+	$w->origin(5, sub { my ($c) = @_; $c->read_all });
+	$w->origin(6, sub { my ($c) = @_; $c->read_until(qr/last\n/); $c->send('answer') });
+	$w->start(<<'E');
+stream {
+	log_format f "$server_port $upstream_first_byte_time $upstream_bytes_received";
+	server { listen 127.0.0.1:%PORT1%; proxy_pass 127.0.0.1:%PORT3%; proxy_ssl on; access_log %DIR%/access.log f; }
+	server { listen 127.0.0.1:%PORT2%; proxy_pass 127.0.0.1:%PORT4%; proxy_ssl on; access_log %DIR%/access.log f; }
+	server { listen 127.0.0.1:%PORT3% ssl; ssl_certificate %DIR%/one.crt; ssl_certificate_key %DIR%/one.key; proxy_pass 127.0.0.1:%PORT5%; }
+	server { listen 127.0.0.1:%PORT4% ssl; ssl_certificate %DIR%/one.crt; ssl_certificate_key %DIR%/one.key; proxy_pass 127.0.0.1:%PORT6%; }
+}
+E
+	my $c = $w->connect(port => 1);
+	$c->send("something\n");
+	$c->half_close;
+	is $c->read_all, '', 'an upstream of TLS that says nothing';
+	like +($w->access('access.log', 1))[0], qr/^\d+ - 0$/, 'has no first byte, and no byte, though it had a handshake';
+	$c = $w->connect(port => 2);
+	$c->send("first\n");
+	select undef, undef, undef, 0.5;		# time that shall be counted
+	$c->send("last\n");
+	is $c->read_all, 'answer', 'one that answers late';
+	$c->close;
+	my ($time) = ($w->access('access.log', 2))[1] =~ /^\d+ ([\d.]+) /;
+	cmp_ok $time, '>=', 0.4, 'has its first byte then';
+	$w->stop;
+}
+
 done_testing;
