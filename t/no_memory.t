@@ -152,6 +152,16 @@ http {
 		location /text { }
 	}
 }
+stream {
+	log_format all "$remote_addr $status $close_reason $upstream_addr $ssl_preread_ja4";
+	access_log %DIR%/stream.log all;
+	limit_conn_zone $remote_addr zone=stream:1m;
+	map $ssl_preread_server_name $to { localhost 127.0.0.1:%PORT5%; }
+	upstream far { server 127.0.0.1:%PORT9%; server 127.0.0.1:%PORT3%; }
+	server { listen 127.0.0.1:%PORT7%; limit_conn stream 100; proxy_pass far; proxy_download_rate 100m; }
+	server { listen 127.0.0.1:%PORT8% ssl; ssl_certificate a.crt; ssl_certificate_key a.key; proxy_pass 127.0.0.1:%PORT5%; proxy_ssl on; }
+	server { listen 127.0.0.1:%PORT10%; ssl_preread on; proxy_pass $to; proxy_protocol off; }
+}
 E
 
 sub unzip { my ($r) = @_; return $r->body unless $r->header('Content-Encoding'); gunzip(\$r->body, \my $out); return $out }
@@ -198,6 +208,9 @@ my %features = (
 	charset => [ sub { $w->get('/coded/text') }, $text ],
 	secure_link => [ sub { $w->get('/linked/text?k=1&md5=AAAAAAAAAAAAAAAAAAAAAA') }, $text ],
 	post_action => [ sub { $w->get('/acted/text') }, $text ],
+	'a tunnel' => [ sub { $w->request('GET', '/text', [], undef, port => 7, timeout => 3) }, $text ],
+	'a tunnel with TLS on both sides' => [ sub { $w->request('GET', '/text', [], undef, port => 8, timeout => 3, tls => { sni => 'localhost' }) }, $text ],
+	'TLS that is passed on' => [ sub { $w->request('GET', '/text', [], undef, port => 10, timeout => 3, tls => { sni => 'localhost' }) }, $text ],
 	'small buffers' => [ sub { $w->get('/slow/text') }, $text ],
 );
 

@@ -145,6 +145,11 @@ http {
 		location /metrics { metrics; }
 	}
 }
+stream {
+	log_format fp "$ssl_preread_ja4 $ssl_preread_ja3";
+	access_log %DIR%/passed.log fp;
+	server { listen 127.0.0.1:%PORT5%; ssl_preread on; proxy_pass 127.0.0.1:%PORT1%; }
+}
 E
 $w->write('known.json', db(entry('0' x 32, 'browser', 'nobody')));
 $w->write('empty.json', '[]');
@@ -196,6 +201,11 @@ SKIP: {
 	my $next = $get->();
 	is $next->{$_}, $curl->{$_}, "... its $_ is the same the next time" for qw(ja3 ja4);
 	isnt $curl->{ja4}, $openssl->{ja4}, '... and not that of openssl';
+}
+{	# who passes TLS on sees the same as who ends it
+	my $through = values_of($w->s_client('on.example', '-alpn', 'http/1.1', '-connect', '127.0.0.1:' . $w->port(5)));
+	is $through->{ja4}, $openssl->{ja4}, 'openssl through a tunnel';
+	is(($w->access('passed.log', 1))[0], "$openssl->{ja4} $openssl->{ja3}", '... is the same to the tunnel');
 }
 
 # ---- made-up ones: what is in the list says what we make of them ----
