@@ -9,7 +9,7 @@ use JSON::PP;
 use Test::More;
 use Weir;
 
-# effect: api state server
+# effect: api state server proxy_session_drop
 
 my $w = Weir->new;
 my $json = JSON::PP->new;
@@ -36,7 +36,7 @@ http {
 	}
 }
 stream {
-	upstream u { zone u 256k; server 127.0.0.1:%PORT40%; server 127.0.0.1:%PORT41% weight=3 max_fails=2 fail_timeout=7s; }
+	upstream u { zone u 1m; server 127.0.0.1:%PORT40%; server 127.0.0.1:%PORT41% weight=3 max_fails=2 fail_timeout=7s; }
 	upstream kept { zone u; state %DIR%/state/kept.conf; }
 	upstream drains { zone u; server 127.0.0.1:%PORT40% drain; server 127.0.0.1:%PORT41%; }
 	upstream timed { zone u; least_time first_byte; server 127.0.0.1:%PORT40%; health_check; }
@@ -47,6 +47,13 @@ stream {
 	server { listen 127.0.0.1:%PORT4%; proxy_pass drains; }
 	server { listen 127.0.0.1:%PORT5%; proxy_pass timed; }
 	server { listen 127.0.0.1:%PORT6%; proxy_pass warm; }
+	upstream dropped { zone u; server 127.0.0.1:%PORT40%; server 127.0.0.1:%PORT41%; server 127.0.0.1:%PORT42%; }
+	log_format d '$status $close_reason $upstream_addr';
+	server { listen 127.0.0.1:%PORT7%; proxy_pass dropped; proxy_session_drop on; access_log %DIR%/dropped.log d; }
+	upstream datagrams { zone u; server 127.0.0.1:%PORT40%; }
+	server { listen 127.0.0.1:%PORT7% udp; proxy_pass datagrams; proxy_session_drop on; access_log %DIR%/dropped.log d; }
+	upstream sick { zone u; server 127.0.0.1:%PORT43%; health_check interval=100ms; }
+	server { listen 127.0.0.1:%PORT8%; proxy_pass sick; proxy_session_drop on; }
 }
 CONF
 }
@@ -73,7 +80,7 @@ subtest 'what is shown' => sub {
 	is $w->get('/look/9/stream')->body, "[\"upstreams\"]\n";
 	my ($status, $all) = call('GET', '/');
 	is $status, 200;
-	is join(' ', sort keys %$all), 'drains kept timed u warm', 'groups of stream with a zone';
+	is join(' ', sort keys %$all), 'datagrams drains dropped kept sick timed u warm', 'groups of stream with a zone';
 	is join(' ', sort keys %{ $json->decode($w->get('/look/9/http/upstreams')->body) }), 'u', 'not among those of http';
 	is spread(2, 4), '40*1 41*3';
 	my (undef, $g) = call('GET', '/u');
@@ -138,6 +145,31 @@ subtest 'what is refused' => sub {
 		like $j->{error}{text}, $why;
 	}
 	is $w->request('POST', '/look/9/stream/upstreams/u/servers', ['Content-Type' => 'application/json'], '{}')->status, 405;
+};
+
+# Connections by who serves them.
+sub by_server { my ($n, $times) = @_; my %c; for (1 .. $times) { my $c = $w->connect(port => $n); push @{ $c{ $c->read_n(2) } }, $c } return \%c }
+
+subtest 'sessions that are dropped' => sub {
+	my $c = by_server(7, 6);
+	my $udp = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1', LocalPort => $w->port(40)) or die;
+	my $s = IO::Socket::INET->new(Proto => 'udp', PeerAddr => '127.0.0.1', PeerPort => $w->port(7)) or die;
+	$s->send('x');
+	ok wait_for(sub { my $in = ''; vec($in, fileno $udp, 1) = 1; select $in, undef, undef, 0 }), 'a session of datagrams';
+	is((call('PATCH', '/dropped/servers/2', { drain => JSON::PP::true }))[0], 200, 'one server drains');
+	is((call('PATCH', '/dropped/servers/0', { down => JSON::PP::true }))[0], 200, 'one is down');
+	is((call('DELETE', '/dropped/servers/1'))[0], 200, 'one is removed');
+	for my $n (40, 41) { for (@{ $c->{$n} }) { $_->eof; ok $_->was_reset, "a connection to $n ends" } }
+	for (@{ $c->{42} }) { $_->send('x'); is $_->read_n(1), 'x', 'those to 42 go on' }
+	is((call('PATCH', '/datagrams/servers/0', { down => JSON::PP::true }))[0], 200);
+	ok wait_for(sub { $w->log_lines('dropped.log') >= 5 }), 'the session of datagrams, too';
+	is scalar(grep { !/^502 server_dropped 127/ } $w->log_lines('dropped.log')), 0, 'why';
+	$w->origin(43, sub { my ($c) = @_; $c->send('43'); $c->eof });
+	my $sick;
+	ok wait_for(sub { $sick = $w->connect(port => 8); ($sick->read_n(2) // '') eq '43' }), 'a healthy server';
+	kill 'KILL', $w->{origins}{43};		# who listens, not who serves
+	$sick->eof;
+	ok $sick->was_reset, 'that becomes unhealthy';
 };
 
 subtest 'words of the configuration' => sub {

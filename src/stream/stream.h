@@ -17,6 +17,7 @@
  *	udp.c    the same of datagrams
  *	up_conf.c its directives: proxy_pass ...
  *	up_vars.c $upstream_*
+ *	drop.c   sessions end when their servers go
  *	health.c servers are asked how they are
  */
 #ifndef WEIR_STREAM_STREAM_H

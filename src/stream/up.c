@@ -90,6 +90,7 @@ stream_up_text(const struct weir_stream *st)
 static void
 let_go(struct weir_stream_up *u, enum weir_outcome how)
 {
+	stream_drop_leave(u);
 	if (u->dialling)
 		dial_cancel(&u->dial);
 	u->dialling = false;
@@ -454,6 +455,8 @@ use_peer(struct weir_stream_up *u, struct weir_peer *peer)
 	count_attempt(u->pick.group, u->tries > 0);
 	u->tries++;
 	attempt_begin(u, peer->text);
+	if (u->p->drop)
+		stream_drop_watch(u);
 	bind_choose(&st->s, &u->p->bind, &o);
 	if (u->p->preface.version != 0 &&
 	    preface_make(&st->s, &u->p->preface, stream_is_udp(st), &o.preface) != WEIR_OK) {

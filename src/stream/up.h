@@ -25,6 +25,7 @@ struct weir_stream_params {			/* what the directives say */
 	bool		 given;
 	uint64_t	 connect_ms, timeout_ms, buffer_size;
 	struct weir_expr upload, download;	/* rates */
+	bool		 drop;			/* proxy_session_drop */
 	bool		 next, half_close, keepalive, ssl;
 	int64_t		 next_tries;
 	int64_t		 requests;		/* proxy_requests; 0: any number */
@@ -56,6 +57,7 @@ struct weir_stream_up {
 		struct weir_relay relay;	/* once it is joined */
 	};
 	struct weir_rate *rates[2];		/* of the client's bytes, and of the upstream's; NULL: none */
+	struct weir_stream_drop *drop;		/* drop.c's; NULL: nobody looks whether its server goes */
 	struct weir_str	 host;			/* for the name in its certificate */
 	struct weir_stream_attempt first;	/* most need no other */
 	struct { struct weir_stream_attempt *v; unsigned n, room; } more;
@@ -75,6 +77,9 @@ void	stream_up_free(struct weir_stream *);
  */
 void	stream_up_heard(struct weir_stream_up *);
 void	stream_up_lost(struct weir_stream_up *, enum weir_trouble, const char *why, bool again);
+/* drop.c: there is a server, and the session ends with it; it has none any more. */
+void	stream_drop_watch(struct weir_stream_up *);
+void	stream_drop_leave(struct weir_stream_up *);
 /* For messages: the upstream that it is about, or nothing. */
 struct weir_str stream_up_text(const struct weir_stream *);
 /* How many attempts there were, and which. */

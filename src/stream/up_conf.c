@@ -135,6 +135,9 @@ static const struct weir_cmd cmds[] = {
 	{ "proxy_next_upstream_timeout", IN_STREAM_ANY, CONF_MSEC, AT(next_timeout_ms), .def = "0",
 	  .doc = "For how long to try further servers; 0: no limit." },
 	{ "proxy_retry_budget", IN_STREAM_ANY, CONF_CUSTOM, AT(budget), .set = set_budget, BUDGET_ROW },
+	{ "proxy_session_drop", IN_STREAM_ANY, CONF_FLAG, AT(drop), .def = "off",
+	  .doc = "Whether a session ends, within a second, when its server was removed (by api, or by DNS where it has resolve), is "
+	  "set down, or has become unhealthy.  A reload leaves the sessions of the workers before it as they are." },
 	{ "proxy_half_close", IN_STREAM_ANY, CONF_FLAG, AT(half_close), .def = "on",
 	  .doc = "Whether the end of one direction is handed on, and the other goes on until it ends itself.  off: when one ends, "
 	  "and all that it carried is delivered, both are closed." },

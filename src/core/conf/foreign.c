@@ -64,8 +64,6 @@ static const struct foreign {
 	{ "mail auth_http auth_http_* imap_* pop3_* smtp_* xclient proxy_pass_error_message "
 	  "proxy_smtp_auth", "ngx_mail_core_module",
 	  "weir proxies no mail: keep nginx or a mail proxy such as dovecot for these ports" },
-	{ "proxy_session_drop", "ngx_stream_proxy_module, commercial",
-	  "sessions end with their clients, their upstreams, or proxy_timeout" },
 	{ "mqtt mqtt_*", "ngx_stream_mqtt_preread_module, commercial",
 	  "weir passes MQTT on without looking into it" },
 	{ "zone_sync zone_sync_*", "ngx_stream_zone_sync_module, commercial",

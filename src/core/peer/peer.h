@@ -196,6 +196,8 @@ void	pick_swap(struct weir_pick *, struct weir_peer *);
 void	pick_beside(struct weir_pick *to, const struct weir_pick *from, struct weir_pool *);
 /* One of two such picks is over: the other one has tried what it has. */
 void	pick_join(struct weir_pick *, const struct weir_pick *over);
+/* Was the peer at work removed since, is it down, or known to be unhealthy?  Others do not come into its place meanwhile. */
+bool	pick_is_gone(const struct weir_pick *);
 /* Begin anew: those that were tried may be tried again. */
 void	pick_again(struct weir_pick *);
 /*

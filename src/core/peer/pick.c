@@ -362,6 +362,17 @@ pick_why(struct weir_pick *p, struct weir_pool *pool)
 	return more != 0 ? pool_printf(pool, "%.*s, and %u more", STR_ARG(all), more) : all;
 }
 
+bool
+pick_is_gone(const struct weir_pick *p)
+{
+	const struct weir_state *st;
+
+	if (p->peer == NULL)
+		return false;
+	st = block_state(p->group->block, p->peer->number);
+	return (st->out & (OUT_DOWN | OUT_VACANT)) || ((st->out & OUT_UNHEALTHY) && st->health.failing != 0);
+}
+
 /* ---- how it went ---- */
 
 /* An average in which the last twenty count most. */
