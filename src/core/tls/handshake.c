@@ -117,7 +117,7 @@ failed(struct weir_tls_handshake *h, int err)
 	char why[256];
 
 	/* clients do as they like; an upstream that fails is news */
-	h->closed = err == SSL_ERROR_SYSCALL || c->tcp.eof || fdio_reset(&c->tcp);
+	h->closed = err == SSL_ERROR_SYSCALL || h->t->cut || fdio_reset(&c->tcp);
 	if (h->closed)
 		log_at(&h->log, h->server ? LOG_INFO_ : LOG_ERROR_, 0,
 		    "%s closed the connection in the TLS handshake", h->server ? "client" : "upstream");

@@ -258,7 +258,7 @@ read_nothing(struct weir_tls *t, int rc)
 	t->io.in.err = was_reset(t) ? "connection reset by peer" : "connection closed without a close_notify";
 	if (alert_text() != NULL) {
 		t->io.in.err = alert_text();
-	} else if (!was_reset(t) && !t->conn->tcp.eof) {
+	} else if (!was_reset(t) && !t->cut) {
 		log_info(weir_log, "*%llu TLS: %s", (unsigned long long)t->conn->id, tls_error(why, sizeof why));
 		t->io.in.err = "TLS record not understood";
 	}

@@ -31,7 +31,7 @@ struct weir_tls {
 	bool			 closed;	/* our close_notify was made */
 	bool			 broken;	/* OpenSSL wants no more of it */
 	bool			 more;		/* of ours is behind the record that is being sent */
-	bool			 cut;		/* the peer has ended, of which TLS has not told */
+	bool			 cut;		/* OpenSSL has come to the end of what the peer sent */
 	struct weir_bufq	 held;		/* what came so early that nobody read yet */
 	enum weir_ocsp_result	 ocsp;		/* of the client's certificates */
 	uint32_t		 again;		/* bytes of a record that is made and not sent */
