@@ -345,7 +345,8 @@ http {
 }
 E
 		my ($worker) = $m->worker_pids;
-		my $kb = sub { my $n = 0; $n += $_ for $m->read("/proc/$worker/smaps_rollup") =~ /^Private_\w+:\s+(\d+) kB/mg; $n };
+		# dirty ones only: of the binary's pages others may be users now, and not later
+		my $kb = sub { my $n = 0; $n += $_ for $m->read("/proc/$worker/smaps_rollup") =~ /^Private_Dirty:\s+(\d+) kB/mg; $n };
 		my $open = sub {
 			return map {
 				my $c = $m->connect(tls => { SSL_version => $v });
