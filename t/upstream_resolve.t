@@ -101,11 +101,25 @@ http {
 		location /lost/ { proxy_pass http://lost; }
 	}
 }
+stream {
+	resolver 127.0.0.1:%PORT3% ipv6=off;
+	resolver_negative_ttl 1s;
+	upstream names { zone s 1m; server names.test:%PORT2% resolve; }
+	upstream service { zone s; server svc.test resolve service=http; }
+	upstream later { zone s; server later.invalid:%PORT2%; server 127.0.0.5:%PORT2% backup; }
+	server { listen 127.0.0.1:%PORT5%; proxy_pass names; }
+	server { listen 127.0.0.1:%PORT6%; proxy_pass service; }
+	server { listen 127.0.0.1:%PORT7%; proxy_pass later; }
+}
 CONF
 }
 
 sub ask { my ($uri, @h) = @_; my $r = $w->get($uri, @h); $r->status == 200 ? $r->body =~ s/^127\.0\.0\.//r : $r->status }
 sub seen { my ($uri, $n) = @_; my %s = map { ask($uri) => 1 } 1 .. $n; join ' ', sort keys %s }
+# Who answers at a port of stream.
+sub behind { my ($n) = @_; my $r = $w->request('GET', '/', [], undef, port => $n); defined $r ? $r->body =~ s/^127\.0\.0\.//r : 'none' }
+sub all_behind { my ($n) = @_; my %s = map { behind($n) => 1 } 1 .. 12; join ' ', sort keys %s }
+
 sub becomes { my ($uri, $want, $name) = @_; ok wait_for(sub { seen($uri, 12) eq $want }), $name or diag seen($uri, 12) }
 
 my %zone = ('names.test' => '127.0.0.2', 'fails.test' => '127.0.0.9 127.0.0.2',
@@ -121,6 +135,9 @@ subtest 'addresses' => sub {
 	$zone{'names.test'} = '127.0.0.2 127.0.0.3 127.0.0.4';
 	dns(\%zone);
 	becomes('/names/', '2 3 4', 'more of them');
+	ok wait_for(sub { all_behind(5) eq '2 3 4' }), 'of stream, too';
+	ok wait_for(sub { all_behind(6) eq '2' }), 'a service';
+	is behind(7), '5', 'a name that has no address yet';
 	$zone{'names.test'} = '127.0.0.4 127.0.0.5';
 	dns(\%zone);
 	becomes('/names/', '4 5', 'others');
@@ -212,6 +229,7 @@ subtest 'a name that comes into being' => sub {
 	$zone{'later.invalid'} = '127.0.0.2 127.0.0.3';
 	dns(\%zone);
 	becomes('/later/', '2 3', 'then it has addresses');
+	ok wait_for(sub { all_behind(7) eq '2 3' }), 'of stream, too';
 };
 
 subtest 'no such name' => sub {
