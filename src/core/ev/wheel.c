@@ -22,6 +22,7 @@ enum { LEVELS = 6, BITS = 6, SLOTS = 1 << BITS };
 static struct weir_list slots[LEVELS][SLOTS];
 static uint64_t used[LEVELS];
 static uint64_t turned;
+static uint64_t soonest;	/* before this no used slot is reached; none may be, then: it is only a bound */
 static struct weir_list next_turn;
 static bool running;
 
@@ -36,6 +37,7 @@ wheel_init(void)
 	list_init(&next_turn);
 	running = false;
 	turned = weir_now_ms;
+	soonest = UINT64_MAX;
 }
 
 static void
@@ -54,6 +56,7 @@ insert(struct weir_timer *t)
 	t->queued = at;
 	list_append(&slots[level][slot], &t->node);
 	used[level] |= 1ull << slot;
+	soonest = WEIR_MIN(soonest, at >> (level * BITS) << (level * BITS));
 }
 
 void
@@ -162,6 +165,10 @@ wheel_run(void)
 		list_remove(&t->node);
 		insert(t);
 	}
+	if (weir_now_ms < soonest) {
+		turned = weir_now_ms;
+		return;
+	}
 	running = true;
 	while ((at = next_time()) <= weir_now_ms) {
 		struct weir_list due;
@@ -183,12 +190,13 @@ wheel_run(void)
 	}
 	running = false;
 	turned = weir_now_ms;
+	soonest = at;
 }
 
 int
 wheel_wait(void)
 {
-	uint64_t at = next_time();
+	uint64_t at = soonest = next_time();
 
 	if (!list_empty(&next_turn))
 		return 0;
