@@ -32,6 +32,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "option.h"
+
 enum {
 	AT_ONCE = 4,		/* sessions */
 	PIECE = 128 << 10,	/* of a read or write, at most */
@@ -623,17 +625,6 @@ turn(void)
 }
 
 /* ---- the beginning ---- */
-
-static const char *
-option(char **a, const char *name, const char *or)
-{
-	size_t n = strlen(name);
-
-	for (; *a != NULL; a++)
-		if (strncmp(*a, name, n) == 0 && (*a)[n] == '=')
-			return *a + n + 1;
-	return or;
-}
 
 static unsigned
 numbers(const char *text, unsigned *to)

@@ -26,6 +26,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "option.h"
+
 static const char *out_path, *save_path;
 static size_t hello;		/* bytes of the ClientHello, with the heads of its records */
 
@@ -66,17 +68,6 @@ cert(char **a)
 	if (f == NULL || PEM_write_X509(f, x) != 1 || fclose(f) != 0)
 		die("write");
 	return 0;
-}
-
-static const char *
-option(char **a, const char *name, const char *or)
-{
-	size_t n = strlen(name);
-
-	for (; *a != NULL; a++)
-		if (strncmp(*a, name, n) == 0 && (*a)[n] == '=')
-			return *a + n + 1;
-	return or;
 }
 
 static int

@@ -4,34 +4,26 @@
  * A client with prior knowledge begins with 24 bytes that no other version of HTTP can begin with
  * (RFC 9113, 3.4).  They are looked at and left in the socket for whoever serves the connection.
  */
-#include <errno.h>
-#include <sys/socket.h>
-
 #include "core/base/mem.h"
+#include "core/net/peek.h"
 #include "http/h2/server.h"
 
 const char h2_preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 struct look {
-	struct weir_conn *conn;
+	struct weir_peek peek;
 	void		(*done)(struct weir_conn *, bool);
-	struct weir_timer timer;
 };
 
 static struct weir_slab slab = WEIR_SLAB(look);
+static char room[H2_PREFACE];
 
 static struct weir_conn *
 end(struct look *l)
 {
-	struct weir_conn *c = l->conn;
+	struct weir_conn *c = peek_end(&l->peek);
 
 	accept_stats->waiting--;
-	timer_off(&l->timer);
-	c->owner = NULL;
-	c->on_drain = NULL;
-	src_want(&c->io->in, false);
-	src_on_ready(&c->io->in, NULL, NULL);
-	c->tcp.ev.ready |= EV_READ;	/* what was looked at is still there */
 	slab_give(&slab, l);
 	return c;
 }
@@ -44,39 +36,36 @@ decide(struct look *l, bool h2)
 	done(end(l), h2);
 }
 
-static void
-on_ready(void *arg)
+static bool
+see(struct weir_peek *p, size_t old, size_t all)
 {
-	struct look *l = arg;
-	struct weir_fdio *tcp = &l->conn->tcp;
-	char seen[H2_PREFACE];
-	ssize_t n = recv(tcp->ev.fd, seen, H2_PREFACE, MSG_PEEK);
+	struct look *l = WEIR_OF(p, struct look, peek);
+	bool same = memcmp(room + old, h2_preface + old, all - old) == 0;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-		tcp->ev.ready &= (uint8_t)~EV_READ;
-		return;
-	}
-	if (n <= 0 || memcmp(seen, h2_preface, (size_t)n) != 0) {
-		decide(l, false);
-	} else if (n == H2_PREFACE) {
-		decide(l, true);
-	} else if (tcp->ev.ready & (EV_HUP | EV_ERR)) {		/* that was all */
-		decide(l, false);
-	} else {
-		tcp->ev.ready &= (uint8_t)~EV_READ;
-	}
+	if (same && all < H2_PREFACE)
+		return false;
+	decide(l, same);
+	return true;
 }
 
 static void
-on_timer(struct weir_timer *t)
+on_end(struct weir_peek *p)
 {
-	conn_close(end(WEIR_OF(t, struct look, timer)));
+	decide(WEIR_OF(p, struct look, peek), false);
 }
 
 static void
-on_drain(struct weir_conn *c, enum weir_drain how)
+on_late(struct weir_peek *p)
 {
-	decide(c->owner, false);
+	conn_close(end(WEIR_OF(p, struct look, peek)));
+}
+
+static void
+on_drain(struct weir_peek *p, enum weir_drain how)
+{
+	struct weir_conn *c = p->conn;
+
+	on_end(p);
 	if (c->on_drain != NULL)
 		c->on_drain(c, how);
 }
@@ -84,17 +73,14 @@ on_drain(struct weir_conn *c, enum weir_drain how)
 void
 h2_look(struct weir_conn *c, uint64_t wait_ms, void (*done)(struct weir_conn *, bool))
 {
+	static const struct weir_peek_ops ops = {
+		.room = room, .max = sizeof room, .see = see, .over = on_end, .late = on_late, .drain = on_drain,
+	};
 	struct look *l = slab_take(&slab);
 
-	l->conn = c;
 	l->done = done;
-	c->owner = l;
-	c->on_drain = on_drain;
 	accept_stats->waiting++;
-	timer_init(&l->timer, on_timer);
-	timer_set(&l->timer, wait_ms);
-	src_on_ready(&c->io->in, on_ready, l);
-	src_want(&c->io->in, true);
+	peek_begin(&l->peek, c, &ops, wait_ms);
 }
 
 /*
