@@ -13,24 +13,6 @@ use Weir;
 
 my $w = Weir->new;
 
-# Ports that follow each other, the first of them, and which nobody has now.
-sub free_range
-{
-	my ($n) = @_;
-	TRY: for (1 .. 200) {
-		my $first = 10000 + int rand 20000;
-		my @held;
-		for my $p ($first .. $first + $n - 1) {
-			for my $how ([ Listen => 1 ], [ Proto => 'udp' ]) {
-				my $s = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $p, @$how) or next TRY;
-				push @held, $s;
-			}
-		}
-		return $first;
-	}
-	die 'no free ports';
-}
-
 my ($up, $first);
 sub conf
 {
@@ -50,7 +32,7 @@ E
 }
 # Somebody may take one of them before weir does.
 for (1 .. 5) {
-	$first = free_range(15);
+	$first = $w->ports(15);
 	last if ($w->test_conf(conf()))[0] == 0;
 }
 $w->start(conf());

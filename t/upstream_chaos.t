@@ -12,6 +12,7 @@ use lib 't/lib';
 use Errno qw(EAGAIN EINTR);
 use IO::Socket::INET;
 use List::Util qw(max shuffle);
+use POSIX qw(WNOHANG);
 use Test::More;
 use Time::HiRes qw(time);
 use Weir;
@@ -259,6 +260,18 @@ sub bring_back
 	@$o{'state', 'since'} = ('well', time);
 }
 
+# What is known of those who did not come back.
+sub who_is_not
+{
+	my $m = metrics();
+	for my $o (grep !is_up($m, $_), @origins) {
+		my $gone = waitpid $o->{pid}, WNOHANG;
+		diag sprintf 'port %d, last %s: process %s', $o->{port}, $o->{out}[-1]{how}, $gone ? "ended, $?" : 'there';
+		diag $_ for grep /:$o->{port}\b/ && /_(?:up|circuit_state|checks_total|check_failures_total|fails)\b/, split /\n/, $w->get('/metrics')->body;
+		diag $_ for (grep /:$o->{port}\b/, split /\n/, $w->read('error.log'))[-5 .. -1];
+	}
+}
+
 # Somebody else must have been well for long enough, and weir must know it.
 sub may_go
 {
@@ -292,7 +305,7 @@ my $returned = time;
 
 # ---- afterwards -------------------------------------------------------------
 
-ok wait_for(sub { my $m = metrics(); 5 == grep is_up($m, $_), @origins }), 'all are up again, with closed circuits';
+ok wait_for(sub { my $m = metrics(); 5 == grep is_up($m, $_), @origins }), 'all are up again, with closed circuits' or who_is_not();
 my $recovered = time - $returned;
 my %seen;
 ok wait_for(sub { $w->get('/plain/0-0')->body =~ /^(\d)/ and $seen{$1}++; 5 == keys %seen }), 'all serve again';

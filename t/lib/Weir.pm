@@ -31,7 +31,7 @@ package Weir;
 # Environment: WEIR_BINARY (objs/weir), WEIR_KEEP=1 keeps the folders and says where they are.
 #
 # The object
-#	dir, port(N), conf_path, log_path, pid	(pid: of the master)
+#	dir, port(N), ports(COUNT), conf_path, log_path, pid	(ports: the first of so many in a row; pid: of the master)
 #	write(NAME, TEXT [, MODE]), read(NAME)	files in dir; folders are made
 #	expand(TEXT)				%DIR% %PORT1% ... %PORT99% %USER%
 #	start(CONF, %opt)	args => [...], env => {...}, argv0 => NAME
@@ -160,22 +160,33 @@ sub pid_path { "$_[0]{dir}/weir.pid" }
 
 # Ports below the range that the kernel gives to clients, so that no connection of another
 # test can sit on one; the lock keeps parallel tests apart.
+# Nobody else has it, nor will have it before this process ends.
+sub take_port
+{
+	my ($p) = @_;
+	my $locks = File::Spec->tmpdir . '/weir-test-ports-' . $>;
+	mkdir $locks;
+	return if $port_locks{$p};
+	sysopen my $fh, "$locks/$p", O_RDWR | O_CREAT | O_NOFOLLOW or return;
+	flock $fh, LOCK_EX | LOCK_NB or return;
+	my $tcp = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $p, Listen => 1) or return;
+	my $udp = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $p, Proto => 'udp') or return;
+	return $port_locks{$p} = $fh;
+}
+
 sub port
 {
 	my ($self, $n) = @_;
-	$n //= 1;
-	return $self->{ports}{$n} if $self->{ports}{$n};
-	my $locks = File::Spec->tmpdir . '/weir-test-ports-' . $>;
-	mkdir $locks;
-	for (1 .. 500) {
-		my $p = 10000 + int(rand 20000);
-		next if $port_locks{$p};
-		sysopen my $fh, "$locks/$p", O_RDWR | O_CREAT | O_NOFOLLOW or next;
-		flock $fh, LOCK_EX | LOCK_NB or next;
-		my $tcp = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $p, Listen => 1) or next;
-		my $udp = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $p, Proto => 'udp') or next;
-		$port_locks{$p} = $fh;
-		return $self->{ports}{$n} = $p;
+	return $self->{ports}{$n // 1} //= ports($self, 1);
+}
+
+sub ports
+{
+	my ($self, $n) = @_;
+	TRY: for (1 .. 500) {
+		my $first = 10000 + int rand 20000;
+		take_port($_) or next TRY for $first .. $first + $n - 1;
+		return $first;
 	}
 	die 'no free port';
 }

@@ -39,6 +39,7 @@ struct entry {
 	uint64_t		 until_ms;	/* 0: nothing is */
 	uint64_t		 stale_ms;	/* until then it is better than nothing */
 	bool			 is_stale;
+	unsigned		 told;		/* how often */
 	/* while it is asked for */
 	bool			 asking;
 	uint8_t			 asked;		/* questions without an answer so far */
@@ -87,6 +88,7 @@ tell(struct entry *e, struct weir_lookup *l)
 	l->addrs = e->known.addrs;
 	l->srvs = e->known.srvs;
 	l->n = found ? e->known.n : 0;
+	l->turn = e->told++;
 	metric_add(&e->r->lookups, e->is_stale ? FROM_STALE : l->cached ? FROM_CACHE : FROM_ANSWER, 1);
 	l->done(l);
 }
@@ -245,6 +247,7 @@ learn(struct entry *e, enum weir_resolved how)
 
 	found_end(&e->known);
 	e->known = e->now;
+	e->told = 0;
 	memset(&e->now, 0, sizeof e->now);
 	e->how = how;
 	e->is_stale = false;
@@ -425,6 +428,7 @@ begin(struct weir_lookup *l, struct weir_resolver *r, struct weir_str name, uint
 	timer_init(&l->timer, on_timeout);
 	l->how = RESOLVED;
 	l->cached = false;
+	l->turn = 0;
 	if (name.n != 0 && name.p[name.n - 1] == '.')
 		name.n--;
 	if (name.n == 0 || name.n > RESOLVER_NAME_MAX) {

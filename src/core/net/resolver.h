@@ -45,7 +45,8 @@ struct weir_lookup {
 	struct weir_list node;
 	struct weir_timer timer;
 	enum weir_resolved how;
-	bool		 cached;	/* it was known when the question came */
+	bool		 cached;	/* resolver.c's: it was known when the question came */
+	unsigned	 turn;		/* how often the same answer was given before */
 	const struct weir_addr *addrs;	/* without ports; only while done() runs */
 	const struct weir_srv *srvs;	/* instead of addrs, of lookup_start_srv(); the same */
 	unsigned	 n;

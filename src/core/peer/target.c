@@ -18,7 +18,6 @@ static void
 on_named(struct weir_lookup *l)
 {
 	struct naming *n = WEIR_OF(l, struct naming, lookup);
-	static unsigned turn;
 	struct weir_sess *s = n->s;
 	struct weir_addr *v;
 
@@ -27,7 +26,7 @@ on_named(struct weir_lookup *l)
 		v = pool_dup(s->pool, l->addrs, l->n * sizeof *v);
 		for (unsigned i = 0; i < l->n; i++)
 			addr_set_port(&v[i], n->port);
-		n->group = group_of_addrs(s->pool, v, l->n, n->host, l->cached ? ++turn : 0);
+		n->group = group_of_addrs(s->pool, v, l->n, n->host, l->turn);
 	} else {
 		log_errorx(&s->log, "%.*s could not be resolved (%s)", STR_ARG(n->name), resolve_error(l->how));
 	}
