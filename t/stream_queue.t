@@ -71,6 +71,8 @@ sub try
 subtest 'mistakes' => sub {
 	for ([ 'stream { upstream u { server 127.0.0.1:1; queue 0; } }', qr/queue|0/ ], [ 'stream { proxy_retry_budget 200%; }', qr/200/ ],
 	    [ 'stream { upstream u { zone z 1m; server 127.0.0.1:1; state f; } }', qr/not in both/ ],
+	    [ 'stream { upstream u { server 127.0.0.1:1 route=a; } }', qr/route has no meaning in stream/ ],
+	    [ 'stream { upstream u { drain_timeout 1s; server 127.0.0.1:1; } }', qr/drain_timeout/ ],
 	    [ "stream { upstream u { state $dir/f; } }", qr/give the upstream a zone/ ]) {
 		my ($code, undef, $err) = $w->test_conf($_->[0]);
 		isnt $code, 0, $_->[0];

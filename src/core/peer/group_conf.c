@@ -647,7 +647,7 @@ static const struct weir_cmd cmds[] = {
 	  .doc = "Shared memory in which all workers count connections, failures and times of the group's servers, "
 	  "and take turns. Reloads keep what it knows of servers that stay. Several groups may use one zone; the "
 	  "size is given once. Without it each worker counts for itself." },
-	{ "drain_timeout", IN_UPSTREAM | IN_STREAM_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_drain_timeout, .args = "time",
+	{ "drain_timeout", IN_UPSTREAM, CONF_CUSTOM, .args_min = 1, .args_max = 1, .set = set_drain_timeout, .args = "time",
 	  .doc = "How long a server that drains goes on to get the requests that stick to it; then it is as if it were down.  "
 	  "Requests that it has are finished in either case.  Without it there is no limit." },
 	{ "keepalive", IN_UPSTREAM, CONF_INT, CONF_AT(upstream_conf, keepalive), .def = "32",

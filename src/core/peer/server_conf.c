@@ -104,8 +104,11 @@ set_warm_min(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_
 }
 
 static int
-set_route(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_str v, struct weir_peer *p)
+set_route(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_str v, struct weir_peer *p,
+    const struct weir_group *g)
 {
+	if (g->in_stream)
+		return conf_error(cf, n, w, "route has no meaning in stream: nothing sticks there");
 	if (v.n == 0)
 		return conf_error(cf, n, w, "route is empty");
 	if (v.n > ROUTE_MAX)
@@ -116,7 +119,8 @@ set_route(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_str
 
 /* The parameters with a value: WEIR_AGAIN when it is none of them. */
 static int
-server_value(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_peer *p)
+server_value(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_peer *p,
+    const struct weir_group *g)
 {
 	struct weir_str v;
 
@@ -135,7 +139,7 @@ server_value(struct weir_conf *cf, struct weir_node *n, unsigned w, struct weir_
 	if (conf_param(n, w, "priority", &v))
 		return set_count(cf, n, w, v, 1, PRIORITY_MAX, &p->priority);
 	if (conf_param(n, w, "route", &v))
-		return set_route(cf, n, w, v, p);
+		return set_route(cf, n, w, v, p, g);
 	if (conf_param(n, w, "service", &v))
 		return WEIR_OK;		/* it was looked at before */
 	return WEIR_AGAIN;
@@ -168,7 +172,7 @@ static int
 server_params(struct weir_conf *cf, struct weir_node *n, struct weir_peer *p, const struct weir_group *g)
 {
 	for (unsigned w = 2; w < n->n; w++) {
-		int r = server_value(cf, n, w, p);
+		int r = server_value(cf, n, w, p, g);
 
 		if (r == WEIR_AGAIN)
 			r = server_word(cf, n, w, p, g);
