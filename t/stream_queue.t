@@ -121,7 +121,7 @@ subtest 'in vain' => sub {
 	$c = $w->connect(port => 5);
 	is $c->read_n(2), 40;
 	is try(5), '', 'without a queue';
-	ok wait_for(sub { grep /^none 502 none/, lines_of('none') }), '502';
+	ok wait_for(sub { grep /^none 502 none/, lines_of('none') }), 'the log has 502';
 };
 
 subtest 'who leaves the queue' => sub {
