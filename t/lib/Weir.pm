@@ -745,7 +745,7 @@ sub background
 		close $r;
 		close $stop_w;
 		my $result = eval {
-			$code->(sub { my $v = ''; vec($v, fileno $stop_r, 1) = 1; select $v, undef, undef, 0 });
+			$code->(sub { my $v = ''; vec($v, fileno $stop_r, 1) = 1; 0 < select $v, undef, undef, 0 });	# -1: a signal came
 		};
 		$result = { error => "$@" } if $@;
 		print $w Storable::freeze(ref $result ? $result : { value => $result });
