@@ -17,8 +17,12 @@ for my $n (2 .. 4) {
 		my ($c) = @_;
 		while (my $q = $c->read_request) {
 			return if $q->{uri} =~ m{/close} && $n == 2;
+			$c->note("$q->{uri}") if $q->{uri} =~ /held/;
+			wait_for(sub { -e "$w->{dir}/go$1" }) if $q->{uri} =~ /held(\d)/;
 			my $more = $q->{uri} =~ m{/login(\d)} ? "Set-Cookie: session=s$1; path=/\r\n" : '';
-			$c->send("HTTP/1.1 200 X\r\n${more}Content-Length: 1\r\n\r\n$n");
+			$c->send("HTTP/1.1 200 X\r\n${more}Content-Length: 1\r\n\r\n");
+			wait_for(sub { -e "$w->{dir}/end" }) if $q->{uri} =~ /end/;
+			$c->send($n);
 		}
 	});
 }
@@ -124,6 +128,24 @@ subtest 'learn' => sub {
 	# each look waits longer than it is kept
 	ok wait_for(sub { select undef, undef, undef, 0.3; who('/soon/', 1, Cookie => 'session=s1') ne $soon }),
 	    'forgotten after timeout';
+};
+
+# Who asked before a session was learnt has nothing to say of where it is.
+subtest 'learn, at the same time' => sub {
+	my ($login, @held) = map $w->connect, 0 .. 3;
+	$login->send("GET /learn/login3/end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	ok $login->read_until(qr/\r\n\r\n/), 'a head, but not yet all of it';
+	$held[$_]->send("GET /learn/held$_ HTTP/1.1\r\nHost: x\r\nCookie: session=s3\r\nConnection: close\r\n\r\n")
+	    for 0 .. 2;
+	ok wait_for(sub { 3 == map $w->origin_notes($_), 2 .. 4 }), 'others ask';
+	$w->write('end', '');
+	my ($first) = $login->read_all =~ /(\d)$/;
+	ok wait_for(sub { who('/learn/', 6, Cookie => 'session=s3') eq $first x 6 }), 'it stays';
+	for (0 .. 2) {
+		$w->write("go$_", '');
+		like $held[$_]->read_all, qr/[234]$/, 'another has its answer';
+		is who('/learn/', 6, Cookie => 'session=s3'), $first x 6, 'and it stays where it is';
+	}
 };
 
 subtest 'reload' => sub {

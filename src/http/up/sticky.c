@@ -228,9 +228,13 @@ up_sticky_want(struct weir_up *u)
 		(void)!req_cookie(u->r, st->cookie, &id);
 	else
 		id = first_of(&u->r->s, &st->lookup);
-	u->sticky_id = id;
-	if (st->sessions != NULL && id.n != 0)
-		id = remembered(st, id, sid);
+	if (st->sessions != NULL && id.n != 0) {
+		struct weir_str its = remembered(st, id, sid);
+
+		/* who was not known had not been sent anywhere: what is learnt meanwhile is not for it to change */
+		u->sticky_id = its.n != 0 ? id : STR_NONE;
+		id = its;
+	}
 	if (id.n != 0 && (p = find(st, id)) != NULL)
 		u->pick.want = (int)p->number;
 }

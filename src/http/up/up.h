@@ -179,7 +179,7 @@ struct weir_up {
 	struct weir_pick pick;
 	struct weir_wait wait;		/* for a server */
 	bool		 wait_known;	/* its end with the request is seen to */
-	struct weir_str	 sticky_id;	/* what the request sticks by */
+	struct weir_str	 sticky_id;	/* of learn: the session that is known */
 	struct weir_link *link;
 	struct weir_xchg *x;
 	struct weir_up_race *race;	/* of addresses, once there was one */
