@@ -81,6 +81,15 @@ sub soon
 	return $got;
 }
 
+# What goes up and down: a connection, a process counts until it is seen to have gone.
+sub settles
+{
+	my ($name, $want, $what, @labels) = @_;
+	my $got;
+	wait_for(sub { ($got = metrics()->value($name, @labels) // '') eq $want });
+	return is $got, $want, $what;
+}
+
 my $requests = 'weir_http_requests_total';
 
 $w->start(conf());
@@ -107,7 +116,7 @@ $w->start(conf());
 {
 	my $m = metrics();
 	is $m->sum($requests), 0, 'nobody came, and those who watch are excluded';
-	is $m->value('weir_workers', state => 'serving'), 2, 'workers';
+	settles('weir_workers', 2, 'workers', state => 'serving');
 	is $m->value('weir_workers', state => 'retiring'), 0, 'nobody retires';
 	ok defined $m->value('weir_uptime_seconds'), 'uptime';
 	is $m->sum('weir_build_info'), 1, 'the version';
@@ -156,14 +165,12 @@ $w->start(conf());
 {
 	my $c = $w->connect;
 	my $slow = $w->connect;
-	my ($m, $writing);
 	$slow->send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
 	ok $slow->read_until(qr/\r\n\r\n/), 'an answer has begun';
-	$m = metrics();
-	is $m->value('weir_http_requests_in_progress'), 2, 'it, and the one who asks';
-	is $m->value('weir_connections_active'), 3, 'connections';
+	settles('weir_http_requests_in_progress', 2, 'it, and the one who asks');
+	settles('weir_connections_active', 3, 'connections');
 	$_->close for $c, $slow;
-	ok wait_for(sub { metrics()->value('weir_connections_active') == 1 }), 'they have gone';
+	settles('weir_connections_active', 1, 'they have gone');
 }
 
 # Nothing that is counted goes down, and nothing is lost.
@@ -187,8 +194,8 @@ sub monotonic
 	is metrics()->sum($requests, server => 'front'), $before, 'the old workers counted';
 	$w->get('/');
 	is soon($before + 1, $requests, server => 'front'), $before + 1, 'and the new ones go on';
-	is soon(3, 'weir_workers', state => 'serving'), 3, 'workers of now';
-	ok wait_for(sub { metrics()->value('weir_workers', state => 'retiring') == 0 }), 'and no others';
+	settles('weir_workers', 3, 'workers of now', state => 'serving');
+	settles('weir_workers', 0, 'and no others', state => 'retiring');
 	is metrics()->value('weir_config_reloads_total', result => 'ok'), 1, 'a reload';
 
 	# Those of a name that is gone for a while.
@@ -218,12 +225,11 @@ sub monotonic
 	kill 'KILL', @pids;
 	ok $slow->eof, 'and is not any more';
 	is soon(2, 'weir_worker_crashes_total'), 2, 'crashes';
-	is soon(2, 'weir_workers', state => 'serving'), 2, 'others have come';
+	settles('weir_workers', 2, 'others have come', state => 'serving');
 	monotonic('crash');
-	my $m = metrics();
-	is $m->sum($requests, server => 'front'), $before, 'what the dead have counted';
-	is $m->value('weir_connections_active'), 1, 'what they had is gone';
-	is $m->value('weir_http_requests_in_progress'), 1, 'requests, too';
+	is metrics()->sum($requests, server => 'front'), $before, 'what the dead have counted';
+	settles('weir_connections_active', 1, 'what they had is gone');
+	settles('weir_http_requests_in_progress', 1, 'requests, too');
 }
 
 # Other bounds are another histogram.
@@ -244,7 +250,7 @@ sub monotonic
 	my $new = wait_for(sub { ($w->read('weir.pid') // '') =~ /^(\d+)$/m && $1 != $old ? $1 : 0 });
 	ok $new, 'USR2';
 	monotonic('two binaries');
-	is metrics()->value('weir_workers', state => 'serving'), 4, 'workers of both';
+	settles('weir_workers', 4, 'workers of both', state => 'serving');
 	$w->get('/') for 1 .. 20;
 	is soon($before + 20, $requests, server => 'front'), $before + 20, 'whoever serves';
 	monotonic('requests');
@@ -253,7 +259,7 @@ sub monotonic
 	$w->adopt($new);
 	monotonic('the new one alone');
 	is metrics()->sum($requests, server => 'front'), $before + 20, 'what the old one has counted';
-	is metrics()->value('weir_workers', state => 'serving'), 2, 'workers of the new one';
+	settles('weir_workers', 2, 'workers of the new one', state => 'serving');
 	ok $w->reload, 'reload';
 	monotonic('reload of the new one');
 }
