@@ -52,13 +52,7 @@ is $w->get("/many/$_", Host => 'many')->body, $_, "location $_ of 1,000" for 1, 
 is $w->get('/many/10001', Host => 'many')->body, '1000', 'longest prefix among many';
 
 # CPU time of the worker for the same requests, with much and with little to choose from.
-sub cpu
-{
-	my ($w) = @_;
-	my ($pid) = $w->worker_pids;
-	open my $f, '<', "/proc/$pid/schedstat" or return undef;
-	return (split ' ', <$f>)[0] / 1e9;
-}
+sub cpu { my ($w) = @_; return Weir::cpu_time($w->worker_pids) }
 
 sub cost
 {

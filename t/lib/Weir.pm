@@ -42,6 +42,7 @@ package Weir;
 #	reload([CONF])		true when the new generation serves, false when it was refused
 #	worker_pids, keeper_pid	of the running generation (not those that retire)
 #	all_pids		master and all its children
+#	Weir::cpu_time(PID)	seconds of processor time; undef when the kernel does not tell
 #	expect_alert(REGEX)
 #	log_text([NAME]), log_lines([NAME]), log_like(REGEX, TEST NAME), log_unlike,
 #	wait_log(REGEX)		waits until the error log has it; true or false
@@ -376,6 +377,18 @@ sub proc_stat
 	open my $fh, '<', "/proc/$pid/stat" or return undef;
 	my $line = <$fh> // return undef;
 	return $line =~ /\) (\S)/ ? $1 : undef;
+}
+
+# Seconds of processor time that a process and its threads had; undef when the kernel does not tell.
+sub cpu_time
+{
+	my ($pid) = @_;
+	my $ns;
+	for my $thread (glob "/proc/$pid/task/*/schedstat") {
+		open my $fh, '<', $thread or next;
+		$ns += (split ' ', <$fh> // '')[0] // 0;
+	}
+	return defined $ns ? $ns / 1e9 : undef;
 }
 
 # The exit status of a child, or undef when it does not end in time.
