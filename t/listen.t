@@ -146,6 +146,28 @@ subtest 'unix sockets' => sub {
 	ok !-e $s, 'the file is removed';
 };
 
+# What must be told of so many is longer than the kernel lets a variable be (128 kB).
+subtest 'a new binary for many' => sub {
+	my $w = Weir->new;
+	my $dir = $w->dir;
+	my $long = ';' x 50;			# is written as three bytes each
+	my @paths = map "$dir/$_$long", 1 .. 900;
+	$w->start("worker_processes 1;\nevents { worker_connections 2000; }\nhttp {\n" .
+	    join('', map(server($_, qq("unix:$paths[$_]")), 0 .. $#paths), server('tcp', '127.0.0.1:%PORT1%')) . '}');
+	is body($w, unix => $paths[$_]), $_, "$_ is served" for 0, $#paths;
+	my $old = $w->pid;
+	$w->kill('USR2');
+	my $new = wait_for(sub { my ($p) = ($w->read('weir.pid') // '') =~ /(\d+)/; $p && $p != $old && $p });
+	ok $new, 'a new binary';
+	$w->log_like(qr/using inherited sockets from "\@\d+"/, 'has them from a file');
+	is $w->stop, 0, 'the old master ends';
+	is scalar(grep { (body($w, unix => $paths[$_]) // '') ne $_ } 0 .. $#paths), 0, 'all are served';
+	is body($w), 'tcp', 'the last, too';
+	$w->adopt($new);
+	is $w->stop, 0, 'the end of all';
+	is scalar(grep -e, @paths), 0, 'the files are removed';
+};
+
 subtest 'ports of others' => sub {
 	my $w = Weir->new;
 	my $other = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $w->port(2), Listen => 1, ReuseAddr => 1, ReusePort => 1);

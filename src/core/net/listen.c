@@ -1,13 +1,11 @@
 /*
- * listen.c - opens listening sockets, keeps them over reloads, hands them on.
+ * listen.c - opens listening sockets, and keeps them over reloads.
  *
  * The sockets of an address are a SO_REUSEPORT group.  Closing one of them would lose the
  * connections in its accept queue, so a group only grows.  SO_REUSEPORT
  * also hides that somebody else listens there already, so before the first socket of a
  * group is opened a bind without it is tried.
  */
-#include <fcntl.h>
-#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -16,32 +14,14 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
-#include "core/base/num.h"
 #include "core/net/dgram.h"
-#include "core/net/listen.h"
+#include "core/net/listen_in.h"
 
 enum { TRIES = 5, RETRY_MS = 500 };
-
-/* What listen_inherit() found, until listen_open() takes it. */
-struct inherited {
-	struct inherited *next;
-	struct weir_addr addr;
-	int		 type, ipv6only;
-	int		 fd;
-	bool		 taken;
-};
-static struct inherited *inherited;
-static struct weir_pool *inherited_pool;
 
 static const struct weir_listen_opts default_opts = {
 	.backlog = 511, .ipv6only = 1, .keepalive = -1,
 };
-
-static bool
-is_unix(const struct weir_listen *l)
-{
-	return l->addr.sa.sa_family == AF_UNIX;
-}
 
 size_t
 listen_key(char to[LISTEN_KEY_MAX], const struct weir_addr *a, int type)
@@ -283,12 +263,8 @@ probe(const struct weir_listen *l, bool say, struct weir_log *log)
 	return rc;
 }
 
-struct ports {
-	uint8_t has[2][65536 / 8];
-};
-
-static void
-ports_add(struct ports *p, int type, const struct weir_addr *a)
+void
+listen_ports_add(struct listen_ports *p, int type, const struct weir_addr *a)
 {
 	unsigned port = addr_port(a);
 
@@ -297,7 +273,7 @@ ports_add(struct ports *p, int type, const struct weir_addr *a)
 }
 
 static bool
-ports_has(const struct ports *p, const struct weir_listen *l)
+ports_has(const struct listen_ports *p, const struct weir_listen *l)
 {
 	unsigned port = addr_port(&l->addr);
 
@@ -313,14 +289,13 @@ probe_new(struct weir_listeners *now, struct weir_listeners *old, bool in_use_is
     struct weir_log *log)
 {
 	struct weir_listen	*l;
-	struct ports		 ours = { 0 };
+	struct listen_ports	 ours = { 0 };
 	int			 rc = WEIR_OK, got;
 
 	for (l = old != NULL ? old->first : NULL; l != NULL; l = l->next)
 		if (l->n_fds > 0)
-			ports_add(&ours, l->type, &l->addr);
-	for (const struct inherited *i = inherited; i != NULL; i = i->next)
-		ports_add(&ours, i->type, &i->addr);
+			listen_ports_add(&ours, l->type, &l->addr);
+	inherited_ports(&ours);
 	for (l = now->first; l != NULL; l = l->next) {
 		if (is_unix(l) || ports_has(&ours, l))
 			continue;
@@ -360,37 +335,11 @@ wait_until_free(struct weir_listeners *now, struct weir_listeners *old, struct w
  * Opening, keeping and closing all.
  */
 
-static void
-take_inherited(struct weir_listen *l, unsigned room)
-{
-	struct inherited *i;
-
-	for (i = inherited; i != NULL && l->n_fds < room; i = i->next) {
-		if (i->taken || i->type != l->type || !addr_eq(&i->addr, &l->addr) ||
-		    (i->addr.sa.sa_family == AF_INET6 && i->ipv6only != (l->opts.ipv6only != 0)))
-			continue;
-		i->taken = true;
-		l->fds[l->n_fds++] = i->fd;
-	}
-	l->n_lent = l->n_fds;
-}
-
-static unsigned
-count_inherited(void)
-{
-	const struct inherited	*i;
-	unsigned		 n = 0;
-
-	for (i = inherited; i != NULL; i = i->next)
-		n++;
-	return n;
-}
-
 /* Its descriptors so far: those of the old generation, or of the old master. */
 static void
 take(struct weir_listen *l, const struct weir_listen *o, unsigned want, struct weir_log *log)
 {
-	unsigned i, room = WEIR_MAX(want, o != NULL ? o->n_fds : count_inherited());
+	unsigned i, room = WEIR_MAX(want, o != NULL ? o->n_fds : inherited_count(l));
 
 	l->fds = pool_alloc(l->pool, room * sizeof(*l->fds));
 	l->n_fds = l->n_lent = 0;
@@ -399,7 +348,7 @@ take(struct weir_listen *l, const struct weir_listen *o, unsigned want, struct w
 		l->n_fds = o->n_fds;
 		l->n_lent = o->n_lent;
 	} else
-		take_inherited(l, room);
+		l->n_fds = l->n_lent = inherited_take(l, l->fds);
 	for (i = 0; i < l->n_fds; i++) {
 		set_options(l, l->fds[i], log);
 		if (!is_unix(l))
@@ -444,19 +393,6 @@ close_but(struct weir_listeners *ls, const struct weir_listeners *kept, bool unl
 	}
 }
 
-static void
-drop_inherited(void)
-{
-	struct inherited *i;
-
-	for (i = inherited; i != NULL; i = i->next)
-		if (!i->taken)
-			close(i->fd);
-	inherited = NULL;
-	pool_free(inherited_pool);
-	inherited_pool = NULL;
-}
-
 static int
 open_missing(struct weir_listen *l, unsigned want, struct weir_log *log)
 {
@@ -486,7 +422,7 @@ listen_open(struct weir_listeners *now, struct weir_listeners *old, unsigned wor
 			close_but(now, old, true);
 			return WEIR_FAIL;
 		}
-	drop_inherited();
+	inherited_drop();
 	return WEIR_OK;
 }
 
@@ -523,146 +459,4 @@ listen_give_back(struct weir_listeners *old, struct weir_listeners *failed)
 	}
 	close_but(failed, old, true);
 	return any;
-}
-
-/*
- * Handing over to another master.
- */
-
-/* Members of a group are numbered in the order in which they came to listen: the inherited are first. */
-void
-listen_leave(struct weir_listeners *ls)
-{
-	struct weir_listen *l;
-
-	for (l = ls->first; l != NULL; l = l->next) {
-		struct sock_filter code[] = {
-			{ BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_RXHASH) },
-			{ BPF_ALU | BPF_MOD | BPF_K, 0, 0, l->n_lent },
-			{ BPF_RET | BPF_A, 0, 0, 0 },
-		};
-		struct sock_fprog prog = { WEIR_COUNT(code), code };
-
-		if (is_unix(l) || l->n_lent == 0 || l->n_lent == l->n_fds)
-			continue;
-		if (setsockopt(l->fds[0], SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog,
-		    sizeof(prog)) != 0)
-			log_warn(weir_log, "cannot steer connections of %s away", l->text);
-	}
-}
-
-void
-listen_keep_open(struct weir_listeners *ls)
-{
-	struct weir_listen	*l;
-	unsigned		 i;
-
-	for (l = ls->first; l != NULL; l = l->next)
-		for (i = 0; i < l->n_fds; i++)
-			fcntl(l->fds[i], F_SETFD, 0);
-}
-
-/* ';' ends an entry, and a path may have one: it is written as in URIs. */
-static struct weir_str
-quote(struct weir_pool *pool, struct weir_str s)
-{
-	char	*to = pool_bytes(pool, s.n * 3), *at = to;
-	size_t	 i;
-
-	for (i = 0; i < s.n; i++) {
-		if (s.p[i] != ';' && s.p[i] != '%') {
-			*at++ = s.p[i];
-			continue;
-		}
-		*at++ = '%';
-		at = num_put_hex(at, (unsigned char)s.p[i]);
-	}
-	return str_of(to, (size_t)(at - to));
-}
-
-static struct weir_str
-unquote(struct weir_pool *pool, struct weir_str s)
-{
-	char		*to = pool_bytes(pool, s.n + 1), *at = to;
-	uint64_t	 c;
-	size_t		 i;
-
-	for (i = 0; i < s.n; i++) {
-		if (s.p[i] == '%' && i + 2 < s.n && num_hex(str_of(s.p + i + 1, 2), &c) == WEIR_OK) {
-			*at++ = (char)c;
-			i += 2;
-		} else
-			*at++ = s.p[i];
-	}
-	return str_of(to, (size_t)(at - to));
-}
-
-struct weir_str
-listen_export(struct weir_listeners *ls, struct weir_pool *pool)
-{
-	struct weir_listen	*l;
-	struct weir_str		 all = STR("");
-	unsigned		 i;
-
-	for (l = ls->first; l != NULL; l = l->next)
-		for (i = 0; i < l->n_fds; i++) {
-			struct weir_str a = quote(pool, str_c(l->text));
-
-			all = pool_printf(pool, "%.*s%d:%.*s;", STR_ARG(all), l->fds[i], STR_ARG(a));
-		}
-	return all;
-}
-
-/* An entry is believed only as far as the descriptor bears it out. */
-static int
-inherit_one(struct weir_str entry)
-{
-	struct inherited	*i, **at;
-	struct weir_addr	 real;
-	union weir_sockaddr	 sa;
-	struct weir_str		 text;
-	socklen_t		 n = sizeof(sa), vn = sizeof(int);
-	ssize_t			 colon = str_chr(entry, ':');
-	uint64_t		 fd;
-	int			 type, only = 1;
-
-	if (colon < 0 || num_u64(str_of(entry.p, (size_t)colon), &fd) != WEIR_OK || fd > INT32_MAX ||
-	    getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &vn) != 0 ||
-	    getsockname((int)fd, &sa.sa, &n) != 0)
-		return WEIR_FAIL;
-	i = POOL_NEW(inherited_pool, inherited);
-	text = unquote(inherited_pool, str_from(entry, (size_t)colon + 1));
-	addr_from_kernel(&real, &sa, n, inherited_pool);
-	if (addr_parse(inherited_pool, text, 0, &i->addr, NULL, NULL) != WEIR_OK ||
-	    !addr_eq(&i->addr, &real))
-		return WEIR_FAIL;
-	vn = sizeof(only);
-	if (real.sa.sa_family == AF_INET6)
-		getsockopt((int)fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &vn);
-	fcntl((int)fd, F_SETFD, FD_CLOEXEC);
-	i->fd = (int)fd;
-	i->type = type;
-	i->ipv6only = only;
-	for (at = &inherited; *at != NULL; at = &(*at)->next)
-		;
-	*at = i;
-	return WEIR_OK;
-}
-
-void
-listen_inherit(const char *text, struct weir_log *log)
-{
-	struct weir_str rest = str_c(text), entry;
-	ssize_t		end;
-
-	if (inherited_pool == NULL)
-		inherited_pool = pool_new(0);
-	while (rest.n > 0) {
-		end = str_chr(rest, ';');
-		entry = str_of(rest.p, end < 0 ? rest.n : (size_t)end);
-		rest = str_from(rest, entry.n + 1);
-		if (inherit_one(entry) != WEIR_OK)
-			log_at(log, LOG_WARN_, 0, "inherited \"%.*s\" is no listening socket, ignored",
-			    STR_ARG(entry));
-	}
 }

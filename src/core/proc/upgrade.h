@@ -2,7 +2,8 @@
  * upgrade.h - starting another binary that takes the listeners over; for this room.
  *
  * The listeners travel as open descriptors, and the variable WEIR tells which is what.  So does shared
- * memory, with the variable WEIR_ZONES.
+ * memory, with the variable WEIR_ZONES.  Instead of a text too long for a variable it has "@" and the descriptor
+ * of a file with it.
  */
 #ifndef WEIR_PROC_UPGRADE_H
 #define WEIR_PROC_UPGRADE_H

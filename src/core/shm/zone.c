@@ -11,11 +11,11 @@
 #include "core/base/list.h"
 #include "core/base/mem.h"
 #include "core/base/num.h"
+#include "core/base/text.h"
 #include "core/os/shmap.h"
 #include "core/shm/zone.h"
 
 #define ZONE_MAGIC	0x656e6f7au
-#define INHERIT_MAX	1024	/* descriptors that another binary may hand over */
 #define PAGE		4096
 
 struct zone_head {
@@ -43,7 +43,7 @@ struct weir_zones {
 
 static struct weir_list	maps = { &maps, &maps };
 /* Of the binary before us, until the first zones_open(). */
-static struct zone_map	*inherited[INHERIT_MAX];
+static struct zone_map	**inherited;
 static unsigned		 n_inherited;
 
 /*
@@ -308,6 +308,8 @@ zones_open(struct weir_zones *zs, const struct weir_zones *old, struct weir_log 
 			return WEIR_FAIL;
 	while (n_inherited > 0)
 		map_unref(inherited[--n_inherited]);
+	mem_free(inherited);
+	inherited = NULL;
 	return WEIR_OK;
 }
 
@@ -351,12 +353,12 @@ struct weir_str
 zones_export(const struct weir_zones *zs, struct weir_pool *pool)
 {
 	const struct weir_zone	*z;
-	struct weir_str		 all = STR("");
+	struct weir_text	 all = { .pool = pool };
 
 	for (z = zs->first; z != NULL; z = z->next)
 		if (z->map != NULL && z->map->fd >= 0)
-			all = pool_printf(pool, "%.*s%d;", STR_ARG(all), z->map->fd);
-	return all;
+			text_putf(&all, "%d;", z->map->fd);
+	return text_str(&all);
 }
 
 void
@@ -378,8 +380,9 @@ inherit(int fd)
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
 		return;
 	h = shmap_of_fd(fd, &size);
-	if (h != NULL && size >= ZONE_SIZE_MIN && h->magic == ZONE_MAGIC &&
-	    n_inherited < INHERIT_MAX) {
+	if (h != NULL && size >= ZONE_SIZE_MIN && h->magic == ZONE_MAGIC) {
+		inherited = mem_realloc(inherited, n_inherited * sizeof(*inherited),
+		    (n_inherited + 1) * sizeof(*inherited));
 		inherited[n_inherited++] = map_new(h, size, fd);
 		return;
 	}
