@@ -42,7 +42,7 @@ sub ends_with
 }
 
 my $request = sub { my $h = shift; $h->block(@{ $h->head('GET', '/text') }) };
-use constant { PROTOCOL_ERROR => 1, STREAM_CLOSED => 5 };
+use constant { PROTOCOL_ERROR => 1, STREAM_CLOSED => 5, FRAME_SIZE_ERROR => 6 };
 
 subtest 'ended by the client' => sub {
 	my $h = h2();
@@ -81,6 +81,20 @@ subtest 'numbers' => sub {
 	$h = h2();
 	$h->frame(1, 5, 2, $request->($h));
 	ends_with($h, PROTOCOL_ERROR, 'an even one');
+};
+
+subtest 'frames that are too large' => sub {
+	my $times = 0;
+	for (['DATA', 0], ['HEADERS', 1], ['SETTINGS', 4], ['of another type', 99]) {
+		my ($what, $type) = @$_;
+		my $h = h2();
+		my $sid = $h->request($h->head('POST', '/text'), more => 1);
+		$h->frame($type, 0, $type == 4 ? 0 : $sid, 'x' x 100_000);
+		ends_with($h, FRAME_SIZE_ERROR, $what);
+		$times++;
+		ok wait_for(sub { $times == (() = $w->log_text =~ /broke the rules of HTTP\/2: a frame that is too large/g) }), "$what is told";
+	}
+	$w->log_unlike(qr/unknown frames/, 'and taken for nothing else');
 };
 
 subtest 'what is right' => sub {

@@ -100,11 +100,24 @@ priority(struct h2_server *s, const uint8_t *head)
 
 enum { HEAD = 9, PRIORITY = 5 };
 
+static uint32_t
+length_of(const uint8_t *head)
+{
+	return number(head) >> 8;
+}
+
 /* All of a frame's head, of which there is no more to know than how long the frame is. */
 static bool
 is_whole(const struct h2_closed *c, const uint8_t *p, size_t n)
 {
-	return c->n == 0 && n >= HEAD && p[3] != NGHTTP2_DATA && p[3] != NGHTTP2_PRIORITY;
+	return c->n == 0 && n >= HEAD && p[3] != NGHTTP2_DATA && p[3] != NGHTTP2_PRIORITY && length_of(p) <= H2_FRAME_LEAST;
+}
+
+/* Must nghttp2 see what came before this frame, before it is judged? */
+static bool
+waits(const uint8_t *head)
+{
+	return head[3] == NGHTTP2_DATA || length_of(head) > H2_FRAME_LEAST;
 }
 
 /* One byte of a frame's head, or of the little that PRIORITY carries. */
@@ -117,7 +130,9 @@ one_byte(struct h2_server *s, uint8_t b)
 	c->head[c->n++] = b;
 	if (c->n < HEAD)
 		return;
-	length = number(c->head) >> 8;
+	length = length_of(c->head);
+	if (length > nghttp2_session_get_local_settings(s->ng, NGHTTP2_SETTINGS_MAX_FRAME_SIZE))
+		h2_broken(s, NGHTTP2_FRAME_SIZE_ERROR, "a frame that is too large");
 	if (c->head[3] == NGHTTP2_PRIORITY && length == PRIORITY && c->n < HEAD + PRIORITY)
 		return;
 	if (c->n == HEAD + PRIORITY)
@@ -142,9 +157,9 @@ h2_closed_look(struct h2_server *s, const uint8_t *p, size_t n)
 			c->payload -= (uint32_t)part;
 			i += part;
 		} else if (is_whole(c, p + i, n - i)) {
-			c->payload = number(p + i) >> 8;
+			c->payload = length_of(p + i);
 			i += HEAD;
-		} else if (c->n == HEAD - 1 && c->head[3] == NGHTTP2_DATA && i != 0) {
+		} else if (c->n == HEAD - 1 && i != 0 && waits(c->head)) {
 			return i;	/* nghttp2 first sees what came before */
 		} else {
 			one_byte(s, p[i++]);
