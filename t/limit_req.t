@@ -259,35 +259,48 @@ is status('/addr'), 200, 'by address';
 is status('/addr'), 429, 'by address';
 is $w->stop, 0, 'stopped';
 
+# What one counter lets pass of requests at these times, with rate=100r/s and burst=5.
+sub passed
+{
+	my ($excess, $n, $last) = (0, 0);
+	for (sort { $a <=> $b } @_) {
+		my $now = defined $last ? $excess - 100 * ($_ - $last) + 1 : 0;
+		$now = 0 if $now < 0;
+		next if $now > 5;
+		($excess, $last) = ($now, $_);
+		$n++;
+	}
+	return $n;
+}
+
 # S-182: the rate holds whoever counts.
 for my $workers (2, 4) {
 	$w->start(conf(workers => $workers));
 	my $k = key;
 	my @load = map { $w->background(sub {
-		my ($stop) = @_;
-		my ($ok, $all) = (0, 0);
-		my $begin = time;
+		my ($ok, $begin, @at) = (0, time);
 		while (time - $begin < 2.5) {
 			my $c = $w->connect or die 'cannot connect';
 			for (1 .. 50) {
 				$c->send("GET /rate?k=$k HTTP/1.1\r\nHost: x\r\n\r\n");
 				my $r = $c->response or last;
-				$all++;
+				push @at, time;
 				$ok++ if $r->status == 200;
 				last if time - $begin >= 2.5;
 			}
 			$c->close;
 		}
-		return { ok => $ok, all => $all, begin => $begin, end => time };
+		return { ok => $ok, at => \@at };
 	}) } 1 .. 4;
-	my @got = map { $_->finish } @load;
-	my ($ok, $all) = (0, 0);
-	$ok += $_->{ok}, $all += $_->{all} for @got;
-	my ($begin) = sort { $a <=> $b } map { $_->{begin} } @got;
-	my ($end) = sort { $b <=> $a } map { $_->{end} } @got;
-	my $want = 6 + 100 * ($end - $begin);
-	cmp_ok $all, '>', 2 * $want, "$workers workers: $all requests are more than is allowed";
-	ok abs($ok - $want) <= 0.05 * $want, sprintf 'within 5 %%: %d of %.0f passed', $ok, $want;
+	my ($ok, @at) = (0);
+	for (map $_->finish, @load) {
+		$ok += $_->{ok};
+		push @at, @{ $_->{at} };
+	}
+	my $want = passed(@at);
+	cmp_ok scalar @at, '>', 2 * $want, "$workers workers: " . @at . ' requests are more than is allowed';
+	# of each of the four one answer may have been held up on its way
+	ok abs($ok - $want) <= 0.05 * $want + 4, sprintf 'within 5 %%: %d of %d passed', $ok, $want;
 	is $w->stop, 0, 'stopped';
 }
 
