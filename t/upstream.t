@@ -55,7 +55,7 @@ http {
 	upstream dead { server 127.0.0.1:%PORT8%; server 127.0.0.1:%PORT9%; }
 	server {
 		listen 127.0.0.1:%PORT1%;
-		proxy_read_timeout 300ms;
+		proxy_read_timeout 1s;
 		location /weights/ { proxy_pass http://weights; }
 		location /plain/ { proxy_pass http://plain; }
 		location /downs/ { proxy_pass http://downs; }
