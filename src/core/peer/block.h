@@ -18,6 +18,7 @@
 
 #include <pthread.h>
 
+#include "core/base/clock.h"
 #include "core/peer/health.h"
 #include "core/peer/peer.h"
 
@@ -170,6 +171,17 @@ void	block_recount(struct weir_block *);
 /* Takes from an older block what is known of peers that both have.  Both are locked. */
 void	block_inherit(struct weir_group *, struct weir_block *b, struct weir_block *old);
 
+/* When one that drains has drained, if that begins now. */
+static inline uint64_t
+block_drain_until(const struct weir_group *g)
+{
+	return g->drain_ms != 0 ? weir_now_ms + g->drain_ms : UINT64_MAX;
+}
+
+/* What of its weight counts now. */
+int32_t	block_share(const struct weir_block *, const struct weir_state *);
+/* Who failed not long ago is out. */
+void	block_keep_out(struct weir_group *);
 /* Before a choice: who may come back, who is warmer, what was left stale. */
 void	block_refresh(struct weir_group *);
 void	block_out(struct weir_group *, unsigned i, unsigned bit);
