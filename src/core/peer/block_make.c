@@ -5,6 +5,7 @@
 #include "core/base/mem.h"
 #include "core/peer/breaker.h"
 #include "core/peer/resolve.h"
+#include "core/shm/mutex.h"
 
 /* Of what lies in zones: names must be the same in all processes, and nobody gains from collisions. */
 static const uint64_t name_key[2] = { 0x77656972, 0x70656572 };
@@ -89,18 +90,6 @@ block_id(const struct weir_group *g)
 }
 
 /* ---- a new block ---- */
-
-static void
-init_lock(pthread_mutex_t *lock)
-{
-	pthread_mutexattr_t a;
-
-	pthread_mutexattr_init(&a);
-	pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(lock, &a);
-	pthread_mutexattr_destroy(&a);
-}
 
 static void
 init_state(struct weir_state *st, const struct weir_group *g, const struct weir_peer *p)
@@ -190,8 +179,8 @@ block_init(struct weir_block *b, const struct weir_group *g, unsigned n_slots)
 	b->version = 1;
 	b->stale = g->balancer->rank != NULL ? STALE_RANKS : 0;
 	if (n_slots != 0) {
-		init_lock(&b->lock);
-		init_lock(&b->saving);
+		mutex_init(&b->lock);
+		mutex_init(&b->saving);
 		b->id = block_id(g);
 	}
 }

@@ -15,6 +15,7 @@
 #include "core/os/random.h"
 #include "core/peer/breaker.h"
 #include "core/peer/share.h"
+#include "core/shm/mutex.h"
 
 #define LAYOUT		2
 #define LOOK_MS		1000
@@ -63,36 +64,11 @@ area_size(unsigned n_slots)
 
 /* ---- locks ---- */
 
-static void
-init_lock(pthread_mutex_t *m)
-{
-	pthread_mutexattr_t a;
-
-	pthread_mutexattr_init(&a);
-	pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(m, &a);
-	pthread_mutexattr_destroy(&a);
-}
-
-/* Whoever died holding it had not done anything that the next could not make good. */
-static bool
-lock(pthread_mutex_t *m)
-{
-	int rc = pthread_mutex_lock(m);
-
-	if (unlikely(rc == EOWNERDEAD)) {
-		pthread_mutex_consistent(m);
-		return false;
-	}
-	assert(rc == 0);
-	return true;
-}
-
+/* Whoever died holding one had not done anything that the next could not make good; sums are made anew. */
 static void
 lock_block(struct weir_block *b)
 {
-	if (lock(&b->lock))
+	if (mutex_lock(&b->lock))
 		return;
 	b->stale |= STALE_COUNTS | STALE_RANKS;
 	b->version++;			/* somebody may have come or gone */
@@ -311,7 +287,7 @@ share_lock_current(struct weir_group *g)
 	if (g->shared == NULL)
 		return WEIR_FAIL;
 	a = g->shared->area;
-	lock(&a->lock);
+	mutex_lock(&a->lock);
 	if (!is_superseded(a, g->block)) {
 		share_lock(g);
 		if (g->block->frozen_ms == 0 || weir_now_ms > g->block->frozen_ms + FROZEN_MS)
@@ -335,7 +311,7 @@ share_is_current(struct weir_group *g)
 	struct share_area *a = g->shared->area;
 	bool is;
 
-	lock(&a->lock);
+	mutex_lock(&a->lock);
 	is = !is_superseded(a, g->block);
 	pthread_mutex_unlock(&a->lock);
 	return is;
@@ -344,7 +320,7 @@ share_is_current(struct weir_group *g)
 void
 share_begin_save(struct weir_group *g)
 {
-	lock(&g->block->saving);	/* whoever died with it leaves a file that nobody reads */
+	mutex_lock(&g->block->saving);	/* whoever died with it leaves a file that nobody reads */
 }
 
 void
@@ -418,7 +394,7 @@ mine_of(struct share_area *a)
 	}
 	if (m->epoch == epoch)
 		return m;
-	lock(&a->lock);
+	mutex_lock(&a->lock);
 	m->slot = take_slot(a);
 	pthread_mutex_unlock(&a->lock);
 	holder = getpid();
@@ -453,7 +429,7 @@ let_go(void *arg)
 	if (m == NULL || m->epoch != epoch || m->refs-- > 1)
 		return;
 	if (m->slot >= 0) {
-		lock(&a->lock);
+		mutex_lock(&a->lock);
 		give_all_back(a, (unsigned)m->slot);
 		pthread_mutex_unlock(&a->lock);
 	}
@@ -494,7 +470,7 @@ share_look(struct weir_group *g)
 		return;
 	sh->deaths = deaths;
 	sh->looked_ms = weir_now_ms;
-	lock(&sh->area->lock);
+	mutex_lock(&sh->area->lock);
 	bury(sh->area);
 	pthread_mutex_unlock(&sh->area->lock);
 }
@@ -558,7 +534,7 @@ unpin(void *arg)
 
 	if (p->epoch != epoch)		/* a child: it is its parent who has pinned it */
 		return;
-	lock(&p->area->lock);
+	mutex_lock(&p->area->lock);
 	block_pins(p->block)[p->slot]--;
 	pthread_mutex_unlock(&p->area->lock);
 }
@@ -612,9 +588,9 @@ init_area(struct share_area *a, size_t room)
 	a->first = (uint32_t)area_size(a->n_slots);
 	a->end = room / 64 * 64;
 	random_bytes(&a->serial, sizeof a->serial);
-	init_lock(&a->lock);
+	mutex_init(&a->lock);
 	for (unsigned s = 0; s < a->n_slots; s++)
-		init_lock(&a->slots[s].alive);
+		mutex_init(&a->slots[s].alive);
 	c = first_chunk(a);
 	c->size = a->end - a->first;
 }
@@ -633,7 +609,7 @@ on_open(struct weir_zone *z)
 	m = mine_of(sh->area);
 	m->refs++;
 	pool_on_free(sh->pool, let_go, sh->area);
-	lock(&sh->area->lock);
+	mutex_lock(&sh->area->lock);
 	bury(sh->area);
 	drop_unused(sh->area);
 	for (g = sh->groups; g != NULL; g = next) {

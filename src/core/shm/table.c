@@ -17,12 +17,12 @@
  * Room is made at the end of FRESH, which the newest keys fill, and of KNOWN only when there is
  * nothing else.
  */
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "core/base/clock.h"
 #include "core/base/hash.h"
 #include "core/os/random.h"
+#include "core/shm/mutex.h"
 #include "core/shm/table.h"
 
 #define LAYOUT		1	/* rises when what is below changes */
@@ -141,18 +141,6 @@ lay_out(struct weir_table *t, size_t room)
 }
 
 static void
-init_lock(struct shard *s)
-{
-	pthread_mutexattr_t a;
-
-	pthread_mutexattr_init(&a);
-	pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(&s->lock, &a);
-	pthread_mutexattr_destroy(&a);
-}
-
-static void
 on_open(struct weir_zone *z)
 {
 	struct weir_table	*t = z->owner;
@@ -165,7 +153,7 @@ on_open(struct weir_zone *z)
 		return;
 	random_bytes(t->head->key, sizeof(t->head->key));
 	for (i = 0; i < t->shards; i++)
-		init_lock(shard_at(t, i));
+		mutex_init(&shard_at(t, i)->lock);
 }
 
 struct weir_table *
@@ -274,17 +262,12 @@ empty(struct weir_table *t, struct shard *s)
 static void
 lock(struct weir_table *t, struct shard *s)
 {
-	int rc;
-
 	assert(t->lent == NULL);
-	rc = pthread_mutex_lock(&s->lock);
-	if (unlikely(rc == EOWNERDEAD)) {
+	if (!mutex_lock(&s->lock)) {
 		empty(t, s);
-		pthread_mutex_consistent(&s->lock);
 		log_errorx(weir_log, "a process died while it used zone \"%s\": a part of it is empty now",
 		    t->zone->name);
-	} else
-		assert(rc == 0);
+	}
 	t->lent = s;
 }
 
