@@ -34,7 +34,7 @@ for my $n (2 .. 4) {
 				$c->eof;
 				return;
 			}
-			select undef, undef, undef, 0.3 if $what eq 'slow';
+			select undef, undef, undef, 1.2 if $what eq 'slow';
 			Weir::wait_for(sub { -e $w->dir . '/go' }, 60) if $what eq 'hang';
 			my $status = $what =~ /^\d+$/ ? $what : 200;
 			$c->send("HTTP/1.1 $status X\r\nContent-Length: 1\r\n\r\n$n");
@@ -62,7 +62,7 @@ my %more = (			# groups of one server, with what is said of them
 	on_invalid => 'circuit_breaker failures=1; circuit_breaker_on invalid_header;',
 	on_503 => 'circuit_breaker failures=1; circuit_breaker_on http_503;',
 	on_4xx => 'circuit_breaker failures=1; circuit_breaker_on http_4xx http_500;',
-	on_slow => 'circuit_breaker failures=1; circuit_breaker_on slow=100ms;',
+	on_slow => 'circuit_breaker failures=1; circuit_breaker_on slow=1s;',
 	on_very_slow => 'circuit_breaker failures=1; circuit_breaker_on slow=600s;',
 	waits => 'circuit_breaker failures=1 open=600s; queue 10 timeout=600s;',
 );

