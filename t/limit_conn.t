@@ -107,6 +107,7 @@ sub served
 	status('/none');
 	ok wait_for(sub { grep $_ eq '/none 200 -', $w->access }), 'none';
 	# On the same connection, one after the other.
+	$k = key;
 	$c->send("GET /one?k=$k HTTP/1.1\r\nHost: x\r\n\r\n" x 5);
 	is $c->response->status, 200, 'pipelined requests are not served at once' for 1 .. 5;
 }
