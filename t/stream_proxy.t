@@ -126,6 +126,7 @@ stream {
 	server { listen 127.0.0.1:%PORT29%; proxy_pass slow; proxy_connect_timeout 200ms; }
 	server { listen 127.0.0.1:%PORT31%; listen 127.0.0.1:%PORT32%; listen 127.0.0.1:%PORT33%; proxy_pass $where; }
 	server { listen 127.0.0.1:%PORT34%; proxy_pass unix:%DIR%/up.sock; }
+	server { listen 127.0.0.1:%PORT35%; proxy_pass 127.0.0.1:%PORT41%; }
 }
 E
 
@@ -180,6 +181,20 @@ is $c->read_n(2), 'ok', 'an upstream that will end';
 ok wait_for(sub { grep /^of late/, $w->origin_notes(10) }), 'the client resets before it has been written to';
 is_deeply [grep /^of late/, $w->origin_notes(10)], ['of late late and a reset'], 'the upstream sees that';
 like line(1), qr/ 200 client_reset /, 'and so does the log';
+
+# a client that has gone before the connection to the upstream was seen to be made
+{
+	my $l = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $w->port(41), Listen => 5, ReuseAddr => 1) or die;
+	my ($worker) = $w->worker_pids;
+	kill 'STOP', $worker;
+	ok wait_for(sub { Weir::proc_stat($worker) eq 'T' }), 'the worker is held';
+	$w->connect(port => 35)->reset;
+	kill 'CONT', $worker;
+	like line(35), qr/ client_reset /, 'a client that resets at once';
+	my $s = IO::Socket::INET->new;
+	$s = $l->accept if IO::Select->new($l)->can_read($Weir::TIMEOUT);
+	ok !defined sysread($s, my $got, 1) && $!{ECONNRESET}, 'is no orderly end to the upstream';
+}
 
 # much, in pieces of every size, both ways at once
 my $big = join '', map { chr(33 + $_ % 90) x (1 + ($_ * 7919) % 50000) } 1 .. 800;

@@ -125,7 +125,8 @@ bool	conn_preface_is(const struct weir_conn *, struct weir_str);
 
 /*
  * Connect to an address.  done() is called once, never from inside dial(), with the connection,
- * or with NULL and errno.  dial_cancel(): done will not be called.
+ * or with NULL and errno.  dial_cancel(): done will not be called; a peer that has taken the connection already, which
+ * nobody here knew yet, sees a reset, for there was never anything to end in order.
  *
  * A preface (a PROXY header) is said before done(), and so before TLS, and is whole then: a connection that took
  * only a part of it is closed, is counted, and is done() with ENOBUFS, so nobody mistakes the rest for payload.

@@ -185,6 +185,6 @@ dial_cancel(struct weir_dial *d)
 	timer_off(&d->timer);
 	task_off(&d->task);
 	if (d->conn != NULL)
-		conn_close(d->conn);
+		conn_abort(d->conn);
 	d->conn = NULL;
 }
