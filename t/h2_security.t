@@ -428,6 +428,19 @@ subtest 'S-80 more than the window' => sub {
 	cmp_ok $sent, '<', 8_000_000, "after $sent bytes";
 	cmp_ok memory() - $before, '<', $room * 20_000, 'memory';
 	ok works();
+	# in one piece, as to who was held up
+	$h = h2();
+	is $h->response($h->get('/text'))->{status}, 200;
+	my ($worker) = $w->worker_pids;
+	kill 'STOP', $worker;
+	ok wait_for(sub { Weir::proc_stat($worker) eq 'T' }), 'the worker is held';
+	$sid = $h->request($h->head('POST', '/stalled'), more => 1);
+	$h->data($sid, 'x' x 16384) for 1 .. 40;	# ten windows
+	kill 'CONT', $worker;
+	my ($f) = grep { $_->{type} == 3 } $h->read_until(sub { $_[0]{type} == 3 || $_[0]{type} == 7 });
+	is $f ? unpack 'N', $f->{payload} : 'none', 3, 'FLOW_CONTROL_ERROR, at once';
+	is $h->response($h->get('/text'))->{status}, 200, 'of this stream only';
+	$w->log_unlike(qr/unknown frames/, 'and of nothing else');
 	$w->write('go', '');
 };
 

@@ -9,7 +9,7 @@
  */
 #include "http/h2/server.h"
 
-enum { FRAME_HEAD = 9, UNKNOWN_MOST = 1 << 15 };
+enum { UNKNOWN_MOST = 1 << 15 };
 
 static const char *const kinds[] = {
 	[ABUSE_EMPTY] = "empty_frames", [ABUSE_SETTINGS] = "settings", [ABUSE_PING] = "ping",
@@ -81,7 +81,6 @@ charge(struct h2_server *s, enum h2_abuse what)
 void
 h2_budget_frame(struct h2_server *s, const nghttp2_frame_hd *hd)
 {
-	s->known += FRAME_HEAD + hd->length;
 	switch (hd->type) {
 	case NGHTTP2_DATA:		/* h2_budget_data() */
 	case NGHTTP2_HEADERS:
@@ -109,12 +108,11 @@ h2_budget_data(struct h2_server *s, const nghttp2_data *data)
 		charge(s, ABUSE_EMPTY);
 }
 
-/* Frames of unknown types are passed over in silence; only the sum tells. */
 void
-h2_budget_came(struct h2_server *s, size_t n)
+h2_budget_unknown(struct h2_server *s, size_t n)
 {
-	s->came += n;
-	if (s->came > s->known && s->came - s->known > UNKNOWN_MOST + s->came / 16)
+	s->unknown += n;
+	if (s->unknown > UNKNOWN_MOST + s->came / 16)
 		h2_calm(s, ABUSE_UNKNOWN);
 }
 
@@ -125,8 +123,7 @@ h2_budget_reset(struct h2_server *s)
 }
 
 void
-h2_budget_stray(struct h2_server *s, size_t n)
+h2_budget_stray(struct h2_server *s)
 {
-	s->known += FRAME_HEAD + n;
 	charge(s, ABUSE_CLOSED);
 }

@@ -73,14 +73,14 @@ number(const uint8_t *p)
 }
 
 static void
-data(struct h2_server *s, const uint8_t *head, size_t n)
+data(struct h2_server *s, const uint8_t *head)
 {
 	const struct h2_closed *c = &s->closed;
 	int32_t id = (int32_t)(number(head + 5) & INT32_MAX);
 
 	if (id % 2 == 0 || id > c->last || nghttp2_session_find_stream(s->ng, id) != NULL)
 		return;
-	h2_budget_stray(s, n);
+	h2_budget_stray(s);
 	if (!s->draining && !s->calmed && !is_ours(c, id))
 		h2_broken(s, NGHTTP2_STREAM_CLOSED, "a frame on a closed stream");
 }
@@ -120,6 +120,15 @@ waits(const uint8_t *head)
 	return head[3] == NGHTTP2_DATA || length_of(head) > H2_FRAME_LEAST;
 }
 
+/* nghttp2 passes over frames of types that it does not know without a word. */
+static void
+go_past(struct h2_server *s, const uint8_t *head)
+{
+	s->closed.payload = length_of(head);
+	if (head[3] > NGHTTP2_CONTINUATION && head[3] != NGHTTP2_PRIORITY_UPDATE)
+		h2_budget_unknown(s, HEAD + s->closed.payload);
+}
+
 /* One byte of a frame's head, or of the little that PRIORITY carries. */
 static void
 one_byte(struct h2_server *s, uint8_t b)
@@ -138,10 +147,10 @@ one_byte(struct h2_server *s, uint8_t b)
 	if (c->n == HEAD + PRIORITY)
 		priority(s, c->head);
 	else
-		c->payload = length;
+		go_past(s, c->head);
 	c->n = 0;
 	if (c->head[3] == NGHTTP2_DATA)
-		data(s, c->head, length);
+		data(s, c->head);
 }
 
 size_t
@@ -157,7 +166,7 @@ h2_closed_look(struct h2_server *s, const uint8_t *p, size_t n)
 			c->payload -= (uint32_t)part;
 			i += part;
 		} else if (is_whole(c, p + i, n - i)) {
-			c->payload = length_of(p + i);
+			go_past(s, p + i);
 			i += HEAD;
 		} else if (c->n == HEAD - 1 && i != 0 && waits(c->head)) {
 			return i;	/* nghttp2 first sees what came before */

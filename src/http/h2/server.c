@@ -552,9 +552,9 @@ on_readable(void *arg)
 			break;
 		}
 		turn += (uint64_t)n;
+		s->came += (uint64_t)n;
 		feed(s, &q);
 		s->stirred = true;
-		h2_budget_came(s, (size_t)n);
 		if (turn >= TURN_BYTES) {
 			src_want(&s->conn->io->in, true);
 			break;

@@ -146,7 +146,7 @@ struct h2_server {
 	struct weir_after after;	/* of the latest exchange */
 	struct h2_points points;
 	uint16_t	 charged[ABUSE_CHARGED];	/* what they were for, since there were none */
-	uint64_t	 came, known;	/* bytes; of frames that nghttp2 knows */
+	uint64_t	 came, unknown;	/* bytes; of frames of unknown types */
 	uint64_t	 linger_until;
 	struct h2_closed closed;
 	struct h2_hints	*hints;		/* priority.c; NULL: none came */
@@ -270,10 +270,11 @@ void	h2_wide_end(struct h2_wide *);
 void	h2_budget_frame(struct h2_server *, const nghttp2_frame_hd *);
 /* All of a frame DATA came. */
 void	h2_budget_data(struct h2_server *, const nghttp2_data *);
-void	h2_budget_came(struct h2_server *, size_t n);
+/* A frame so large of an unknown type is coming. */
+void	h2_budget_unknown(struct h2_server *, size_t n);
 void	h2_budget_reset(struct h2_server *);
 /* A frame DATA came for a stream that is closed. */
-void	h2_budget_stray(struct h2_server *, size_t n);
+void	h2_budget_stray(struct h2_server *);
 /* End the connection with ENHANCE_YOUR_CALM. */
 void	h2_calm(struct h2_server *, enum h2_abuse);
 extern const struct weir_metric_row h2_rows[];
