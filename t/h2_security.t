@@ -58,6 +58,10 @@ http {
 		location /up { proxy_pass http://127.0.0.1:%PORT9%; }
 		location /cookie { return 200 "$http_cookie"; }
 	}
+	server {
+		listen 127.0.0.1:%PORT3% rcvbuf=4m;
+		location /stalled { proxy_pass http://127.0.0.1:%PORT8%; proxy_request_buffering off; proxy_read_timeout 5m; proxy_send_timeout 5m; }
+	}
 }
 E
 
@@ -429,14 +433,16 @@ subtest 'S-80 more than the window' => sub {
 	cmp_ok memory() - $before, '<', $room * 20_000, 'memory';
 	ok works();
 	# in one piece, as to who was held up
-	$h = h2();
+	$h = h2(3);
 	is $h->response($h->get('/text'))->{status}, 200;
 	my ($worker) = $w->worker_pids;
 	kill 'STOP', $worker;
 	ok wait_for(sub { Weir::proc_stat($worker) eq 'T' }), 'the worker is held';
 	$sid = $h->request($h->head('POST', '/stalled'), more => 1);
-	$h->data($sid, 'x' x 16384) for 1 .. 40;	# ten windows
+	my $load = $w->background(sub { $h->data($sid, 'x' x 16384) for 1 .. 300; return {} });
+	ok wait_for(sub { !IO::Select->new($h->{c}->socket)->can_write(0) }), 'as much as there is room for is on its way';
 	kill 'CONT', $worker;
+	$load->finish;
 	my ($f) = grep { $_->{type} == 3 } $h->read_until(sub { $_[0]{type} == 3 || $_[0]{type} == 7 });
 	is $f ? unpack 'N', $f->{payload} : 'none', 3, 'FLOW_CONTROL_ERROR, at once';
 	is $h->response($h->get('/text'))->{status}, 200, 'of this stream only';
