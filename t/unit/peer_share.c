@@ -208,6 +208,38 @@ two(struct weir_pool *pool)
 }
 
 static void
+take_and_go(void)
+{
+	struct weir_pick p;
+
+	share_forked();
+	MUST(pick_one(&p, gen.g) == 1);
+	pick_done(&p, WENT_WELL);
+	_exit(0);
+}
+
+/* Who goes in peace leaves it to the others to go on where they are. */
+static void
+test_turns(void **state)
+{
+	char text[1000];
+	struct weir_pick p;
+
+	(void)state;
+	gen = opened(two, NULL);
+	weir_now_ms = 100000;
+	assert_int_equal(pick_one(&p, gen.g), 0);
+	pick_done(&p, WENT_WELL);
+	assert_int_equal(child_run(take_and_go, text, sizeof text), 0);
+	assert_int_equal(pick_one(&p, gen.g), 0);
+	pick_done(&p, WENT_WELL);
+	zones_hurt(gen.zones);			/* its slot is free again */
+	assert_int_equal(pick_one(&p, gen.g), 1);
+	pick_done(&p, WENT_WELL);
+	pool_free(gen.pool);
+}
+
+static void
 test_failures(void **state)
 {
 	char text[1000];
@@ -336,7 +368,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_workers), cmocka_unit_test(test_deaths), cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_workers), cmocka_unit_test(test_deaths), cmocka_unit_test(test_turns),
+		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_reload), cmocka_unit_test(test_failed_reload), cmocka_unit_test(test_room),
 	};
 

@@ -220,12 +220,20 @@ block_recount(struct weir_block *b)
 		st->conns = st->inherited;
 		for (unsigned s = 0; s < b->n_slots; s++)
 			st->conns += block_held(b, s)[i];
-		/* the sums of a scan may be half of two */
+	}
+	breaker_recount(b);
+}
+
+static void
+forget_sums(struct weir_block *b)
+{
+	for (unsigned i = 0; i < b->n; i++) {
+		struct weir_state *st = block_state(b, i);
+
 		st->current = 0;
 		if (st->out == 0)
 			block_current(b)[i] = 0;
 	}
-	breaker_recount(b);
 }
 
 static void
@@ -323,6 +331,8 @@ block_refresh(struct weir_group *g)
 
 	if (unlikely(b->stale & STALE_COUNTS))
 		block_recount(b);
+	if (unlikely(b->stale & STALE_SUMS))
+		forget_sums(b);
 	if (unlikely(b->stale != 0)) {
 		b->stale = 0;
 		reshare(b);

@@ -80,7 +80,7 @@ struct weir_budget {
 	struct weir_budget_sum now, before;
 };
 
-enum { STALE_RANKS = 1, STALE_COUNTS = 2 };
+enum { STALE_RANKS = 1, STALE_COUNTS = 2, STALE_SUMS = 4 };	/* sums: those of a scan may be half of two */
 
 struct weir_block {
 	pthread_mutex_t	 lock;		/* when shared */

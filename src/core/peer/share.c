@@ -70,7 +70,7 @@ lock_block(struct weir_block *b)
 {
 	if (mutex_lock(&b->lock))
 		return;
-	b->stale |= STALE_COUNTS | STALE_RANKS;
+	b->stale |= STALE_COUNTS | STALE_RANKS | STALE_SUMS;
 	b->version++;			/* somebody may have come or gone */
 }
 
