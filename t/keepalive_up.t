@@ -25,7 +25,8 @@ for my $n (2, 3) {
 				wait_for(sub { defined $c->{weir}->read('go') });
 				my $v = '';
 				vec($v, $c->fd, 1) = 1;
-				my $left = select($v, undef, undef, 0) && !length($c->{in}) && !$c->fill($c->deadline);
+				my $wait = $q->{uri} =~ /abort/ ? 10 : 0;	# it is told of before it is done
+				my $left = select($v, undef, undef, $wait) && !length($c->{in}) && !$c->fill($c->deadline);
 				$c->note("then $q->{uri} " . ($left ? 'left' : 'there'));
 				return if $left;
 			}
