@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "core/shm/zone.c"
@@ -246,6 +247,32 @@ test_inherited(void **state)
 	assert_true(list_empty(&maps));
 }
 
+/* However many there are. */
+static void
+test_many_inherited(void **state)
+{
+	enum { MANY = 1100 };
+	const struct rlimit	 room = { 2048, 2048 };
+	struct weir_zones	*a, *b = set();
+	struct weir_zone	*za = opened(want("z"), NULL, &a), *zb;
+	struct weir_text	 text = { .pool = a->pool };
+
+	(void)state;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &room), 0);
+	strcpy(za->mem, "kept");
+	for (int i = 0; i < MANY; i++)
+		text_putf(&text, "%d;", dup(za->map->fd));
+	zones_inherit(pool_cstr(a->pool, text_str(&text)));
+	assert_int_equal(n_inherited, MANY);
+	zb = declare(b, want("z"));
+	assert_int_equal(zones_open(b, NULL, &quiet), WEIR_OK);
+	assert_string_equal(zb->mem, "kept");
+	assert_int_equal(n_inherited, 0);
+	done(a);
+	done(b);
+	assert_true(list_empty(&maps));
+}
+
 int
 main(void)
 {
@@ -257,6 +284,7 @@ main(void)
 		cmocka_unit_test(test_fails),
 		cmocka_unit_test(test_children),
 		cmocka_unit_test(test_inherited),
+		cmocka_unit_test(test_many_inherited),
 	};
 
 	return RUN(tests);
