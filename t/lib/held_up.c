@@ -41,7 +41,7 @@ begin(void)
 		most_us = strtoull(v, NULL, 10);
 }
 
-/* It works instead of sleeping: the filter of system calls does not know nanosleep(2). */
+/* It works and does not sleep: then the test and the other processes have less of the processor, too. */
 static void
 hold_up(void)
 {
