@@ -5,8 +5,6 @@
  *	     ^                                                                   |       |
  *	     +------------------------------- it went well ---------------------+       it failed: out again
  */
-#include <math.h>
-
 #include "core/base/clock.h"
 #include "core/peer/breaker.h"
 
